@@ -1,6 +1,6 @@
 module varve
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/gofrs/flock v0.13.1

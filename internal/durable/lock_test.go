@@ -1,0 +1,120 @@
+package durable_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"varve/internal/durable"
+)
+
+func TestLocksExcludeEachOtherInOneProcess(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	first, err := durable.OpenLocked(tree, "lock")
+	if err != nil || first == nil {
+		t.Fatalf("first OpenLocked = %v, %v", first, err)
+	}
+	second, err := durable.OpenLocked(tree, "lock")
+	if err != nil || second != nil {
+		t.Errorf("second OpenLocked = %v, %v, want nothing", second, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	third, err := durable.OpenLocked(tree, "lock")
+	if err != nil || third == nil {
+		t.Fatalf("OpenLocked after Close = %v, %v", third, err)
+	}
+	third.Close()
+}
+
+func TestALockOnARemovedFileIsNotTaken(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	first, err := durable.OpenLocked(tree, "lock")
+	if err != nil || first == nil {
+		t.Fatalf("OpenLocked = %v, %v", first, err)
+	}
+	defer first.Close()
+	if err := tree.Remove("lock"); err != nil {
+		t.Fatal(err)
+	}
+	second, err := durable.OpenLocked(tree, "lock")
+	if err != nil || second == nil {
+		t.Fatalf("OpenLocked of the name made anew = %v, %v", second, err)
+	}
+	defer second.Close()
+	if same, err := second.Is("lock"); err != nil || !same {
+		t.Errorf("the lock taken is not the named file: %v, %v", same, err)
+	}
+}
+
+func TestWaitLockedEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	held, err := durable.OpenLocked(tree, "lock")
+	if err != nil || held == nil {
+		t.Fatalf("OpenLocked = %v, %v", held, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	waited := make(chan error, 1)
+	go func() {
+		_, err := durable.WaitLocked(ctx, tree, "lock")
+		waited <- err
+	}()
+	cancel()
+	if err := <-waited; !errors.Is(err, context.Canceled) {
+		t.Errorf("WaitLocked = %v, want context.Canceled", err)
+	}
+	got := make(chan durable.File, 1)
+	go func() {
+		f, err := durable.WaitLocked(t.Context(), tree, "lock")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- f
+	}()
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if f := <-got; f == nil {
+		t.Error("WaitLocked got nothing after the lock was given up")
+	} else {
+		f.Close()
+	}
+}
+
+func TestCheckFlockAcceptsAWorkingFileSystem(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	if err := durable.CheckFlock(tree, "lock"); err != nil {
+		t.Error(err)
+	}
+}
+
+// forgetful gives out every lock, as file systems do that accept flock and ignore it.
+type forgetful struct{ durable.FS }
+
+type forgetfulFile struct{ durable.File }
+
+func (f forgetful) OpenWrite(name string) (durable.File, error) {
+	file, err := f.FS.OpenWrite(name)
+	if err != nil {
+		return nil, err
+	}
+	return forgetfulFile{file}, nil
+}
+
+func (forgetfulFile) TryLock() (bool, error) { return true, nil }
+
+func TestCheckFlockRefusesAFileSystemThatForgetsLocks(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	if err := durable.WriteNew(tree, durable.NewTemps("t"), "lock", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.CheckFlock(forgetful{tree}, "lock"); !errors.Is(err, durable.ErrNoFlock) {
+		t.Errorf("CheckFlock = %v, want ErrNoFlock", err)
+	}
+}

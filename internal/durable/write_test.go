@@ -1,0 +1,113 @@
+package durable_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
+)
+
+func TestWriteNewFailsAtEveryStep(t *testing.T) {
+	t.Parallel()
+	testEveryStep(t, durable.WriteNew, "")
+}
+
+func TestReplaceFailsAtEveryStep(t *testing.T) {
+	t.Parallel()
+	testEveryStep(t, durable.Replace, "old")
+}
+
+// testEveryStep lets each call of one write fail in turn: the name then holds the
+// old bytes or the new ones, success is never reported, and nothing lies about.
+func testEveryStep(t *testing.T, write func(durable.FS, *durable.Temps, string, []byte) error, before string) {
+	t.Helper()
+	for step := 0; ; step++ {
+		tree, _ := newTree(t)
+		if err := tree.Mkdir("d"); err != nil {
+			t.Fatal(err)
+		}
+		if before != "" {
+			if err := durable.WriteNew(tree, durable.NewTemps("before"), "d/file", []byte(before)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		faulty := durabletest.NewFaulty(tree, durabletest.Fault{Step: step, Err: unix.EIO, Short: true})
+		err := write(faulty, durable.NewTemps("me"), "d/file", []byte("new bytes"))
+		got, rerr := durable.ReadFile(tree, "d/file", 100)
+		if before == "" && errors.Is(rerr, fs.ErrNotExist) {
+			rerr = nil
+		}
+		if rerr != nil || string(got) != before && string(got) != "new bytes" {
+			t.Errorf("after %s the file holds %q (%v)", faulty.Fired(), got, rerr)
+		}
+		entries, rerr := tree.ReadDir("d")
+		if rerr != nil {
+			t.Fatal(rerr)
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), durable.TempPrefix) {
+				t.Errorf("after %s, %s is left", faulty.Fired(), e.Name())
+			}
+		}
+		if faulty.Fired() == "" {
+			if err != nil || string(got) != "new bytes" {
+				t.Errorf("without a fault: %v, file holds %q", err, got)
+			}
+			return
+		}
+		if !errors.Is(err, unix.EIO) {
+			t.Errorf("%s failed, but the write returned %v", faulty.Fired(), err)
+		}
+	}
+}
+
+func TestReadFileIsBounded(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	temps := durable.NewTemps("t")
+	if err := durable.WriteNew(tree, temps, "f", bytes.Repeat([]byte("x"), 101)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.ReadFile(tree, "f", 100); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("ReadFile of 101 bytes with limit 100 = %v, want ErrTooLarge", err)
+	}
+	if got, err := durable.ReadFile(tree, "f", 101); err != nil || len(got) != 101 {
+		t.Errorf("ReadFile = %d bytes, %v", len(got), err)
+	}
+}
+
+func TestMkdirAllSyncsEachParent(t *testing.T) {
+	t.Parallel()
+	for step := 0; ; step++ {
+		tree, _ := newTree(t)
+		faulty := durabletest.NewFaulty(tree, durabletest.Fault{Step: step, Err: unix.ENOSPC})
+		err := durable.MkdirAll(faulty, "a/b/c")
+		if faulty.Fired() == "" {
+			if err != nil {
+				t.Errorf("without a fault: %v", err)
+			}
+			if want := 6; step != want { // three directories, each made and synced into its parent
+				t.Errorf("MkdirAll made %d calls, want %d", step, want)
+			}
+			return
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("%s failed, but MkdirAll returned %v", faulty.Fired(), err)
+		}
+	}
+}
+
+func TestOwned(t *testing.T) {
+	t.Parallel()
+	name := durable.NewTemps("1a2b").In("packs/00")
+	base := strings.TrimPrefix(name, "packs/00/")
+	if !durable.Owned(base, "1a2b") || durable.Owned(base, "1a") || durable.Owned(base, "1a2") {
+		t.Errorf("Owned tells the owner of %q wrongly", base)
+	}
+}

@@ -1,0 +1,72 @@
+# Everything a person or CI does with this tree. Needs Go and make; the rest, if missing, is installed
+# by scripts/install-deps as root, which says what for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# mkfs and losetup live here, and an ordinary user's PATH may lack it.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# The version is what git says, in a tree that has its own .git; a tarball's packager passes VERSION=1.2.3.
+VERSION ?= $(or $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null),unknown)
+PREFIX ?= /usr/local
+# How long each fuzz target runs, and all torture tests together may take.
+FUZZTIME ?= 30s
+TORTURE ?= 10m
+
+# Tests whose name begins so are not run with the others: see "Tests" in CONTRIBUTING.md.
+LONG := ^TestEnumerate
+HARSH := ^TestTorture
+
+GOTESTSUM := go tool gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary skipped
+
+.PHONY: help
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## build/varve, one static program
+	@mkdir -p build
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/varve ./cmd/varve
+
+.PHONY: install
+install: build ## build/varve to PREFIX/bin (/usr/local/bin)
+	install -D -m 0755 build/varve $(DESTDIR)$(PREFIX)/bin/varve
+
+.PHONY: demo
+demo: build ## a disk, three nights, three restores, with a word on each
+	@scripts/install-deps demo
+	@scripts/demo build/varve
+
+# -count=1: a property test that passed on yesterday's seeds is run on today's.
+.PHONY: test
+test: ## every test once: with the race detector, the long enumerations without
+	@scripts/install-deps test
+	@mkdir -p build && rm -f build/test.json build/long.json
+	@ok=yes; \
+	$(GOTESTSUM) --jsonfile build/test.json -- -count=1 -race -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/long.json -- -count=1 -run '$(LONG)' ./... || ok=no; \
+	go run ./scripts/testsummary build/test.json build/long.json || ok=no; \
+	test $$ok = yes
+
+.PHONY: torture
+torture: ## the tests that hurt it for TORTURE (10m)
+	@scripts/install-deps test
+	@mkdir -p build && rm -f build/torture.json
+	@go test -list '$(HARSH)' ./... | awk '/$(HARSH)/ { print "will run", $$1; n++ } END { if (!n) print "there are no torture tests yet" }'
+	@VARVE_TORTURE=$(TORTURE) $(GOTESTSUM) --jsonfile build/torture.json -- -count=1 -timeout 0 -p 1 -run '$(HARSH)' ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: check
+check: ## formatting, linters, the import picture, tidiness
+	@scripts/check
+
+.PHONY: bench
+bench: build ## Varve beside restic, borg, casync and qemu-img, on one workload
+	@scripts/install-deps bench
+	@scripts/bench/run

@@ -1,0 +1,114 @@
+package archtest
+
+// mayImport says which packages of the module a package may import: the arrows
+// of the picture, pointing down. A package may be named here before it exists;
+// one that exists and is not named is an error. Tests may import what they
+// like. "*" is every package.
+var mayImport = map[string][]string{
+	"internal/durable":             {},
+	"internal/durable/durabletest": {"internal/durable"},
+	"internal/archtest":            {},
+	"chunkstore":                   {"internal/durable"},
+	"revision":                     {"chunkstore"},
+	"repository":                   {"chunkstore", "revision", "internal/durable"},
+	"retention":                    {"revision"},
+	"volume":                       {},
+	"volume/volumetest":            {"volume"},
+	"volume/filevolume":            {"volume", "internal/durable"},
+	"volume/rbdvolume":             {"volume"},
+	"backup":                       {"repository", "revision", "chunkstore", "volume"},
+	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
+	"fusemount":                    {"repository", "revision", "internal/durable"},
+	"drill":                        {"fusemount", "repository"},
+	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
+	"hostlimit":                    {"internal/durable"},
+	"config":                       {"retention"},
+	"cmd/varve":                    {"*"},
+	"scripts/testsummary":          {},
+}
+
+// homes says which packages may import an outside library. A library that is
+// not here has no home yet and may not be imported: name its one home first.
+var homes = map[string][]string{
+	"go.etcd.io/bbolt":                {"chunkstore"},
+	"github.com/klauspost/compress":   {"chunkstore"},
+	"github.com/pierrec/lz4/v4":       {"chunkstore"},
+	"lukechampine.com/blake3":         {"chunkstore", "revision"}, // content ids; region hashes and image digests
+	"github.com/zeebo/xxh3":           {"chunkstore", "revision", "repository", "internal/durable"},
+	"github.com/gofrs/flock":          {"hostlimit"},
+	"github.com/urfave/cli/v2":        {"cmd/varve"},
+	"golang.org/x/term":               {"cmd/varve"},
+	"golang.org/x/time":               {"backup"},
+	"golang.org/x/sys":                {"internal/durable", "volume/filevolume", "hostlimit"},
+	"golang.org/x/sync":               {"*"},
+	"github.com/ceph/go-ceph":         {"volume/rbdvolume"},
+	"github.com/hanwen/go-fuse/v2":    {"fusemount"},
+	"pgregory.net/rapid":              {"internal/durable/durabletest", "volume/volumetest"},
+	"github.com/rogpeppe/go-internal": {}, // tests only
+}
+
+// mayNotImport keeps packages pure: values in, values out, no world around them.
+var mayNotImport = map[string][]string{
+	"revision":  {"os", "net", "syscall"},
+	"retention": {"os", "net", "syscall"},
+}
+
+// A reservation keeps some functions to a few packages.
+type reservation struct {
+	what       string              // what the functions do, as the end of "it ..."
+	calls      map[string][]string // package path → functions
+	homes      []string            // who may use them all
+	exceptions map[string]string   // "package path.Function" → why
+}
+
+var reservations = []reservation{
+	{
+		what: "changes files, which only internal/durable does",
+		calls: map[string][]string{
+			"os": {
+				"Create", "CreateTemp", "OpenFile", "OpenRoot", "WriteFile", "CopyFS",
+				"Rename", "Link", "Symlink", "Remove", "RemoveAll", "Truncate",
+				"Mkdir", "MkdirAll", "MkdirTemp", "Chmod", "Chown", "Chtimes",
+			},
+			"golang.org/x/sys/unix": {
+				"Open", "Openat", "Openat2", "Creat", "Rename", "Renameat", "Renameat2", "Link", "Linkat",
+				"Symlink", "Symlinkat", "Unlink", "Unlinkat", "Rmdir", "Mkdir", "Mkdirat", "Truncate",
+				"Ftruncate", "Fsync", "Fdatasync", "Syncfs", "Sync",
+			},
+			"syscall": {
+				"Open", "Openat", "Creat", "Rename", "Renameat", "Link", "Symlink", "Unlink", "Unlinkat",
+				"Rmdir", "Mkdir", "Mkdirat", "Truncate", "Ftruncate", "Fsync", "Fdatasync", "Sync",
+			},
+		},
+		homes: []string{"internal/durable"},
+		exceptions: map[string]string{
+			"volume/filevolume os.OpenFile": "devices are opened with flags of their own (O_EXCL, O_DIRECT) and never created",
+		},
+	},
+	{
+		what: "speaks or ends the program, which only commands do",
+		calls: map[string][]string{
+			"fmt": {"Print", "Printf", "Println"},
+			"log": {
+				"Print", "Printf", "Println", "Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln",
+			},
+			"log/slog": {"Debug", "Info", "Warn", "Error", "Default", "SetDefault"},
+			"os":       {"Exit", "Stdin", "Stdout", "Stderr"},
+		},
+		homes: []string{"cmd/varve", "scripts/testsummary"},
+	},
+	{
+		what: "reads the environment or flags, which commands hand down as typed options",
+		calls: map[string][]string{
+			"os":   {"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv", "Unsetenv", "Args"},
+			"flag": {"Parse", "String", "Bool", "Int", "Duration", "NewFlagSet", "CommandLine"},
+		},
+		homes: []string{"cmd/varve", "scripts/testsummary"},
+	},
+}
+
+// Lines of a file that is not a test: at the first a note, at the second an error.
+const (
+	longFile    = 500
+	tooLongFile = 700
+)

@@ -1,0 +1,12 @@
+// Package volume says what a backup reads from and what a restore writes to.
+//
+// A [Source] is frozen into a [Snapshot], which is read through [io.ReaderAt] by many goroutines and says at the end
+// how consistent the reading was. What only some kinds of volume can do are optional abilities that a Snapshot
+// may have besides: [HoleFinder] and [Differ] tell where reading is worth while. They are useful and never trusted.
+//
+// A [Target] receives a volume. It keeps its promise only in [Target.Commit]: before that nothing is durable, and a new
+// file does not yet exist under its name.
+//
+// Package filevolume implements these for raw files and block devices, rbdvolume for Ceph; volumetest holds the
+// suites that each implementation passes. [ParseLocation] reads what a person types to name either.
+package volume

@@ -1,0 +1,140 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrChanged reports a source that is not what it was when its snapshot was taken: it became shorter, or another
+	// file stands in its place.
+	ErrChanged = errors.New("the source changed while it was read")
+	// ErrNotVolume reports a path that can be neither source nor target: a directory, a pipe, a terminal.
+	ErrNotVolume = errors.New("neither a regular file nor a block device")
+	// ErrExists reports a target that exists and that nobody allowed to be overwritten.
+	ErrExists = errors.New("the target exists")
+	// ErrBusy reports a target that another run is writing at this moment.
+	ErrBusy = errors.New("another run is writing this target")
+	// ErrRepository reports a target that would overwrite the repository, or what the repository lies on.
+	ErrRepository = errors.New("the repository lies on it")
+)
+
+// A ReadError reports a place of a source, or of a target, that could not be read.
+type ReadError struct {
+	Volume string
+	Offset int64 // of the first byte that is missing
+	Err    error
+}
+
+func (e *ReadError) Error() string {
+	return fmt.Sprintf("read %q at byte %d: %v", e.Volume, e.Offset, e.Err)
+}
+
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// A WriteError reports a place of a target that could not be written.
+type WriteError struct {
+	Volume string
+	Offset int64 // of the first byte that is not written
+	Err    error
+}
+
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("write %q at byte %d: %v", e.Volume, e.Offset, e.Err)
+}
+
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// A LocationError reports a SOURCE or TARGET argument that names no place.
+type LocationError struct {
+	Text  string
+	Cause string
+}
+
+func (e *LocationError) Error() string { return fmt.Sprintf("location %q: %s", e.Text, e.Cause) }
+
+// A SizeError reports a target that is too small for the volume.
+type SizeError struct {
+	Target     string
+	Have, Need int64
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("target %q holds %d bytes, the volume needs %d", e.Target, e.Have, e.Need)
+}
+
+// A SpaceError reports a file system without room for a new target.
+type SpaceError struct {
+	Target          string
+	Available, Need int64
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("no room for target %q: %d bytes available, %d needed", e.Target, e.Available, e.Need)
+}
+
+// An InUseError reports a target that something else uses.
+type InUseError struct {
+	Target string
+	Uses   []Use // at least one
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("target %q is in use: %s", e.Target, JoinUses(e.Uses))
+}
+
+// A Use is one way in which a volume is in use.
+type Use struct {
+	Kind    UseKind
+	By      string // the mount point, the device above, the process
+	Writing bool   // may change the volume
+}
+
+// A UseKind says how a volume is used.
+type UseKind string
+
+// The ways to use a volume.
+const (
+	Mounted UseKind = "mounted" // By: where
+	Held    UseKind = "held"    // By: the device that is built upon it, or empty
+	Swap    UseKind = "swap"    // By: empty
+	Opened  UseKind = "open"    // By: the process, or empty if it cannot be seen
+	Watched UseKind = "watched" // By: the client of an RBD image
+)
+
+// String says the use in words: "mounted read-write on /srv".
+func (u Use) String() string {
+	mode := " read-only"
+	if u.Writing {
+		mode = " read-write"
+	}
+	switch u.Kind {
+	case Mounted:
+		return "mounted" + mode + " on " + u.By
+	case Swap:
+		return "used as swap"
+	case Opened:
+		if u.Writing {
+			mode = " for writing"
+		}
+		return "open" + mode + " by " + orUnseen(u.By)
+	}
+	return string(u.Kind) + " by " + orUnseen(u.By)
+}
+
+func orUnseen(by string) string {
+	if by == "" {
+		return "something that cannot be seen from here"
+	}
+	return by
+}
+
+// JoinUses says several uses in one line.
+func JoinUses(uses []Use) string {
+	texts := make([]string, len(uses))
+	for i, u := range uses {
+		texts[i] = u.String()
+	}
+	return strings.Join(texts, "; ")
+}

@@ -1,0 +1,74 @@
+package volume
+
+import (
+	"context"
+	"io"
+	"iter"
+)
+
+// A Source is a volume that can be backed up. It holds nothing open: there is nothing to close.
+type Source interface {
+	// Snapshot freezes the volume, as well as its kind can. The caller closes what it gets.
+	Snapshot(ctx context.Context) (Snapshot, error)
+	// Describe says what the volume is at this moment.
+	Describe() Identity
+}
+
+// A Snapshot is a frozen volume, or at least one of fixed size. Many goroutines may read it at once.
+type Snapshot interface {
+	// ReaderAt reads as the io package says, within Size: it fails with [*ReadError], and a source
+	// that has become shorter is such an error too (wrapping [ErrChanged]), never an early io.EOF.
+	io.ReaderAt
+	// Closer gives the snapshot up.
+	io.Closer
+	// Size is the volume's length in bytes when it was frozen. It can be any number, zero included.
+	Size() int64
+	// Consistency says what the reading saw, and for Live why. Ask after the last read and before Close.
+	Consistency() (c Consistency, reason string, err error)
+}
+
+// A HoleFinder is a Snapshot that knows where it may hold data.
+type HoleFinder interface {
+	// Data yields the extents that may hold data, ascending, not touching each other and within Size.
+	// Everything else reads as zeros, says the source. An error ends the sequence.
+	Data(ctx context.Context) iter.Seq2[Extent, error]
+}
+
+// A Differ is a Snapshot that knows what changed since an older one.
+// Without it the whole volume is compared.
+type Differ interface {
+	// Changes yields the extents that differ from the snapshot named since, ascending. An error ends the sequence.
+	Changes(ctx context.Context, since string) iter.Seq2[Extent, error]
+	// Keep lets the snapshot outlive Close, as the base of the next backup, and returns the name to ask for then.
+	Keep(ctx context.Context) (name string, err error)
+}
+
+// An Extent is a range of bytes of a volume.
+type Extent struct {
+	Offset, Length int64
+}
+
+// End is the offset just after the extent.
+func (e Extent) End() int64 { return e.Offset + e.Length }
+
+// Consistency says how a volume was read. The values are recorded in revisions.
+type Consistency string
+
+// The ways a volume can have been read, best first.
+const (
+	Frozen      Consistency = "frozen"   // hooks froze the guest around a snapshot
+	Snapshotted Consistency = "snapshot" // the storage froze it: as after a power cut, and usable
+	Still       Consistency = "still"    // nothing wrote to it while it was read
+	Live        Consistency = "live"     // something did, or could have
+)
+
+// An Identity tells one source from another. It is recorded with each revision; two that are equal (==)
+// name the same source, two that are not may do so all the same.
+type Identity struct {
+	Kind   string // "file", "device" or "rbd"
+	Path   string // as given, without its scheme
+	Stable string // what outlives renaming and reboots: a serial number, an inode; empty where nothing is known
+}
+
+// String names the source to people.
+func (i Identity) String() string { return i.Path }

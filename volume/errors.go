@@ -98,7 +98,7 @@ type UseKind string
 const (
 	Mounted UseKind = "mounted" // By: where
 	Held    UseKind = "held"    // By: the device that is built upon it, or empty
-	Swap    UseKind = "swap"    // By: empty
+	Swap    UseKind = "swap"    // By: empty, or through which device
 	Opened  UseKind = "open"    // By: the process, or empty if it cannot be seen
 	Watched UseKind = "watched" // By: the client of an RBD image
 )
@@ -113,7 +113,7 @@ func (u Use) String() string {
 	case Mounted:
 		return "mounted" + mode + " on " + u.By
 	case Swap:
-		return "used as swap"
+		return strings.TrimSpace("used as swap " + u.By)
 	case Opened:
 		if u.Writing {
 			mode = " for writing"

@@ -1,0 +1,111 @@
+package filevolume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"varve/internal/durable"
+	"varve/volume"
+)
+
+// partialSuffix marks a target that is not complete.
+const partialSuffix = ".partial"
+
+// openNewTarget makes TARGET.partial, for a name that is free or in place of a file that exists.
+func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOptions) (_ *fileTarget, err error) {
+	t, err := newFileTarget(path, size, opts)
+	if err != nil {
+		return nil, err
+	}
+	t.replaces = replaces
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.tree.Close())
+		}
+	}()
+	available, _, err := t.tree.Free()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Needed > available {
+		return nil, &volume.SpaceError{Target: path, Available: available, Need: opts.Needed}
+	}
+	t.file, err = createPartial(t.tree, t.base+partialSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("target %q: %w", path, err)
+	}
+	t.partial = t.base + partialSuffix
+	if err := t.file.Truncate(size); err != nil {
+		err = fmt.Errorf("target %q of %d bytes: %w", path, size, err)
+		return nil, errors.Join(err, t.tree.Remove(t.partial), t.file.Close())
+	}
+	return t, nil
+}
+
+// createPartial makes the file and locks it, for as long as it is open. The name belongs to who has the lock on the
+// file that it leads to; so one without a lock was left by a run that is dead, and is removed.
+// It is never written: it could have other names, or another owner.
+func createPartial(tree durable.FS, name string) (durable.File, error) {
+	for {
+		f, err := tree.Create(name)
+		if errors.Is(err, fs.ErrExist) {
+			if err := removeStale(tree, name); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		mine, err := owns(f, name)
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if mine {
+			return f, nil
+		}
+		// Between making and locking it, another run took it for a stale one.
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// removeStale removes a file that nobody has locked, and refuses one that somebody has.
+func removeStale(tree durable.FS, name string) error {
+	f, err := tree.OpenWrite(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stale, err := owns(f, name)
+	if err == nil {
+		if stale {
+			err = tree.Remove(name)
+		} else {
+			err = refuseThere(f, name)
+		}
+	}
+	return errors.Join(err, f.Close())
+}
+
+// refuseThere refuses a file that another run has locked, unless the name leads elsewhere by now.
+func refuseThere(f durable.File, name string) error {
+	is, err := f.Is(name)
+	if err != nil || !is {
+		return err
+	}
+	return fmt.Errorf("%q: %w", name, volume.ErrBusy)
+}
+
+// owns locks the file and reports whether that succeeded and the name leads to it.
+func owns(f durable.File, name string) (bool, error) {
+	locked, err := f.TryLock()
+	if err != nil || !locked {
+		return false, err
+	}
+	return f.Is(name)
+}

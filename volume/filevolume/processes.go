@@ -1,0 +1,97 @@
+package filevolume
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// writers names the processes that have a file open for writing that matches, as far as they can be seen: those of
+// other users only by root.
+func writers(matches func(*unix.Statx_t) bool) []string {
+	pids, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, entry := range pids {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil && writes(pid, matches) {
+			found = append(found, processName(pid))
+		}
+	}
+	return found
+}
+
+// writes reports whether the process has such a file open. One that ended since, or may not be looked at, has not.
+func writes(pid int, matches func(*unix.Statx_t) bool) bool {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return false
+	}
+	for _, name := range names {
+		var st unix.Statx_t
+		// Without a sync: a file on a server that is away must not hold us up.
+		err := unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO, &st)
+		if err == nil && matches(&st) && isOpenForWriting(pid, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOpenForWriting looks at the flags of a descriptor: "flags:\t0100002", octal.
+func isOpenForWriting(pid int, fd string) bool {
+	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "fdinfo", fd))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if text, found := strings.CutPrefix(lines.Text(), "flags:"); found {
+			flags, err := strconv.ParseUint(strings.TrimSpace(text), 8, 64)
+			return err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
+		}
+	}
+	return false
+}
+
+func processName(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid)
+}
+
+// isDevice matches descriptors of the block devices.
+func isDevice(ids ...deviceID) func(*unix.Statx_t) bool {
+	return func(st *unix.Statx_t) bool {
+		if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+			return false
+		}
+		for _, id := range ids {
+			if deviceID(unix.Mkdev(st.Rdev_major, st.Rdev_minor)) == id {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// isFile matches descriptors of one regular file.
+func isFile(device deviceID, inode uint64) func(*unix.Statx_t) bool {
+	return func(st *unix.Statx_t) bool {
+		return st.Mode&unix.S_IFMT == unix.S_IFREG && st.Ino == inode &&
+			deviceID(unix.Mkdev(st.Dev_major, st.Dev_minor)) == device
+	}
+}

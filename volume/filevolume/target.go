@@ -1,0 +1,137 @@
+package filevolume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"varve/volume"
+)
+
+// TargetOptions says how a target may be written. The zero value makes a new file and refuses all else.
+type TargetOptions struct {
+	Force     bool // what exists may be overwritten: a file is replaced at the end, a device written in place
+	InPlace   bool // what exists is opened as it is, to be compared and written in part; implies Force
+	EvenInUse bool // a target that is mounted, held or open for writing may be written all the same
+
+	// Range is the part of the volume that will be written; zero: all of it. In place a file then keeps its size,
+	// as far as the range fits, and a device may be smaller than the volume.
+	Range volume.Extent
+	// Needed is how many bytes a new file will take up: there must be room for them. Zero: not known, not checked.
+	Needed int64
+	// Repository is the directory of the repository. A target that would overwrite it, or a device or image
+	// that it lies on, is refused whatever else is allowed. Empty: none.
+	Repository string
+}
+
+// end is the offset that the target must reach.
+func (o TargetOptions) end(size int64) int64 {
+	if o.Range == (volume.Extent{}) {
+		return size
+	}
+	return o.Range.End()
+}
+
+func (o TargetOptions) check(size int64) error {
+	r := o.Range
+	if size < 0 || r.Offset < 0 || r.Length < 0 || r.Offset > size || r.Length > size-r.Offset {
+		return fmt.Errorf("the range of %d bytes at %d is not within a volume of %d bytes", r.Length, r.Offset, size)
+	}
+	return nil
+}
+
+// OpenTarget opens path to receive a volume of size bytes, after all checks that can be made before the first write.
+//
+// It refuses with [volume.ErrNotVolume], [volume.ErrExists], [*volume.InUseError], [volume.ErrRepository],
+// [*volume.SizeError], [*volume.SpaceError], and [volume.ErrBusy] while another run writes the same new file.
+func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, error) {
+	if err := opts.check(size); err != nil {
+		return nil, fmt.Errorf("target %q: %w", path, err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return openNewTarget(path, size, nil, opts)
+	case err != nil:
+		return nil, err
+	}
+	if err := checkKind(path, info.Mode()); err != nil {
+		return nil, fmt.Errorf("target %w", err)
+	}
+	if !opts.Force && !opts.InPlace {
+		return nil, fmt.Errorf("target %q: %w", path, volume.ErrExists)
+	}
+	if err := guard(path, info, opts); err != nil {
+		return nil, err
+	}
+	switch {
+	case isBlockDevice(info.Mode()):
+		return openDeviceTarget(path, size, opts)
+	case opts.InPlace:
+		return openInPlaceTarget(path, size, opts)
+	}
+	return openNewTarget(path, size, info, opts)
+}
+
+// guard refuses an existing target that holds the repository or is in use.
+func guard(path string, info fs.FileInfo, opts TargetOptions) error {
+	ground, err := groundOf(opts.Repository)
+	if err != nil {
+		return err
+	}
+	if isBlockDevice(info.Mode()) {
+		id := deviceID(statOf(info).Rdev)
+		if ground.devices[id] {
+			return fmt.Errorf("target %q: %w", path, volume.ErrRepository)
+		}
+		if opts.EvenInUse {
+			return nil
+		}
+		uses, err := deviceUses(id)
+		return inUse(path, uses, err)
+	}
+	if ground.hasFile(info) {
+		return fmt.Errorf("target %q: %w", path, volume.ErrRepository)
+	}
+	if opts.EvenInUse {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	uses, err := fileUses(f, info)
+	return inUse(path, uses, err)
+}
+
+func inUse(path string, uses []volume.Use, err error) error {
+	if err != nil || len(uses) == 0 {
+		return err
+	}
+	return &volume.InUseError{Target: path, Uses: uses}
+}
+
+// checkRange refuses what does not lie within a volume.
+func checkRange(name string, size, off, n int64) error {
+	if off < 0 || n < 0 || off > size || n > size-off {
+		err := fmt.Errorf("%w: %d bytes from here do not lie within %d", fs.ErrInvalid, n, size)
+		return &volume.WriteError{Volume: name, Offset: off, Err: err}
+	}
+	return nil
+}
+
+// writeZeros writes n zeros at off.
+func writeZeros(writeAt func(p []byte, off int64) (int, error), off, n int64) (int64, error) {
+	zeros := alignedBuffer(int(min(n, zerosAtOnce)), directAlign)
+	for done := int64(0); ; {
+		w, err := writeAt(zeros[:min(n-done, zerosAtOnce)], off+done)
+		done += int64(w)
+		if err != nil || done >= n {
+			return done, err
+		}
+	}
+}
+
+const zerosAtOnce = 1 << 20

@@ -1,0 +1,97 @@
+package chunkstore
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// BlockSize is the unit of change: what a patch replaces, in bytes.
+const BlockSize = 4096
+
+// Chunk sizes are powers of two between these.
+const (
+	MinChunkSize = 64 << 10
+	MaxChunkSize = 16 << 20
+)
+
+// ID names an object by its kind and content. The zero ID is reserved for the
+// chunk of zeros, which is never stored.
+type ID [32]byte
+
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// IsZero tells whether id is the reserved name of the zero chunk.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// Fingerprint tells whether the content of a chunk has changed; it names nothing.
+// That of the zero chunk is zero.
+type Fingerprint [16]byte
+
+func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
+
+// IsZero tells whether f stands for the zero chunk.
+func (f Fingerprint) IsZero() bool { return f == Fingerprint{} }
+
+// PackID names a pack: 16 random bytes.
+type PackID [16]byte
+
+func (p PackID) String() string { return hex.EncodeToString(p[:]) }
+
+// IsZero tells whether p names no pack.
+func (p PackID) IsZero() bool { return p == PackID{} }
+
+// ParsePackID reads what [PackID.String] writes, and nothing else.
+func ParsePackID(text string) (PackID, error) {
+	var p PackID
+	if len(text) == hex.EncodedLen(len(p)) {
+		if _, err := hex.Decode(p[:], []byte(text)); err == nil && p.String() == text {
+			return p, nil
+		}
+	}
+	return PackID{}, fmt.Errorf("%q is no pack id: 32 lower-case hexadecimal digits expected", text)
+}
+
+// Kind is what an object is. It is part of the object's name.
+type Kind uint8
+
+// These values are on disk and in every name. Never change them.
+const (
+	Chunk Kind = 1 // all bytes of a chunk
+	Patch Kind = 2 // the changed blocks of a chunk, see [AppendPatch]
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Chunk:
+		return "chunk"
+	case Patch:
+		return "patch"
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Ref is an object and the pack it is believed to lie in. The pack is a hint.
+type Ref struct {
+	ID   ID
+	Pack PackID
+}
+
+// Stack is how a chunk is put together: a base (the zero ID stands for the zero
+// chunk) and the patches above it, oldest first.
+type Stack struct {
+	Base    Ref
+	Patches []Ref
+}
+
+// A Copy is one object in one pack.
+type Copy struct {
+	Pack PackID
+	Kind Kind
+	ID   ID
+}
+
+// objectKey is the whole name of an object.
+type objectKey struct {
+	id   ID
+	kind Kind
+}

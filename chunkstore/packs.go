@@ -1,0 +1,64 @@
+package chunkstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+)
+
+// A Pack is a sealed pack with its table of contents.
+type Pack struct {
+	PackInfo
+	Path     string // in the repository
+	contents contents
+}
+
+// Entries gives the table of contents, ascending by id and kind.
+func (p *Pack) Entries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range p.contents.len() {
+			if !yield(p.contents.at(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Packs goes through the sealed packs that there are, ascending. A pack that cannot
+// be read comes as an error, a damaged one as a [*CorruptError], and the next
+// follows; packs that vanish meanwhile are left out. A directory that cannot be
+// listed, or the end of ctx, ends it with an error.
+func (s *Store) Packs(ctx context.Context) iter.Seq2[*Pack, error] {
+	return func(yield func(*Pack, error) bool) {
+		for first := range 256 {
+			ids, err := listPacks(s.cfg.FS, byte(first))
+			if err != nil {
+				yield(nil, fmt.Errorf("list packs: %w", err))
+				return
+			}
+			for _, id := range ids {
+				if err := ctx.Err(); err != nil {
+					yield(nil, err)
+					return
+				}
+				pack, err := s.readPack(id)
+				if errors.Is(err, fs.ErrNotExist) {
+					continue
+				}
+				if !yield(pack, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Store) readPack(id PackID) (*Pack, error) {
+	p, err := openPack(s.cfg.FS, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Pack{PackInfo: p.info, Path: p.path, contents: p.contents}, p.close()
+}

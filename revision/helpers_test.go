@@ -3,7 +3,6 @@ package revision_test
 import (
 	"bytes"
 	"encoding/binary"
-	"testing"
 	"time"
 
 	"varve/chunkstore"
@@ -78,7 +77,7 @@ func statement(sequence uint64, chunks uint64, parent *revision.Statement) revis
 }
 
 // write gives the bytes of a revision file. The digest follows from the regions.
-func write(t testing.TB, st *revision.Statement, records []revision.Record, regions []revision.Region) []byte {
+func write(t fataler, st *revision.Statement, records []revision.Record, regions []revision.Region) []byte {
 	t.Helper()
 	data, err := tryWrite(st, records, regions)
 	if err != nil {
@@ -110,7 +109,7 @@ func tryWrite(st *revision.Statement, records []revision.Record, regions []revis
 	return out.Bytes(), nil
 }
 
-func openMap(t testing.TB, data []byte) *revision.Map {
+func openMap(t fataler, data []byte) *revision.Map {
 	t.Helper()
 	m, err := revision.Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -152,4 +151,10 @@ func entries(list ...revision.Entry) []revision.Record {
 
 func zeros(first, count uint64) revision.Record {
 	return revision.Record{Zeros: &revision.ZeroRun{First: first, Count: count}}
+}
+
+// fataler is what *testing.T and *rapid.T share.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
 }

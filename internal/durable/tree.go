@@ -307,3 +307,10 @@ func (f *treeFile) TryLock() (bool, error) {
 		}
 	}
 }
+
+// EnsureDir makes a directory of this host and those above it, for caches: it is
+// not made durable.
+func EnsureDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+// IsReadOnly tells whether an error says that a file system takes no writes.
+func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -1,0 +1,160 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+)
+
+// maxStack is the number of patches up to which another one is put on a chunk.
+// Each costs every later read of the chunk one more object, and saves, against
+// storing the chunk anew, most of a chunk.
+const maxStack = 8
+
+// chunk takes one chunk through everything: read, zero?, as before?, and if not,
+// stored as a patch or whole. buf has room for two chunks.
+func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chunk, buf []byte) (outcome, error) {
+	now, below := buf[:c.geo.chunkSize], buf[c.geo.chunkSize:]
+	if err := c.read(ctx, index, now); err != nil {
+		return outcome{}, err
+	}
+	if isZero(now) {
+		if before == nil {
+			return outcome{}, nil
+		}
+		c.found.changed(c.geo.chunkSize, 1)
+		c.found.zeroChunks.Add(1)
+		c.opts.Meter.Changed.Add(c.geo.chunkSize)
+		return zeroChunk(), nil
+	}
+	hasher := c.repo.Hasher()
+	fp := hasher.Fingerprint(now)
+	if before != nil && before.Fingerprint == fp && !c.backup.Parent().Hurt(before.Stack) {
+		return outcome{}, nil
+	}
+	out, err := c.store(ctx, index, before, now, below, fp)
+	if err != nil {
+		return outcome{}, fmt.Errorf("store the chunk at byte %d: %w", c.geo.extent(index).Offset, err)
+	}
+	return out, nil
+}
+
+// read fills buf with a chunk of the source; what lies beyond its end is zeros.
+func (c *creation) read(ctx context.Context, index uint64, buf []byte) error {
+	e := c.geo.extent(index)
+	if c.limit != nil {
+		if err := c.limit.WaitN(ctx, int(e.Length)); err != nil {
+			return err
+		}
+	}
+	n, err := c.snap.ReadAt(buf[:e.Length], e.Offset)
+	if int64(n) < e.Length {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	clear(buf[e.Length:])
+	c.opts.Meter.Read.Add(e.Length)
+	return nil
+}
+
+// store stores a chunk that differs from the parent's, or whose stored copy is hurt.
+func (c *creation) store(ctx context.Context, index uint64, before *revision.Chunk, now, below []byte, fp chunkstore.Fingerprint) (outcome, error) {
+	content := c.repo.Hasher().ChunkID(now)
+	blocks := -1 // changed ones; unknown
+	if before != nil {
+		readable, err := c.readParent(ctx, before, below)
+		if err != nil {
+			return outcome{}, err
+		}
+		if readable {
+			blocks = changedBlocks(below, now)
+			fits, err := c.fitsOnStack(ctx, before.Stack, blocks)
+			if err != nil {
+				return outcome{}, err
+			}
+			if fits {
+				return c.storePatch(ctx, index, before, now, below, fp, content, blocks)
+			}
+		}
+	}
+	if blocks < 0 {
+		blocks = dataBlocks(now)
+	}
+	put, err := c.backup.Chunks().PutChunk(ctx, content, now)
+	if err != nil {
+		return outcome{}, err
+	}
+	c.account(put, blocks, c.geo.chunkSize)
+	c.found.newChunks.Add(1)
+	return wholeChunk(index, fp, put.Ref), nil
+}
+
+func (c *creation) storePatch(ctx context.Context, index uint64, before *revision.Chunk, now, below []byte, fp chunkstore.Fingerprint, content chunkstore.ID, blocks int) (outcome, error) {
+	put, _, err := c.backup.Chunks().PutPatch(ctx, below, now, before.Fingerprint, fp)
+	if err != nil {
+		return outcome{}, err
+	}
+	c.account(put, blocks, int64(blocks)*chunkstore.BlockSize)
+	c.found.patches.Add(1)
+	return patchedChunk(index, fp, content, put.Ref), nil
+}
+
+// account counts what storing a chunk came to.
+func (c *creation) account(put chunkstore.Put, blocks int, plain int64) {
+	c.found.changed(int64(blocks)*chunkstore.BlockSize, 1)
+	if put.Found {
+		c.found.foundBytes.Add(plain)
+	}
+	c.opts.Meter.Changed.Add(int64(blocks) * chunkstore.BlockSize)
+	c.opts.Meter.Stored.Add(put.Stored)
+}
+
+// readParent reads what the parent holds there. If that is damaged, or cannot be
+// read this time, it is a finding, and the chunk is stored whole.
+func (c *creation) readParent(ctx context.Context, before *revision.Chunk, buf []byte) (readable bool, err error) {
+	err = c.backup.Parent().ReadChunk(ctx, *before, buf)
+	if err == nil {
+		return true, nil
+	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	e := c.geo.extent(before.Index)
+	kind := FoundTrouble
+	if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+		kind = FoundDamage
+		if err := c.repo.RecordDamage(ctx, corrupt); err != nil {
+			return false, err
+		}
+	} else if errors.Is(err, chunkstore.ErrNotFound) {
+		kind = FoundDamage
+	}
+	c.found.add(Finding{
+		Kind:   kind,
+		Text:   fmt.Sprintf("bytes %d to %d of the parent: %v; the chunk is stored anew", e.Offset, e.Offset+e.Length, err),
+		Extent: &repository.Extent{Offset: e.Offset, Length: e.Length},
+	})
+	return false, nil
+}
+
+// fitsOnStack tells whether a patch of so many blocks may be put on a stack: not
+// on a high one, and not if the patches would outweigh the chunk.
+func (c *creation) fitsOnStack(ctx context.Context, s chunkstore.Stack, blocks int) (bool, error) {
+	if blocks == 0 || len(s.Patches) >= maxStack || s.Base.ID.IsZero() || int64(blocks)*chunkstore.BlockSize*2 > c.geo.chunkSize {
+		return false, nil
+	}
+	base, patches, err := c.backup.Parent().StoredSize(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	// The new patch is likely to shrink as its base did.
+	expected := int64(blocks) * chunkstore.BlockSize * base / c.geo.chunkSize
+	return patches+expected <= base, nil
+}

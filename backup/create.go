@@ -1,0 +1,268 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+)
+
+// DefaultCompareAll is the number of backups within which every chunk is compared
+// with the source, those too that a change tracker calls unchanged.
+const DefaultCompareAll = 14
+
+// CreateOptions tunes [Create]. Only Volume has to be given.
+type CreateOptions struct {
+	Volume         revision.Name
+	Tags           []string
+	Note           string
+	Full           bool             // no parent; trust nothing that is stored
+	ReadAll        bool             // believe no tracker and no hole
+	Codec          chunkstore.Codec // for new objects
+	BytesPerSecond int64            // read from the source; zero: no limit
+	Wait           time.Duration    // for another backup of the volume; zero: fail at once
+	CompareAll     int              // zero means DefaultCompareAll
+	Workers        int              // chunks in flight; zero chooses
+	Meter          *Meter           // may be nil
+	Log            *slog.Logger     // nil discards
+}
+
+func (o CreateOptions) withDefaults() CreateOptions {
+	if o.CompareAll <= 0 {
+		o.CompareAll = DefaultCompareAll
+	}
+	if o.Workers <= 0 {
+		o.Workers = defaultWorkers()
+	}
+	if o.Meter == nil {
+		o.Meter = new(Meter)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// defaultWorkers keeps every core busy while some workers wait for a disk.
+func defaultWorkers() int { return max(4, min(2*runtime.GOMAXPROCS(0), 16)) }
+
+// Result is a revision that was made.
+type Result struct {
+	Statement *revision.Statement
+	Parent    *revision.Statement // nil for a full
+	// Findings are what is wrong with stored data, or with what a change tracker
+	// said. The revision is good all the same: it was made without relying on them.
+	Findings []Finding
+	Warnings []string
+}
+
+// Finding is damage, or a lie, that a backup came across.
+type Finding struct {
+	Kind   FindingKind        `json:"kind"`
+	Text   string             `json:"text"`
+	Extent *repository.Extent `json:"extent,omitempty"` // of the volume
+}
+
+// FindingKind sorts findings.
+type FindingKind string
+
+// What can be found.
+const (
+	FoundDamage  FindingKind = "damage"  // stored bytes are not what was written
+	FoundTrouble FindingKind = "trouble" // stored bytes could not be read this time
+	FoundLie     FindingKind = "tracker" // a change tracker called changed data unchanged
+)
+
+// creation is one run of Create.
+type creation struct {
+	opts  CreateOptions
+	repo  *repository.Repository
+	src   volume.Source
+	limit *rate.Limiter // nil: none
+
+	backup *repository.Backup
+	snap   volume.Snapshot
+	geo    geometry
+	result Result
+	found  findings
+}
+
+// Create makes a revision of the source. When it returns a result and no error,
+// the revision is in the repository and survives a power cut, whatever Findings
+// and Warnings say. With an error there is no new revision, and nothing that was
+// there before has changed.
+func Create(ctx context.Context, repo *repository.Repository, src volume.Source, opts CreateOptions) (*Result, error) {
+	opts = opts.withDefaults()
+	c := &creation{opts: opts, repo: repo, src: src}
+	if opts.BytesPerSecond > 0 {
+		c.limit = rate.NewLimiter(rate.Limit(opts.BytesPerSecond), max(int(min(opts.BytesPerSecond, 1<<30)), repo.ChunkSize()))
+	}
+	begun := time.Now()
+	err := c.run(ctx, begun)
+	c.journal(begun, err)
+	if err != nil {
+		return nil, fmt.Errorf("back up volume %q: %w", opts.Volume, err)
+	}
+	return &c.result, nil
+}
+
+func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
+	// 1 lock, lease, run record, parent
+	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
+		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.opts.Codec, Wait: c.opts.Wait,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := c.backup.Close(); cerr != nil && err == nil {
+			c.warn("release the repository: %v", cerr) // the revision stands
+		} else {
+			err = errors.Join(err, cerr)
+		}
+	}()
+	for _, passed := range c.backup.PassedOver() {
+		c.found.add(Finding{Kind: FoundDamage, Text: passed.Error()})
+	}
+
+	// 2 freeze
+	if c.snap, err = c.src.Snapshot(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := c.snap.Close(); cerr != nil {
+			c.warn("give up the snapshot: %v", cerr)
+		}
+	}()
+	c.geo = newGeometry(c.repo.ChunkSize(), c.snap.Size(), c.backup.Parent())
+	c.opts.Meter.Total.Store(c.snap.Size())
+
+	// 3 plan, 4 fill
+	plan, regions, err := c.planAndFill(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := c.statement(plan, begun)
+	if err != nil {
+		return err
+	}
+
+	// 5 barrier, 6 commit ★
+	c.result.Statement, err = c.backup.Commit(ctx, regions, st)
+	if err != nil {
+		return err
+	}
+
+	// 7 release
+	if err := c.backup.Finished(); err != nil {
+		c.warn("%v", err)
+	}
+	if p := c.backup.Parent(); p != nil {
+		c.result.Parent = p.Statement()
+	}
+	c.result.Findings = c.found.sorted()
+	c.warnAboutSource()
+	return nil
+}
+
+// planAndFill chooses what to look at and fills the map. The slice of what the
+// tracker vouches for comes first: caught lying, it is not asked again.
+func (c *creation) planAndFill(ctx context.Context) (*plan, []revision.Region, error) {
+	p, err := c.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	lie, err := c.compareSlice(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if lie != nil {
+		if err := c.distrust(ctx, lie); err != nil {
+			return nil, nil, err
+		}
+		p = c.planAll()
+	}
+	regions, err := c.fill(ctx, p)
+	if cerr := ctx.Err(); err == nil && cerr != nil {
+		err = cerr
+	}
+	return p, regions, err
+}
+
+// statement says what was done and seen.
+func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, error) {
+	consistency, reason, err := c.snap.Consistency()
+	if err != nil {
+		return revision.Statement{}, err
+	}
+	source := c.src.Describe()
+	stats := c.found.statistics()
+	stats.Read = uint64(c.opts.Meter.Read.Load())
+	stats.Stored = uint64(c.opts.Meter.Stored.Load())
+	stats.Milliseconds = uint64(time.Since(begun).Milliseconds())
+	return revision.Statement{
+		Size:        uint64(c.snap.Size()),
+		Consistency: revision.Consistency(consistency),
+		Reason:      reason,
+		Plan:        p.statement(),
+		Source:      revision.Source{Kind: source.Kind, Path: source.Path, Identity: source.Stable, Text: source.String()},
+		Tags:        c.opts.Tags,
+		Note:        c.opts.Note,
+		Statistics:  stats,
+	}, nil
+}
+
+// warnAboutSource says what a person should know of the source.
+func (c *creation) warnAboutSource() {
+	st, parent := c.result.Statement, c.result.Parent
+	if st.Consistency == revision.Live {
+		c.warn("the source was in use while it was read (%s): what was written meanwhile may be torn; back up a snapshot of it", st.Reason)
+	}
+	if parent == nil || parent.Size == st.Size {
+		return
+	}
+	change, by := "grew", st.Size-parent.Size
+	if st.Size < parent.Size {
+		change, by = "shrank", parent.Size-st.Size
+	}
+	c.warn("the source %s by %d bytes since %s", change, by, parent.ID.Short())
+}
+
+func (c *creation) warn(format string, args ...any) {
+	c.result.Warnings = append(c.result.Warnings, fmt.Sprintf(format, args...))
+}
+
+// journal writes down how it went. Nothing depends on it, so that it cannot be
+// written is a warning.
+func (c *creation) journal(begun time.Time, failure error) {
+	e := repository.Event{
+		Op: repository.OpBackup, Result: repository.ResultOK, Volume: c.opts.Volume,
+		Seconds: time.Since(begun).Round(time.Millisecond).Seconds(), Read: c.opts.Meter.Read.Load(),
+		Stored: c.opts.Meter.Stored.Load(), Warnings: c.result.Warnings,
+	}
+	if st := c.result.Statement; st != nil {
+		e.UUID, e.Revision, e.Sequence, e.Kind = &st.Volume.UUID, st.ID, st.Sequence, string(st.Kind)
+	}
+	for _, f := range c.result.Findings {
+		e.Result = repository.ResultFindings
+		e.Findings = append(e.Findings, f.Text)
+	}
+	if failure != nil {
+		e.Result, e.Error = repository.ResultFailed, failure.Error()
+	}
+	if busy := new(repository.BusyError); errors.As(failure, &busy) || errors.Is(failure, repository.ErrReadOnly) {
+		return // nothing was begun
+	}
+	if err := c.repo.Record(context.Background(), e); err != nil {
+		c.warn("%v", err)
+	}
+}

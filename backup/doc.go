@@ -1,0 +1,18 @@
+// Package backup moves volumes into a repository and out of it.
+//
+// [Create] makes a revision of a source, [Restore] writes a revision to a target,
+// [Stream] writes one to a pipe, and [Verify] reads one back, against its source
+// if wanted. Each is one synchronous function: its goroutines have ended when it
+// returns, and a cancelled run is a failed run.
+//
+// Create does what docs/protocol.md lists under BACKUP, in seven steps: lock,
+// freeze, plan, fill, barrier, commit, release. The invariant is that a visible
+// revision names only durable objects; everything before the commit can fail, or
+// lose power, and leaves the repository as it was.
+//
+// The others walk an image region by region. Whatever they read is checked down to
+// the content id of each chunk, and the digest of the image is computed again from
+// what was read.
+//
+// Memory is bounded by workers and regions, never by the size of the volume.
+package backup

@@ -1,0 +1,218 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+)
+
+// visitor is given an image piece by piece, by many goroutines, in no order.
+type visitor interface {
+	// data gets bytes of the image from off; they may not be kept.
+	data(ctx context.Context, off int64, p []byte) error
+	// zeros gets a range that is zeros.
+	zeros(ctx context.Context, e repository.Extent) error
+	// known tells, for a whole chunk that a restore in place finds done already,
+	// that it need not be read. It may use buf, which has the size of a chunk.
+	known(ctx context.Context, c revision.Chunk, e repository.Extent, buf []byte) (bool, error)
+}
+
+// walk reads a span of an image and gives all of it to a visitor. Every chunk is
+// checked down to its content id, and if the whole image is walked, its digest is
+// computed from what was read.
+type walk struct {
+	im        *repository.Image
+	span      repository.Extent
+	workers   int
+	keepGoing bool // around damage
+	meter     *Meter
+	visit     visitor
+
+	mu    sync.Mutex
+	lost  []repository.Extent
+	cause error
+}
+
+// item is one piece of work: a chunk, or a gap between chunks.
+type item struct {
+	chunk *revision.Chunk // nil for a gap
+	gap   repository.Extent
+}
+
+// run walks. Damage is a [*DamageError]: with keepGoing after everything else was
+// walked, otherwise at once.
+func (w *walk) run(ctx context.Context) error {
+	w.meter.Total.Store(w.span.Length)
+	rows, err := w.im.Regions()
+	if err != nil {
+		return err
+	}
+	regionSize := int64(revision.RegionChunks) * int64(w.im.ChunkSize())
+	var read []revision.Region
+	for region := uint64(w.span.Offset / regionSize); int64(region)*regionSize < w.span.Offset+w.span.Length; region++ {
+		within, _ := cut(repository.Extent{Offset: int64(region) * regionSize, Length: regionSize}, w.span)
+		has := slices.ContainsFunc(rows, func(r revision.Region) bool { return r.Region == region })
+		hash, err := w.region(ctx, region, within, has)
+		if err != nil {
+			return err
+		}
+		if hash != nil {
+			read = append(read, revision.Region{Region: region, Hash: *hash})
+		}
+	}
+	if len(w.lost) > 0 {
+		return &DamageError{Lost: joined(w.lost), Cause: w.cause}
+	}
+	return w.checkDigest(read)
+}
+
+// checkDigest compares the digest of what was read with the revision's.
+func (w *walk) checkDigest(read []revision.Region) error {
+	st := w.im.Statement()
+	if w.span.Length != int64(st.Size) {
+		return nil // a part has no digest; its chunks were checked one by one
+	}
+	if got := revision.ImageDigest(st.ChunkSize, st.Size, read); got != st.Digest {
+		return &DigestError{Got: got, Want: st.Digest}
+	}
+	return nil
+}
+
+// region walks the part of one region that lies in the span, and returns the
+// digest of what was read; nil for a region of zeros.
+func (w *walk) region(ctx context.Context, region uint64, within repository.Extent, has bool) (*[32]byte, error) {
+	if !has {
+		if err := w.visit.zeros(ctx, within); err != nil {
+			return nil, err
+		}
+		w.meter.Done.Add(within.Length)
+		return nil, ctx.Err()
+	}
+	chunks, err := w.im.Chunks(region)
+	if err != nil {
+		return nil, w.damage(within, err)
+	}
+	items := w.items(chunks, within)
+	var next atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(w.workers, len(items)) {
+		g.Go(func() error {
+			buf := make([]byte, w.im.ChunkSize())
+			for gctx.Err() == nil {
+				i := next.Add(1) - 1
+				if i >= int64(len(items)) {
+					return nil
+				}
+				if err := w.item(gctx, items[i], buf); err != nil {
+					return err
+				}
+			}
+			return gctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	hash := revision.RegionHash(chunks) // item compared each content id with the bytes
+	return &hash, ctx.Err()
+}
+
+// items cuts a region into work, in the order in which the packs hold it.
+func (w *walk) items(chunks []revision.Chunk, within repository.Extent) []item {
+	items := make([]item, 0, len(chunks)+1)
+	at, end := within.Offset, within.Offset+within.Length
+	for i := range chunks {
+		e, inside := cut(w.extent(chunks[i]), within)
+		if !inside {
+			continue
+		}
+		if e.Offset > at {
+			items = append(items, item{gap: repository.Extent{Offset: at, Length: e.Offset - at}})
+		}
+		items = append(items, item{chunk: &chunks[i]})
+		at = e.Offset + e.Length
+	}
+	if at < end {
+		items = append(items, item{gap: repository.Extent{Offset: at, Length: end - at}})
+	}
+	slices.SortStableFunc(items, func(a, b item) int { return slices.Compare(packOf(a), packOf(b)) })
+	return items
+}
+
+// packOf gives the pack in which a chunk's base lies; nothing for a gap.
+func packOf(it item) []byte {
+	if it.chunk == nil {
+		return nil
+	}
+	return it.chunk.Stack.Base.Pack[:]
+}
+
+// extent is the part of the image that a chunk holds.
+func (w *walk) extent(c revision.Chunk) repository.Extent {
+	off := int64(c.Index) * int64(w.im.ChunkSize())
+	return repository.Extent{Offset: off, Length: min(int64(w.im.ChunkSize()), w.im.Size()-off)}
+}
+
+func (w *walk) item(ctx context.Context, it item, buf []byte) error {
+	if it.chunk == nil {
+		defer w.meter.Done.Add(it.gap.Length)
+		return w.visit.zeros(ctx, it.gap)
+	}
+	whole := w.extent(*it.chunk)
+	part, _ := cut(whole, w.span)
+	defer w.meter.Done.Add(part.Length)
+	if part == whole {
+		done, err := w.visit.known(ctx, *it.chunk, whole, buf)
+		if done || err != nil {
+			return err
+		}
+	}
+	if err := w.read(ctx, *it.chunk, buf); err != nil {
+		return w.damage(part, err)
+	}
+	w.meter.Read.Add(int64(len(buf)))
+	from := part.Offset - whole.Offset
+	return w.visit.data(ctx, part.Offset, buf[from:from+part.Length])
+}
+
+// read reads a chunk and checks its content id, which the image's digest stands on.
+func (w *walk) read(ctx context.Context, c revision.Chunk, buf []byte) error {
+	if err := w.im.ReadChunk(ctx, c, buf); err != nil {
+		return err
+	}
+	if got := w.im.Hasher().ChunkID(buf); got != c.Content {
+		return &chunkstore.CorruptError{
+			Pack: c.Stack.Base.Pack, Kind: chunkstore.Chunk, ID: c.Stack.Base.ID,
+			Cause: fmt.Errorf("chunk %d has the content id %s, its map says %s", c.Index, got, c.Content),
+		}
+	}
+	return nil
+}
+
+// damage notes a range that is lost, if it is lost and the walk may go on without it.
+func (w *walk) damage(e repository.Extent, err error) error {
+	var corrupt *chunkstore.CorruptError
+	var damaged *repository.DamagedRevisionError
+	if !errors.As(err, &corrupt) && !errors.As(err, &damaged) && !errors.Is(err, chunkstore.ErrNotFound) {
+		return err // trouble, not damage: another try may succeed
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cause == nil {
+		w.cause = err
+	}
+	w.lost = append(w.lost, e)
+	if !w.keepGoing {
+		return &DamageError{Lost: []repository.Extent{e}, Cause: err}
+	}
+	return nil
+}

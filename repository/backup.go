@@ -1,0 +1,264 @@
+package repository
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// BackupOptions says what is to be begun.
+type BackupOptions struct {
+	Volume revision.Name
+	Full   bool             // stand on nothing: no parent, and no object but the run's own
+	Codec  chunkstore.Codec // how new objects are compressed
+	Wait   time.Duration    // for another backup of the volume; zero: not at all
+}
+
+// maintenanceWait is how long a backup waits for a lock that no other backup holds.
+const maintenanceWait = 15 * time.Minute
+
+// Backup is a revision in the making. It holds the volume's lock, a lease and a
+// run record until Close. Its chunk writer is safe for many goroutines, its map
+// writer belongs to one.
+type Backup struct {
+	repo     *Repository
+	opts     BackupOptions
+	volume   Volume
+	id       revision.ID
+	begun    time.Time
+	sequence uint64
+	run      [16]byte
+	visible  []Revision           // when it began, oldest first
+	known    map[revision.ID]bool // visible and trashed then
+
+	lock       durable.File
+	lease      *lease
+	reader     *Reader
+	parent     *Image
+	parentInfo Info
+	chunks     *chunkstore.Writer
+	draft      *draft
+
+	passedOver []error
+	committed  bool
+}
+
+// BeginBackup does the first steps of a backup: lock, lease, run record, parent.
+// A volume that the repository does not know is made. Another backup of the
+// volume is a [*BusyError] at once, unless opts say to wait.
+func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Backup, err error) {
+	b := &Backup{repo: r, opts: opts, run: newRunID()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	if b.volume, err = r.makeVolume(ctx, opts.Volume); err != nil {
+		return nil, err
+	}
+	if b.lock, err = r.lockVolume(ctx, b.volume, opts.Wait); err != nil {
+		return nil, err
+	}
+	b.begun = time.Now().UTC().Truncate(time.Second)
+	if err := b.survey(); err != nil {
+		return nil, err
+	}
+	dead, err := r.hasDeadRun(b.volume.UUID, b.sequence)
+	if err != nil {
+		return nil, err
+	}
+	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), chunkstore.PackID(b.run).String(), dead); err != nil {
+		return nil, wrapReadOnly(err)
+	}
+	if err := b.record(ctx); err != nil {
+		return nil, wrapReadOnly(err)
+	}
+	return b, b.open(ctx)
+}
+
+// record writes the run record: durable before the first pack.
+func (b *Backup) record(ctx context.Context) error {
+	if b.repo.unmended {
+		if err := b.repo.atGate(ctx, func() error { return b.repo.mend(b.lease.temps) }); err != nil {
+			return fmt.Errorf("mend the descriptor: %w", err)
+		}
+	}
+	record := runRecord{
+		Run: b.run[:], Kind: kindBackup, Volume: b.volume.UUID, Sequence: b.sequence,
+		Lease: b.lease.id, Holder: b.repo.me, Boot: b.repo.boot,
+	}
+	if err := writeNewSmall(b.repo.fsys, b.lease.temps, runName(b.run), record); err != nil {
+		return fmt.Errorf("write the run record: %w", err)
+	}
+	return nil
+}
+
+// open finds the parent and opens the writers.
+func (b *Backup) open(ctx context.Context) (err error) {
+	if b.reader, err = b.repo.readerOn(b.lease); err != nil {
+		return err
+	}
+	if !b.opts.Full {
+		if err := b.findParent(ctx); err != nil {
+			return err
+		}
+	}
+	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
+		Run: b.run, Codec: b.opts.Codec, Temps: b.lease.temps, View: b.reader.currentView(), Usable: b.usable,
+	})
+	if err != nil {
+		return err
+	}
+	b.draft, err = b.newDraft()
+	return err
+}
+
+// usable is asked once for each pack of another run that holds something we could use.
+func (b *Backup) usable(pack chunkstore.PackInfo) bool {
+	return !b.opts.Full && !b.lease.generation.Opaque && b.repo.usable(pack, b.volume.UUID)
+}
+
+// survey reads what there is of the volume, visible and trashed, and settles the
+// new revision's number and id. The volume's lock keeps them free.
+//
+// The number is one more than the highest. A revision whose number cannot be
+// read was made when it was the highest, so it has the next one at most.
+func (b *Backup) survey() (err error) {
+	if b.visible, err = b.repo.Revisions(b.volume); err != nil {
+		return err
+	}
+	b.known = map[revision.ID]bool{}
+	highest, unread := uint64(0), uint64(0)
+	note := func(id revision.ID, st *revision.Statement) {
+		b.known[id] = true
+		if st == nil {
+			unread++
+			return
+		}
+		highest = max(highest, st.Sequence)
+	}
+	for _, rev := range b.visible {
+		note(rev.ID, rev.Statement)
+	}
+	trashed, err := b.repo.trashedIDs(b.volume)
+	if err != nil {
+		return err
+	}
+	for _, id := range trashed {
+		m, err := openMap(b.repo.fsys, trashName(b.volume.UUID, id))
+		if err != nil {
+			note(id, nil)
+			continue
+		}
+		note(id, m.Statement())
+		if err := m.Close(); err != nil {
+			return err
+		}
+	}
+	b.sequence = highest + unread + 1
+	b.id = b.newID()
+	return nil
+}
+
+// newID makes an id whose short part no other revision of the volume has.
+func (b *Backup) newID() revision.ID {
+	taken := map[string]bool{}
+	for id := range b.known {
+		taken[id.Short()] = true
+	}
+	for {
+		if id := revision.NewID(b.begun, rand.Reader); !taken[id.Short()] {
+			return id
+		}
+	}
+}
+
+// findParent opens the newest revision that can be read.
+func (b *Backup) findParent(ctx context.Context) error {
+	for _, rev := range slices.Backward(b.visible) {
+		im, err := b.reader.Image(ctx, b.volume, rev.ID)
+		if err == nil {
+			if _, err = im.Regions(); err == nil {
+				b.parent, b.parentInfo = im, rev.Info
+				return nil
+			}
+			err = errors.Join(err, im.Close())
+		}
+		if damaged := new(DamagedRevisionError); !errors.As(err, &damaged) {
+			return err
+		}
+		b.passedOver = append(b.passedOver, err)
+	}
+	return nil
+}
+
+// Volume is whose backup it is.
+func (b *Backup) Volume() Volume { return b.volume }
+
+// ID is the id that the revision will have.
+func (b *Backup) ID() revision.ID { return b.id }
+
+// Begun is when the backup began, by the wall clock.
+func (b *Backup) Begun() time.Time { return b.begun }
+
+// Parent is the image that the revision builds on; nil makes it a full.
+func (b *Backup) Parent() *Image { return b.parent }
+
+// ParentInfo is what is noted of the parent: its state, its lost ranges.
+func (b *Backup) ParentInfo() Info { return b.parentInfo }
+
+// Revisions lists what there was of the volume when the backup began, oldest first.
+func (b *Backup) Revisions() []Revision { return b.visible }
+
+// PassedOver lists the newer revisions that could not be the parent, because
+// they are damaged.
+func (b *Backup) PassedOver() []error { return b.passedOver }
+
+// Chunks is where new objects go.
+func (b *Backup) Chunks() *chunkstore.Writer { return b.chunks }
+
+// Map is where the records of the revision's map go, ascending.
+func (b *Backup) Map() *revision.Writer { return b.draft.writer }
+
+// Restart throws the map away, to be written from its beginning.
+func (b *Backup) Restart() error {
+	if err := b.draft.discard(); err != nil {
+		return err
+	}
+	var err error
+	b.draft, err = b.newDraft()
+	return err
+}
+
+// Close ends the backup. Without a Commit that succeeded there is no revision;
+// the packs that were sealed stay for the volume's next run to go on with.
+func (b *Backup) Close() error {
+	var errs []error
+	if b.draft != nil {
+		errs = append(errs, b.draft.discard())
+	}
+	if b.chunks != nil {
+		errs = append(errs, b.chunks.Close())
+	}
+	if b.parent != nil {
+		errs = append(errs, b.parent.Close())
+	}
+	if b.reader != nil {
+		errs = append(errs, b.reader.closeChunks())
+	}
+	if b.lease != nil {
+		errs = append(errs, b.lease.bury())
+	}
+	if b.lock != nil {
+		errs = append(errs, b.lock.Close())
+	}
+	*b = Backup{repo: b.repo, volume: b.volume, id: b.id, committed: b.committed}
+	return errors.Join(errs...)
+}

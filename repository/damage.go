@@ -1,0 +1,92 @@
+package repository
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+	"time"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+)
+
+// damageRecord is damage/<pack id>-<object id>.json: a hurt copy of an object.
+type damageRecord struct {
+	Pack   chunkstore.PackID `json:"pack"`
+	Object chunkstore.ID     `json:"object"`
+	Kind   string            `json:"kind"`
+	Offset int64             `json:"offset"` // of its frame in the pack
+	Cause  string            `json:"cause"`
+	Found  time.Time         `json:"found"`
+	By     Holder            `json:"by"`
+}
+
+// loadDamage reads which copies are known to be hurt; their names say it.
+func (r *Repository) loadDamage() (map[chunkstore.Copy]bool, error) {
+	entries, err := r.fsys.ReadDir(damageDir)
+	if err != nil {
+		return nil, err
+	}
+	damaged := make(map[chunkstore.Copy]bool, len(entries))
+	for _, e := range entries {
+		base, isRecord := strings.CutSuffix(e.Name(), infoExt)
+		pack, object, found := strings.Cut(base, "-")
+		if !isRecord || !found {
+			continue
+		}
+		p, packErr := chunkstore.ParsePackID(pack)
+		id, idErr := parseObjectID(object)
+		if packErr == nil && idErr == nil {
+			damaged[chunkstore.Copy{Pack: p, ID: id}] = true
+		}
+	}
+	r.damageMu.Lock()
+	defer r.damageMu.Unlock()
+	r.damaged = damaged
+	return damaged, nil
+}
+
+func (r *Repository) damageNow() map[chunkstore.Copy]bool {
+	r.damageMu.Lock()
+	defer r.damageMu.Unlock()
+	return r.damaged
+}
+
+// RecordDamage remembers, durably, that a copy of an object is hurt, so that
+// nothing is built on it any more. That it is known already is no error.
+func (r *Repository) RecordDamage(ctx context.Context, c *chunkstore.CorruptError) error {
+	hurt := chunkstore.Copy{Pack: c.Pack, ID: c.ID}
+	if c.Pack.IsZero() || c.ID.IsZero() || r.damageNow()[hurt] {
+		return nil // no copy in particular, or known
+	}
+	record := damageRecord{
+		Pack: c.Pack, Object: c.ID, Kind: c.Kind.String(), Offset: c.Offset, Cause: fmt.Sprint(c.Cause),
+		Found: time.Now().UTC().Truncate(time.Second), By: r.me,
+	}
+	temps := durable.NewTemps("damage-" + randomHex())
+	err := r.atGate(ctx, func() error { return writeNewSmall(r.fsys, temps, damageName(hurt), record) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("record damage: %w", wrapReadOnly(err))
+	}
+	r.damageMu.Lock()
+	defer r.damageMu.Unlock()
+	damaged := maps.Clone(r.damaged)
+	if damaged == nil {
+		damaged = map[chunkstore.Copy]bool{}
+	}
+	damaged[hurt] = true
+	r.damaged = damaged
+	return nil
+}
+
+func parseObjectID(text string) (id chunkstore.ID, err error) {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return id, hex.ErrLength
+	}
+	_, err = hex.Decode(id[:], []byte(text))
+	return id, err
+}

@@ -1,0 +1,177 @@
+package repository
+
+import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// formatVersion is the one format of repositories that this program writes and reads.
+const formatVersion = 1
+
+// Chunk sizes that a repository may have, in bytes; all are powers of two.
+const (
+	MinChunkSize     = 64 << 10
+	MaxChunkSize     = 16 << 20
+	DefaultChunkSize = 1 << 20
+)
+
+// Features by name that this program knows. A repository lists those that its
+// readers must know; none exist yet.
+var knownFeatures = []string{}
+
+// Descriptor is what a repository says of itself, in two copies. docs/format.md
+// describes each field.
+type Descriptor struct {
+	Format     int             `json:"format"`
+	Features   []string        `json:"features"`
+	Serial     int             `json:"serial"` // grows with each rewriting; the higher copy wins
+	Repository revision.UUID   `json:"repository"`
+	Former     []revision.UUID `json:"former"` // ids it had before it was copied, the oldest first
+	Lineage    revision.UUID   `json:"lineage"`
+	Created    time.Time       `json:"created"`
+	ChunkSize  int             `json:"chunk_size"`
+	Names      string          `json:"content_ids"`
+	Prints     string          `json:"fingerprints"`
+	Key        hexBytes        `json:"content_key"`
+	Seed       hexBytes        `json:"fingerprint_seed"`
+	Codec      string          `json:"codec"` // default for what is written
+}
+
+// How objects are named; a repository that says otherwise is of another kind.
+const (
+	contentAlgorithm     = "blake3-256-keyed"
+	fingerprintAlgorithm = "xxh3-128-seeded"
+)
+
+type hexBytes []byte
+
+func (b hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(b)), nil }
+
+func (b *hexBytes) UnmarshalText(text []byte) error {
+	decoded, err := hex.DecodeString(string(text))
+	*b = decoded
+	return err
+}
+
+// hasher returns the names of the lineage.
+func (d *Descriptor) hasher() chunkstore.Hasher {
+	return chunkstore.NewHasher([32]byte(d.Key), leUint64(d.Seed))
+}
+
+func leUint64(b []byte) (n uint64) {
+	for i := range 8 {
+		n |= uint64(b[i]) << (8 * i)
+	}
+	return n
+}
+
+// validate refuses a descriptor that cannot be worked by.
+func (d *Descriptor) validate() error {
+	_, codecErr := chunkstore.ParseCodec(d.Codec)
+	switch {
+	case CheckChunkSize(d.ChunkSize) != nil:
+		return CheckChunkSize(d.ChunkSize)
+	case len(d.Key) != 32 || len(d.Seed) != 8:
+		return fmt.Errorf("%w: keys have the wrong length", errBadContent)
+	case d.Names != contentAlgorithm || d.Prints != fingerprintAlgorithm:
+		return fmt.Errorf("objects are named by %q and %q, this program knows %q and %q",
+			d.Names, d.Prints, contentAlgorithm, fingerprintAlgorithm)
+	}
+	return codecErr
+}
+
+// CheckChunkSize tells whether a repository may have chunks of so many bytes.
+func CheckChunkSize(size int) error {
+	if size < MinChunkSize || size > MaxChunkSize || size&(size-1) != 0 {
+		return fmt.Errorf("chunk size %d is not a power of two from 64 KiB to 16 MiB", size)
+	}
+	return nil
+}
+
+// decodeDescriptor looks at the version first, so that a newer format is called
+// that and not damage.
+func decodeDescriptor(file []byte) (*Descriptor, error) {
+	data, err := unsealData(file)
+	if err != nil {
+		return nil, err
+	}
+	var peek struct {
+		Format   int      `json:"format"`
+		Features []string `json:"features"`
+	}
+	if err := json.Unmarshal(data, &peek); err != nil {
+		return nil, fmt.Errorf("%w: %v", errBadContent, err)
+	}
+	if peek.Format != formatVersion {
+		return nil, &FormatError{Format: peek.Format}
+	}
+	unknown := slices.DeleteFunc(slices.Clone(peek.Features), func(f string) bool { return slices.Contains(knownFeatures, f) })
+	if len(unknown) > 0 {
+		return nil, &FormatError{Format: peek.Format, Features: unknown}
+	}
+	d := new(Descriptor)
+	if err := unseal(file, d); err != nil {
+		return nil, err
+	}
+	return d, d.validate()
+}
+
+// descriptors reads both copies. It returns the one to go by, and whether the two
+// agree; without any, ErrNoRepository or what is wrong with them.
+func descriptors(fsys durable.FS) (d *Descriptor, agree bool, err error) {
+	main, mainErr := readDescriptor(fsys, descriptorName)
+	second, secondErr := readDescriptor(fsys, descriptorCopyName)
+	switch {
+	case mainErr == nil && secondErr == nil:
+		newest := slices.MaxFunc([]*Descriptor{main, second}, func(a, b *Descriptor) int { return cmp.Compare(a.Serial, b.Serial) })
+		return newest, main.Serial == second.Serial, nil
+	case mainErr == nil:
+		return main, false, ifNewer(secondErr)
+	case secondErr == nil:
+		return second, false, ifNewer(mainErr)
+	case errors.Is(mainErr, fs.ErrNotExist) && errors.Is(secondErr, fs.ErrNotExist):
+		return nil, false, ErrNoRepository
+	case errors.Is(mainErr, fs.ErrNotExist):
+		return nil, false, secondErr
+	}
+	return nil, false, mainErr
+}
+
+// ifNewer lets a copy that a newer program wrote overrule one that it has not reached.
+func ifNewer(err error) error {
+	if newer := new(FormatError); errors.As(err, &newer) {
+		return newer
+	}
+	return nil
+}
+
+func readDescriptor(fsys durable.FS, name string) (*Descriptor, error) {
+	file, err := durable.ReadFile(fsys, name, maxSmallFile)
+	if err != nil {
+		return nil, damagedIfTooLarge(name, err)
+	}
+	d, err := decodeDescriptor(file)
+	if format := new(FormatError); err != nil && !errors.As(err, &format) {
+		return nil, &DamagedFileError{Path: name, Cause: err}
+	}
+	return d, err
+}
+
+// writeDescriptors replaces both copies, one after the other, so that at any
+// moment one of them is whole.
+func writeDescriptors(fsys durable.FS, temps *durable.Temps, d *Descriptor) error {
+	if err := replaceSmall(fsys, temps, descriptorCopyName, d); err != nil {
+		return err
+	}
+	return replaceSmall(fsys, temps, descriptorName, d)
+}

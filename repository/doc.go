@@ -1,0 +1,20 @@
+// Package repository keeps revisions of volumes in a directory that many
+// processes use at once, and that loses nothing when one of them, or the power,
+// stops at any moment.
+//
+// [Init] makes a repository and [Open] opens one. [Repository.NewReader] reads:
+// it lists revisions and opens an [Image] of one, an [io.ReaderAt] over a volume
+// as it was. [Repository.BeginBackup] writes: a [Backup] holds the volume's lock,
+// a lease and a run record, hands out a writer of chunks and a writer of the map,
+// and ends in [Backup.Commit], the one step that makes the revision visible.
+//
+// The invariant behind every order of steps here: a visible revision names only
+// durable objects. docs/protocol.md gives the steps, their reasons and the names
+// used in comments (gate, lease, generation, barrier, ★).
+//
+// Lock order: volume lock, then gate. Nobody waits for a volume lock while
+// holding the gate, and no transaction of the catalog is open meanwhile.
+//
+// A Repository and a Reader are safe for concurrent use; a Backup's writers say
+// for themselves what they allow.
+package repository

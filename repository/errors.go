@@ -1,0 +1,101 @@
+package repository
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrNoRepository reports a directory without a repository in it.
+	ErrNoRepository = errors.New("no repository there")
+	// ErrExists reports an attempt to make a repository where one is.
+	ErrExists = errors.New("a repository is there already")
+	// ErrNotEmpty reports an attempt to make a repository among other files.
+	ErrNotEmpty = errors.New("the directory is not empty")
+	// ErrNoVolume reports a volume that the repository does not have.
+	ErrNoVolume = errors.New("no such volume")
+	// ErrReadOnly reports an attempt to write to a repository that cannot be written to.
+	ErrReadOnly = errors.New("the repository cannot be written to")
+	// ErrLostGround reports that a revision was not made visible because what
+	// it stands on changed under it. Nothing is lost; the next run heals it.
+	ErrLostGround = errors.New("the repository changed under the backup")
+
+	errBadContent = errors.New("content is damaged")
+)
+
+// A BusyError reports a lock that somebody else holds.
+type BusyError struct {
+	What   string // what is locked, for people
+	Holder Holder // zero if the holder left no word
+}
+
+func (e *BusyError) Error() string {
+	if e.Holder == (Holder{}) {
+		return e.What + " is in use by another process"
+	}
+	return fmt.Sprintf("%s is in use by %s", e.What, e.Holder)
+}
+
+// Holder says who holds a lock or a lease, and since when.
+type Holder struct {
+	Command string    `json:"command"` // what it does: "backup", "restore"
+	Host    string    `json:"host"`
+	User    string    `json:"user"`
+	PID     int       `json:"pid"`
+	Since   time.Time `json:"since"`
+}
+
+func (h Holder) String() string {
+	return fmt.Sprintf("%s (pid %d on %s, user %s, since %s)", h.Command, h.PID, h.Host, h.User, h.Since.Local().Format(time.DateTime))
+}
+
+// A DamagedFileError reports a file of the repository that does not hold what it
+// should. Reading it again will not help; a copy or scrub may.
+type DamagedFileError struct {
+	Path  string
+	Cause error
+}
+
+func (e *DamagedFileError) Error() string { return fmt.Sprintf("%s is damaged: %v", e.Path, e.Cause) }
+
+func (e *DamagedFileError) Unwrap() error { return e.Cause }
+
+// A FormatError reports a repository that this program is too old for.
+type FormatError struct {
+	Format   int      // of the repository
+	Features []string // that it needs and this program lacks
+}
+
+func (e *FormatError) Error() string {
+	if len(e.Features) > 0 {
+		return fmt.Sprintf("the repository needs %s, which this program does not know", strings.Join(e.Features, ", "))
+	}
+	return fmt.Sprintf("the repository has format %d, this program reads format %d", e.Format, formatVersion)
+}
+
+// A DamagedRevisionError reports a revision that cannot be opened, because its
+// map, or one that it builds on, is damaged or missing.
+type DamagedRevisionError struct {
+	Volume revision.Name
+	ID     revision.ID
+	Cause  error
+}
+
+func (e *DamagedRevisionError) Error() string {
+	return fmt.Sprintf("revision %s@%s cannot be read: %v", e.Volume, e.ID, e.Cause)
+}
+
+func (e *DamagedRevisionError) Unwrap() error { return e.Cause }
+
+func damagedIfTooLarge(name string, err error) error {
+	if errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrLink) || errors.Is(err, durable.ErrNotRegular) {
+		return &DamagedFileError{Path: name, Cause: err}
+	}
+	return err
+}

@@ -1,0 +1,325 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"sync"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// Image is a volume as a revision holds it: an [io.ReaderAt] over its bytes, the
+// chunks that are not zeros, and its digest. Everything that is read is checked.
+// An Image is safe for concurrent use, as long as its Reader is open.
+type Image struct {
+	rd     *Reader
+	volume Volume
+	id     revision.ID
+
+	mu      sync.Mutex
+	maps    []*mapFile // newest first
+	rescued bool       // the maps were checked, and copies put in for those that are damaged
+	regions map[uint64]*region
+	recent  []uint64 // regions in the order of their use, the latest last
+}
+
+// region is a resolved region, or one being resolved.
+type region struct {
+	once   sync.Once
+	chunks []revision.Chunk
+	err    error
+}
+
+// maxRegions bounds the resolved regions that an Image keeps; each takes up to
+// about half a megabyte, and more where stacks are long.
+const maxRegions = 12
+
+// Image opens a revision. Opening reads the headers of its chain, nothing else.
+func (rd *Reader) Image(ctx context.Context, v Volume, id revision.ID) (*Image, error) {
+	var err error
+	for range 3 { // a merge may replace what was just looked up
+		var maps []*mapFile
+		maps, err = rd.chain(v, id)
+		if err == nil {
+			return &Image{rd: rd, volume: v, id: id, maps: maps, regions: map[uint64]*region{}}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	if damaged := new(DamagedFileError); notFound(err) || errors.As(err, &damaged) {
+		return nil, &DamagedRevisionError{Volume: v.Name, ID: id, Cause: err}
+	}
+	return nil, err
+}
+
+// Close gives up the maps. Reading must have ended.
+func (im *Image) Close() error { return closeAll(im.maps) }
+
+// Statement is what the revision says of itself. It must not be changed.
+func (im *Image) Statement() *revision.Statement {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return im.maps[0].Statement()
+}
+
+// Volume is whose image it is.
+func (im *Image) Volume() Volume { return im.volume }
+
+// Size is the length of the image in bytes.
+func (im *Image) Size() int64 { return int64(im.Statement().Size) }
+
+// ChunkSize is the length of every chunk but a shorter last one, in bytes.
+func (im *Image) ChunkSize() int { return im.rd.repo.desc.ChunkSize }
+
+// ChainLength counts the maps that the image is read through.
+func (im *Image) ChainLength() int { return len(im.maps) }
+
+// RegionCount counts the regions of the image, those of zeros too.
+func (im *Image) RegionCount() uint64 {
+	return (im.Statement().Chunks() + revision.RegionChunks - 1) / revision.RegionChunks
+}
+
+// Regions returns the digests of the regions that are not all zeros, having
+// checked that they give the digest of the image.
+func (im *Image) Regions() ([]revision.Region, error) {
+	rows, err := im.regionRows()
+	if err != nil && im.rescue() {
+		rows, err = im.regionRows()
+	}
+	if err != nil {
+		return nil, im.damaged(err)
+	}
+	return rows, nil
+}
+
+func (im *Image) regionRows() ([]revision.Region, error) {
+	im.mu.Lock()
+	newest := im.maps[0]
+	im.mu.Unlock()
+	rows, err := newest.Regions()
+	if err != nil {
+		return nil, damagedMap(newest.name, err)
+	}
+	return rows, nil
+}
+
+// Chunks returns the chunks of one region that are not zeros, ascending, checked
+// against the region's recorded digest. The slice is shared: it must not be changed.
+func (im *Image) Chunks(n uint64) ([]revision.Chunk, error) {
+	reg := im.region(n)
+	reg.once.Do(func() {
+		reg.chunks, reg.err = im.resolve(n)
+		if reg.err != nil {
+			im.forget(n, reg)
+		}
+	})
+	return reg.chunks, reg.err
+}
+
+// region finds the place of a region in the cache, or makes one.
+func (im *Image) region(n uint64) *region {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	reg, known := im.regions[n]
+	if !known {
+		reg = new(region)
+		im.regions[n] = reg
+	}
+	im.recent = append(slices.DeleteFunc(im.recent, func(m uint64) bool { return m == n }), n)
+	if len(im.recent) > maxRegions {
+		delete(im.regions, im.recent[0])
+		im.recent = im.recent[1:]
+	}
+	return reg
+}
+
+// forget lets a region that failed be tried again.
+func (im *Image) forget(n uint64, reg *region) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.regions[n] == reg {
+		delete(im.regions, n)
+		im.recent = slices.DeleteFunc(im.recent, func(m uint64) bool { return m == n })
+	}
+}
+
+func (im *Image) resolve(n uint64) ([]revision.Chunk, error) {
+	chunks, err := revision.Resolve(im.plainMaps(), n)
+	if err != nil && im.rescue() {
+		chunks, err = revision.Resolve(im.plainMaps(), n)
+	}
+	if err != nil {
+		return nil, im.damaged(fmt.Errorf("resolve region %d: %w", n, err))
+	}
+	return chunks, nil
+}
+
+func (im *Image) plainMaps() []*revision.Map {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	plain := make([]*revision.Map, len(im.maps))
+	for i, m := range im.maps {
+		plain[i] = m.Map
+	}
+	return plain
+}
+
+// damaged says of wrong content whose it is.
+func (im *Image) damaged(err error) error {
+	var corrupt *revision.CorruptError
+	var chain *revision.ChainError
+	var file *DamagedFileError
+	if errors.As(err, &corrupt) || errors.As(err, &chain) || errors.As(err, &file) {
+		return &DamagedRevisionError{Volume: im.volume.Name, ID: im.id, Cause: err}
+	}
+	return err
+}
+
+// rescue looks, once, through every map of the chain and puts in the second copy
+// of those that are damaged. It tells whether another try is worth while.
+func (im *Image) rescue() bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.rescued {
+		return false
+	}
+	im.rescued = true
+	replaced := false
+	for i, m := range im.maps {
+		if m.Check() == nil {
+			continue
+		}
+		second, err := im.rd.repo.openCopy(im.volume, m.Statement().ID)
+		if err != nil {
+			continue
+		}
+		if second.Check() != nil || second.Statement().Digest != m.Statement().Digest {
+			_ = second.Close() // nothing was written through it
+			continue
+		}
+		im.rd.repo.opts.Log.Warn("a revision's map is damaged; its copy is used", "file", m.name)
+		im.maps[i], replaced = second, true
+	}
+	return replaced
+}
+
+// ReadChunk reads a whole chunk into buf, which has the size of one, and checks
+// it against its fingerprint.
+func (im *Image) ReadChunk(ctx context.Context, c revision.Chunk, buf []byte) error {
+	return im.rd.chunks.ReadChunk(ctx, c.Stack, c.Fingerprint, buf)
+}
+
+// ReadAt implements [io.ReaderAt]. It reads and checks no more than it needs.
+func (im *Image) ReadAt(p []byte, off int64) (int, error) {
+	size := im.Size()
+	if off < 0 {
+		return 0, fmt.Errorf("read revision %s at %d: negative offset", im.id, off)
+	}
+	if off >= size {
+		return 0, io.EOF
+	}
+	want := min(int64(len(p)), size-off)
+	chunkSize := int64(im.ChunkSize())
+	done := int64(0)
+	for done < want {
+		at := off + done
+		inChunk := at % chunkSize
+		n := min(chunkSize-inChunk, want-done)
+		if err := im.readWithin(p[done:done+n], uint64(at/chunkSize), int(inChunk)); err != nil {
+			return int(done), err
+		}
+		done += n
+	}
+	if done < int64(len(p)) {
+		return int(done), io.EOF
+	}
+	return int(done), nil
+}
+
+// readWithin reads a part of one chunk.
+func (im *Image) readWithin(p []byte, index uint64, off int) error {
+	chunks, err := im.Chunks(index / revision.RegionChunks)
+	if err != nil {
+		return err
+	}
+	i, found := slices.BinarySearchFunc(chunks, index, func(c revision.Chunk, index uint64) int {
+		return int(int64(c.Index) - int64(index))
+	})
+	if !found {
+		clear(p)
+		return nil
+	}
+	c := chunks[i]
+	if len(p) == im.ChunkSize() {
+		return im.ReadChunk(context.Background(), c, p)
+	}
+	return im.rd.chunks.ReadAt(context.Background(), c.Stack, c.Fingerprint, p, off)
+}
+
+// Extents yields the ranges of the image that are not known to be zeros, ascending.
+func (im *Image) Extents(ctx context.Context) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		rows, err := im.Regions()
+		if err != nil {
+			yield(Extent{}, err)
+			return
+		}
+		chunkSize, size := int64(im.ChunkSize()), im.Size()
+		for _, row := range rows {
+			chunks, err := im.Chunks(row.Region)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(Extent{}, err)
+				return
+			}
+			for _, c := range chunks {
+				off := int64(c.Index) * chunkSize
+				if !yield(Extent{Offset: off, Length: min(chunkSize, size-off)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Hurt tells whether a chunk stands on a copy that is known to be damaged.
+func (im *Image) Hurt(s chunkstore.Stack) bool {
+	damaged := im.rd.repo.damageNow()
+	if len(damaged) == 0 {
+		return false
+	}
+	if damaged[chunkstore.Copy{Pack: s.Base.Pack, ID: s.Base.ID}] {
+		return true
+	}
+	return slices.ContainsFunc(s.Patches, func(p chunkstore.Ref) bool {
+		return damaged[chunkstore.Copy{Pack: p.Pack, ID: p.ID}]
+	})
+}
+
+// StoredSize is how many bytes of packs the base and the patches of a stack take.
+func (im *Image) StoredSize(ctx context.Context, s chunkstore.Stack) (base, patches int64, err error) {
+	if !s.Base.ID.IsZero() {
+		if base, err = im.rd.chunks.StoredSize(ctx, s.Base, chunkstore.Chunk); err != nil {
+			return 0, 0, err
+		}
+	}
+	for _, p := range s.Patches {
+		n, err := im.rd.chunks.StoredSize(ctx, p, chunkstore.Patch)
+		if err != nil {
+			return 0, 0, err
+		}
+		patches += n
+	}
+	return base, patches, nil
+}
+
+// Hasher computes the names that the image's chunks have.
+func (im *Image) Hasher() chunkstore.Hasher { return im.rd.repo.names }

@@ -1,0 +1,235 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// Event is one line of the journal: one operation, when it had ended.
+type Event struct {
+	Time     time.Time      `json:"time"`
+	Op       string         `json:"op"`     // the command: "backup", "init"
+	Result   string         `json:"result"` // "ok", "findings" or "failed"
+	Volume   revision.Name  `json:"volume,omitempty"`
+	UUID     *revision.UUID `json:"uuid,omitempty"`
+	Revision revision.ID    `json:"revision,omitempty"`
+	Sequence uint64         `json:"sequence,omitempty"`
+	Kind     string         `json:"kind,omitempty"`
+	Stored   int64          `json:"stored,omitempty"`  // bytes added to packs
+	Read     int64          `json:"read,omitempty"`    // bytes read from the source
+	Seconds  float64        `json:"seconds,omitempty"` // it took
+	Error    string         `json:"error,omitempty"`
+	Warnings []string       `json:"warnings,omitempty"`
+	Findings []string       `json:"findings,omitempty"`
+	Holder   Holder         `json:"who"`
+	Prev     string         `json:"prev"` // xxh3-128 of the line before, without its newline
+}
+
+// Results of an event.
+const (
+	ResultOK       = "ok"
+	ResultFindings = "findings"
+	ResultFailed   = "failed"
+)
+
+// maxJournalLine bounds one line, and maxJournalTail how much of a month's end
+// is read to find the last one.
+const (
+	maxJournalLine = 256 << 10
+	maxJournalTail = 2 * maxJournalLine
+)
+
+// Record appends an event to this host's journal. Time, who and the hash of the
+// line before are filled in. The journal is no input to safety: a caller whose
+// work is done reports an error of Record as a warning.
+func (r *Repository) Record(ctx context.Context, e Event) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	e.Holder = r.me
+	dir := path.Join(journalDir, journalHost(r.me.Host))
+	if err := r.append(ctx, dir, e); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// journalHost makes a host's name a folder's.
+func journalHost(host string) string {
+	if host == "" {
+		host = "unknown"
+	}
+	return revision.Name(host).Encode()
+}
+
+func (r *Repository) append(ctx context.Context, dir string, e Event) error {
+	if err := durable.MkdirAll(r.fsys, dir); err != nil {
+		return err
+	}
+	month := path.Join(dir, e.Time.Format("2006-01")+".jsonl")
+	_, statErr := r.fsys.Lstat(month)
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	f, err := durable.WaitLocked(ctx, r.fsys, month)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	end, prev, err := r.journalEnd(f, dir)
+	if err != nil {
+		return err
+	}
+	e.Prev = prev
+	line, err := seal(e)
+	if err != nil {
+		return err
+	}
+	if end.torn { // the newline parts the torn line from ours
+		line = append([]byte{'\n'}, line...)
+	}
+	if _, err := f.WriteAt(line, end.size); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if notFound(statErr) {
+		return r.fsys.SyncDir(dir)
+	}
+	return nil
+}
+
+type journalEnd struct {
+	size int64
+	torn bool // the last line has no newline
+}
+
+// journalEnd finds where to append and the hash of the last valid line, in this
+// month or, where it has none yet, in the months before.
+func (r *Repository) journalEnd(f durable.File, dir string) (journalEnd, string, error) {
+	tail, size, err := readTail(f)
+	if err != nil {
+		return journalEnd{}, "", err
+	}
+	end := journalEnd{size: size, torn: len(tail) > 0 && tail[len(tail)-1] != '\n'}
+	if hash, ok := lastLineHash(tail); ok {
+		return end, hash, nil
+	}
+	months, err := r.fsys.ReadDir(dir)
+	if err != nil {
+		return end, "", err
+	}
+	for _, m := range slices.Backward(months) {
+		if name := path.Join(dir, m.Name()); name < f.Name() && strings.HasSuffix(name, ".jsonl") {
+			if hash, ok := r.lastHashOf(name); ok {
+				return end, hash, nil
+			}
+		}
+	}
+	return end, "", nil
+}
+
+func (r *Repository) lastHashOf(name string) (string, bool) {
+	f, err := r.fsys.Open(name)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	tail, _, err := readTail(f)
+	if err != nil {
+		return "", false
+	}
+	return lastLineHash(tail)
+}
+
+func readTail(f durable.File) (tail []byte, size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	size = info.Size()
+	tail = make([]byte, min(size, maxJournalTail))
+	if n, err := f.ReadAt(tail, size-int64(len(tail))); n < len(tail) && !errors.Is(err, io.EOF) {
+		return nil, 0, err
+	}
+	return tail, size, nil
+}
+
+// lastLineHash returns the hash of the last line that is whole.
+func lastLineHash(tail []byte) (string, bool) {
+	lines := bytes.SplitAfter(tail, []byte("\n"))
+	for _, line := range slices.Backward(lines) {
+		if _, err := unsealData(line); err == nil {
+			return checksum(bytes.TrimSuffix(line, []byte("\n"))), true
+		}
+	}
+	return "", false
+}
+
+// Events returns what all hosts recorded, as far as it can be read, in the order
+// of their clocks, oldest first.
+func (r *Repository) Events() ([]Event, error) {
+	hosts, err := r.fsys.ReadDir(journalDir)
+	if err != nil {
+		return nil, err
+	}
+	var events []Event
+	for _, host := range hosts {
+		if !host.IsDir() {
+			continue
+		}
+		months, err := r.fsys.ReadDir(path.Join(journalDir, host.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range months {
+			events, err = r.appendMonth(events, path.Join(journalDir, host.Name(), m.Name()))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return events, nil
+}
+
+// maxJournalMonth bounds a month's file when it is read whole.
+const maxJournalMonth = 1 << 30
+
+func (r *Repository) appendMonth(events []Event, name string) ([]Event, error) {
+	file, err := durable.ReadFile(r.fsys, name, maxJournalMonth)
+	if err != nil {
+		return events, err
+	}
+	for line := range bytes.Lines(file) {
+		data, err := unsealData(line)
+		if err != nil {
+			continue // torn by a power cut, or damaged: scrub tells
+		}
+		var e Event
+		if err := json.Unmarshal(data, &e); err == nil { // a newer program's fields are passed over
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// Operations that the journal names and that this package looks for.
+const (
+	OpInit   = "init"
+	OpBackup = "backup"
+	OpVerify = "verify"
+	OpAdopt  = "adopt"
+)

@@ -1,0 +1,80 @@
+package repository
+
+import (
+	"path"
+	"strconv"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// Where things lie in a repository; docs/format.md says what each holds.
+const (
+	readmeName         = "README.txt"
+	descriptorName     = "varve.json"
+	descriptorCopyName = "varve.json.copy"
+
+	packsDir       = "packs"
+	volumesDir     = "volumes"
+	copiesDir      = "copies"
+	trashDir       = "trash"
+	damageDir      = "damage"
+	runsDir        = "runs"
+	generationsDir = "gc"
+	movedDir       = "gc/moved"
+	locksDir       = "locks"
+	volumeLocksDir = "locks/volumes"
+	leasesDir      = "locks/leases"
+	gateName       = "locks/gate"
+	journalDir     = "journal"
+
+	volumeFile  = "volume.json"
+	revisionExt = ".rev"
+	infoExt     = ".json"
+)
+
+// topLevel lists what init makes, and so what a half-made repository may hold.
+var topLevel = []string{packsDir, volumesDir, copiesDir, trashDir, damageDir, runsDir, generationsDir, locksDir, journalDir}
+
+func volumeDir(name revision.Name) string {
+	return path.Join(volumesDir, name.Encode())
+}
+
+func revisionName(volume revision.Name, id revision.ID) string {
+	return path.Join(volumeDir(volume), string(id)+revisionExt)
+}
+
+func infoName(volume revision.Name, id revision.ID) string {
+	return path.Join(volumeDir(volume), string(id)+infoExt)
+}
+
+func trashName(volume revision.UUID, id revision.ID) string {
+	return path.Join(trashDir, volume.String(), string(id)+revisionExt)
+}
+
+func copyDir(volume revision.UUID) string { return path.Join(copiesDir, volume.String()) }
+
+func copyName(volume revision.UUID, id revision.ID) string {
+	return path.Join(copyDir(volume), string(id)+revisionExt)
+}
+
+func volumeLockName(volume revision.UUID) string { return path.Join(volumeLocksDir, volume.String()) }
+
+func leaseName(id string) string { return path.Join(leasesDir, id+infoExt) }
+
+func runName(run [16]byte) string {
+	return path.Join(runsDir, chunkstore.PackID(run).String()+infoExt)
+}
+
+func generationName(g uint64) string {
+	return path.Join(generationsDir, strconv.FormatUint(g, 10)+infoExt)
+}
+
+func damageName(c chunkstore.Copy) string {
+	return path.Join(damageDir, c.Pack.String()+"-"+c.ID.String()+infoExt)
+}
+
+func packName(pack chunkstore.PackID) string {
+	text := pack.String()
+	return path.Join(packsDir, text[:2], text+".pack")
+}

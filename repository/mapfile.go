@@ -1,0 +1,76 @@
+package repository
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// smallMap is the size up to which a map is read at once, so that a chain of a
+// thousand deltas does not hold a thousand files open.
+const smallMap = 32 << 10
+
+// mapFile is an open revision file.
+type mapFile struct {
+	*revision.Map
+	file durable.File // nil for a small one
+	name string
+}
+
+// openMap opens the revision file of that name. What is wrong with its content
+// is a [*DamagedFileError].
+func openMap(fsys durable.FS, name string) (*mapFile, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, damagedIfTooLarge(name, err)
+	}
+	m, err := openMapFile(f, name)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return m, nil
+}
+
+func openMapFile(f durable.File, name string) (*mapFile, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	m := &mapFile{file: f, name: name}
+	reader := io.ReaderAt(f)
+	if info.Size() <= smallMap {
+		data := make([]byte, info.Size())
+		if n, err := f.ReadAt(data, 0); n < len(data) {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		reader, m.file = bytes.NewReader(data), nil
+	}
+	m.Map, err = revision.Open(reader, info.Size())
+	if err != nil {
+		return nil, damagedMap(name, err)
+	}
+	return m, nil
+}
+
+// damagedMap makes wrong content of a map a DamagedFileError, and leaves trouble
+// with reading it, and versions of the future, what they are.
+func damagedMap(name string, err error) error {
+	if corrupt := new(revision.CorruptError); errors.As(err, &corrupt) {
+		return &DamagedFileError{Path: name, Cause: err}
+	}
+	return fmt.Errorf("read %s: %w", name, err)
+}
+
+func (m *mapFile) Close() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Close()
+}

@@ -1,0 +1,157 @@
+package repository
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// Options says how to open a repository. The zero value is ready to use.
+type Options struct {
+	// StateDir holds what this host keeps for repositories, each in a folder
+	// named by its id: the catalog. Empty: nothing is kept, and nothing found
+	// again but what revisions name.
+	StateDir string
+	// Command is what this process does, for those who wait for it: "backup".
+	Command string
+	Log     *slog.Logger // nil discards
+}
+
+// Repository is an open repository. It owns the FS it was opened on.
+type Repository struct {
+	fsys  durable.FS
+	desc  *Descriptor
+	names chunkstore.Hasher
+	store *chunkstore.Store
+	opts  Options
+	me    Holder
+	boot  string
+
+	unmended bool // one copy of the descriptor is missing or stale
+
+	damageMu sync.Mutex
+	damaged  map[chunkstore.Copy]bool // never changed once set: replaced
+}
+
+// Open opens the repository in fsys, for reading and, where it can be written
+// to, for writing. It takes ownership of fsys. It writes nothing.
+func Open(fsys durable.FS, opts Options) (*Repository, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	d, agree, err := descriptors(fsys)
+	if err != nil {
+		return nil, errors.Join(err, fsys.Close())
+	}
+	if !agree {
+		opts.Log.Warn("one of the two copies of the repository's descriptor is missing or stale; the next backup writes it anew")
+	}
+	r := &Repository{fsys: fsys, desc: d, names: d.hasher(), opts: opts, me: whoami(opts.Command), boot: bootID(), unmended: !agree}
+	r.store, err = chunkstore.Open(chunkstore.Config{
+		FS: fsys, Repository: [16]byte(d.Repository), ChunkSize: d.ChunkSize, Hasher: r.names,
+		Catalog: r.catalogPath(), Log: opts.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, fsys.Close())
+	}
+	return r, nil
+}
+
+// Close gives up everything that Open acquired.
+func (r *Repository) Close() error {
+	return errors.Join(r.store.Close(), r.fsys.Close())
+}
+
+// ID is the id of this place; a replica has another.
+func (r *Repository) ID() revision.UUID { return r.desc.Repository }
+
+// Lineage is the id that replicas share, with the keys that name objects.
+func (r *Repository) Lineage() revision.UUID { return r.desc.Lineage }
+
+// ChunkSize is the size of every chunk, in bytes.
+func (r *Repository) ChunkSize() int { return r.desc.ChunkSize }
+
+// Codec is how new objects are compressed unless a backup says otherwise.
+func (r *Repository) Codec() string { return r.desc.Codec }
+
+// Hasher computes the names of this lineage.
+func (r *Repository) Hasher() chunkstore.Hasher { return r.names }
+
+// Descriptor returns what the repository says of itself.
+func (r *Repository) Descriptor() Descriptor { return *r.desc }
+
+// Free tells how many bytes may still be written, and how many there are in all.
+func (r *Repository) Free() (available, total int64, err error) { return r.fsys.Free() }
+
+// catalogPath is where this host keeps the catalog, or empty for nowhere.
+func (r *Repository) catalogPath() string {
+	if r.opts.StateDir == "" {
+		return ""
+	}
+	dir := filepath.Join(r.opts.StateDir, r.desc.Repository.String())
+	if err := durable.EnsureDir(dir); err != nil {
+		r.opts.Log.Warn("no place for the catalog; duplicates will not be found", "error", err)
+		return ""
+	}
+	return filepath.Join(dir, "catalog.db")
+}
+
+// whoami describes this process to those who will wait for it.
+func whoami(command string) Holder {
+	h := Holder{Command: command, PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second)}
+	if command == "" {
+		h.Command = "varve"
+	}
+	if name, err := os.Hostname(); err == nil {
+		h.Host = name
+	}
+	h.User = strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		h.User = u.Username
+	}
+	return h
+}
+
+// bootID names this boot of this host; empty where the kernel does not tell.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
+func randomHex() string {
+	b := make([]byte, 8)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// notFound tells absence from trouble.
+func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// readOnly tells whether an error means that this process may not write here.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || durable.IsReadOnly(err)
+}
+
+func wrapReadOnly(err error) error {
+	if readOnly(err) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return err
+}

@@ -1,0 +1,286 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// A State says how far a revision may be trusted; docs/guide.md has the table.
+type State string
+
+// The states of a listed revision.
+const (
+	Good    State = "good"
+	Proven  State = "proven"
+	Suspect State = "suspect"
+	Damaged State = "damaged"
+)
+
+// Info is what may change about a revision.
+type Info struct {
+	Tags   []string      `json:"tags"`
+	Note   string        `json:"note"`
+	Pin    *revision.Pin `json:"pin"`
+	State  State         `json:"state"`
+	Reason string        `json:"reason"` // why it is suspect or damaged
+	Proven time.Time     `json:"proven"` // when every byte was last read and found right; zero: never
+	Lost   []Extent      `json:"lost"`   // of a damaged one, as far as they were found
+}
+
+// Extent is a range of bytes of an image.
+type Extent struct {
+	Offset int64 `json:"offset"`
+	Length int64 `json:"length"`
+}
+
+// Revision is a revision as listed.
+type Revision struct {
+	Volume    Volume
+	ID        revision.ID
+	Statement *revision.Statement // nil if no copy of it can be read
+	Info      Info
+}
+
+// revisionIDs lists the visible revisions by id.
+func (r *Repository) revisionIDs(name revision.Name) ([]revision.ID, error) {
+	return r.idsIn(volumeDir(name))
+}
+
+func (r *Repository) idsIn(dir string) ([]revision.ID, error) {
+	entries, err := r.fsys.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var ids []revision.ID
+	for _, e := range entries {
+		base, isMap := strings.CutSuffix(e.Name(), revisionExt)
+		if id, err := revision.ParseID(base); isMap && err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Revisions lists the visible revisions of a volume, oldest first, by their
+// sequence numbers. One whose statement is unreadable is listed as damaged, in
+// the place that its id suggests.
+func (r *Repository) Revisions(v Volume) ([]Revision, error) {
+	ids, err := r.revisionIDs(v.Name)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := r.lostRevisions(v, ids)
+	if err != nil {
+		return nil, err
+	}
+	revisions := make([]Revision, 0, len(ids)+len(lost))
+	for _, id := range append(ids, lost...) {
+		rev, err := r.revision(v, id)
+		if notFound(err) {
+			continue // removed since the directory was read
+		}
+		if err != nil {
+			return nil, err
+		}
+		revisions = append(revisions, rev)
+	}
+	return sortRevisions(revisions), nil
+}
+
+// sortRevisions orders by sequence number. What has none that can be read stands
+// before the first that was begun after it.
+func sortRevisions(revisions []Revision) []Revision {
+	sorted := make([]Revision, 0, len(revisions))
+	var unread []Revision
+	for _, rev := range revisions {
+		if rev.Statement == nil {
+			unread = append(unread, rev)
+		} else {
+			sorted = append(sorted, rev)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b Revision) int { return cmp.Compare(a.Statement.Sequence, b.Statement.Sequence) })
+	for _, rev := range unread {
+		i := slices.IndexFunc(sorted, func(other Revision) bool { return other.ID > rev.ID })
+		if i < 0 {
+			i = len(sorted)
+		}
+		sorted = slices.Insert(sorted, i, rev)
+	}
+	return sorted
+}
+
+// revision reads one revision's statement and info.
+func (r *Repository) revision(v Volume, id revision.ID) (Revision, error) {
+	rev := Revision{Volume: v, ID: id}
+	m, err := r.openRevision(v, id)
+	damaged := new(DamagedFileError)
+	switch {
+	case errors.As(err, &damaged):
+		rev.Info = Info{State: Damaged, Reason: err.Error()}
+		return rev, nil
+	case err != nil:
+		return rev, err
+	}
+	rev.Statement = m.Statement()
+	if err := m.Close(); err != nil {
+		return rev, err
+	}
+	rev.Info, err = r.info(v, rev.Statement)
+	return rev, err
+}
+
+// openRevision opens the revision's file or, where that is unreadable or missing,
+// its copy. What comes is the revision that was asked for.
+func (r *Repository) openRevision(v Volume, id revision.ID) (*mapFile, error) {
+	m, err := openMap(r.fsys, revisionName(v.Name, id))
+	if err == nil {
+		if err = checkIdentity(m, v, id); err == nil {
+			return m, nil
+		}
+		err = errors.Join(err, m.Close())
+	}
+	if damaged := new(DamagedFileError); !notFound(err) && !errors.As(err, &damaged) {
+		return nil, err
+	}
+	second, copyErr := r.openCopy(v, id)
+	if copyErr != nil {
+		return nil, err
+	}
+	return second, nil
+}
+
+// openCopy opens the second copy of a revision's file.
+func (r *Repository) openCopy(v Volume, id revision.ID) (*mapFile, error) {
+	m, err := openMap(r.fsys, copyName(v.UUID, id))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkIdentity(m, v, id); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// checkIdentity refuses a file that lies under another revision's name.
+func checkIdentity(m *mapFile, v Volume, id revision.ID) error {
+	st := m.Statement()
+	if st.ID == id && (st.Volume.UUID == v.UUID || v.UUID.IsZero()) {
+		return nil
+	}
+	return &DamagedFileError{Path: m.name, Cause: fmt.Errorf("it holds revision %s of volume %s", st.ID, st.Volume.UUID)}
+}
+
+// info reads what may have changed about a revision; without a file of its own,
+// that is what the backup was told.
+func (r *Repository) info(v Volume, st *revision.Statement) (Info, error) {
+	var info Info
+	err := readSmall(r.fsys, infoName(v.Name, st.ID), &info)
+	if notFound(err) {
+		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Good}, nil
+	}
+	if damaged := new(DamagedFileError); errors.As(err, &damaged) {
+		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Suspect, Reason: err.Error()}, nil
+	}
+	return info, err
+}
+
+// lostRevisions returns those that a copy knows, that were committed, that nobody
+// removed and whose file is gone. A copy gets its name just before the revision
+// does: so only the journal, or a child, tells a lost one from one never finished.
+func (r *Repository) lostRevisions(v Volume, visible []revision.ID) ([]revision.ID, error) {
+	copies, err := r.idsIn(copyDir(v.UUID))
+	if notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	extra := slices.DeleteFunc(copies, func(id revision.ID) bool { return slices.Contains(visible, id) })
+	if len(extra) == 0 {
+		return nil, nil
+	}
+	known, err := r.committed(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range visible {
+		if m, err := r.openRevision(v, id); err == nil {
+			if p := m.Statement().Parent; p != nil {
+				known[p.ID] = true
+			}
+			if err := m.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(extra, func(id revision.ID) bool { return !known[id] }), nil
+}
+
+// committed tells, by the journal, which revisions of the volume became visible
+// and were not removed since.
+func (r *Repository) committed(v Volume) (map[revision.ID]bool, error) {
+	events, err := r.Events()
+	if err != nil {
+		return nil, err
+	}
+	known := map[revision.ID]bool{}
+	for _, e := range events {
+		if e.UUID != nil && *e.UUID == v.UUID && e.Revision != "" && e.Result != ResultFailed {
+			known[e.Revision] = e.Op == OpBackup
+		}
+	}
+	return known, nil
+}
+
+// Candidate gives what a selector needs to know.
+func (rev *Revision) Candidate() revision.Candidate {
+	c := revision.Candidate{ID: rev.ID, Tags: rev.Info.Tags, Begun: rev.ID.Begun()}
+	if rev.Statement != nil {
+		c.Sequence, c.Begun = rev.Statement.Sequence, rev.Statement.Begun
+	}
+	c.Trusted = rev.Statement != nil && (rev.Info.State == Good || rev.Info.State == Proven)
+	return c
+}
+
+// Mark changes what may change about a revision: durably, inside the gate. The
+// change is given what is there and alters it.
+func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info)) error {
+	if rev.Statement == nil {
+		return &DamagedRevisionError{Volume: rev.Volume.Name, ID: rev.ID, Cause: errors.New(rev.Info.Reason)}
+	}
+	temps := durable.NewTemps("mark-" + randomHex())
+	err := r.atGate(ctx, func() error {
+		info, err := r.info(rev.Volume, rev.Statement)
+		if err != nil {
+			return err
+		}
+		change(&info)
+		if _, err := r.fsys.Lstat(revisionName(rev.Volume.Name, rev.ID)); err != nil {
+			return err // removed meanwhile
+		}
+		return replaceSmall(r.fsys, temps, infoName(rev.Volume.Name, rev.ID), info)
+	})
+	if err != nil {
+		return fmt.Errorf("mark revision %s@%s: %w", rev.Volume.Name, rev.ID.Short(), wrapReadOnly(err))
+	}
+	return nil
+}
+
+// trashedIDs lists the trashed revisions of a volume.
+func (r *Repository) trashedIDs(v Volume) ([]revision.ID, error) {
+	ids, err := r.idsIn(path.Join(trashDir, v.UUID.String()))
+	if notFound(err) {
+		return nil, nil
+	}
+	return ids, err
+}

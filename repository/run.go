@@ -1,0 +1,84 @@
+package repository
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// runRecord is runs/<run>.json, durable before the first pack that names it and
+// never rewritten. It goes when the run has succeeded; until then its packs may
+// be used by nobody but a later run of the same volume.
+type runRecord struct {
+	Run      hexBytes      `json:"run"`
+	Kind     string        `json:"kind"`
+	Volume   revision.UUID `json:"volume"`
+	Sequence uint64        `json:"sequence"` // of the revision it is to make
+	Lease    string        `json:"lease"`
+	Holder   Holder        `json:"holder"`
+	Boot     string        `json:"boot"`
+}
+
+// kindBackup is the kind of run whose packs a later one may go on with.
+const kindBackup = "backup"
+
+func newRunID() (run [16]byte) {
+	rand.Read(run[:])
+	return run
+}
+
+// readRun reads a run's record; nil if there is none.
+func (r *Repository) readRun(run [16]byte) (*runRecord, error) {
+	record := new(runRecord)
+	err := readSmall(r.fsys, runName(run), record)
+	if notFound(err) {
+		return nil, nil
+	}
+	return record, err
+}
+
+// hasDeadRun tells whether an earlier backup of the volume, which the caller has
+// locked, ended before its revision became visible.
+func (r *Repository) hasDeadRun(volume revision.UUID, sequence uint64) (bool, error) {
+	entries, err := r.fsys.ReadDir(runsDir)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		run, err := parseRunName(e.Name())
+		if err != nil {
+			continue // a temporary file
+		}
+		record, err := r.readRun(run)
+		if err != nil {
+			return true, nil // unreadable: so it did not end well either
+		}
+		if record != nil && record.Volume == volume && record.Sequence >= sequence {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func parseRunName(base string) ([16]byte, error) {
+	var run [16]byte
+	if len(base) != 2*len(run)+len(infoExt) || base[2*len(run):] != infoExt {
+		return run, hex.ErrLength
+	}
+	_, err := hex.Decode(run[:], []byte(base[:2*len(run)]))
+	return run, err
+}
+
+// usable tells whether a run of the locked volume may rely on a sealed pack of
+// another run: its record is gone, because that run succeeded, or it is a dead
+// run of the same volume. The record is looked up after the pack was seen, and
+// it was durable before the pack: so a living run's packs are always refused.
+func (r *Repository) usable(pack chunkstore.PackInfo, volume revision.UUID) bool {
+	record, err := r.readRun(pack.Run)
+	if err != nil {
+		return false
+	}
+	return record == nil || record.Kind == kindBackup && record.Volume == volume
+}

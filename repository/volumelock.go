@@ -1,0 +1,68 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"varve/internal/durable"
+)
+
+// volumePoll is the time between two attempts at a volume's lock.
+const volumePoll = 100 * time.Millisecond
+
+// lockVolume takes the lock of a volume. Another backup that holds it is waited
+// for as long as wait says, maintenance for longer, because it ends by itself.
+// The lock's file says who holds it; that word is for people, nothing relies on it.
+func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duration) (durable.File, error) {
+	name := volumeLockName(v.UUID)
+	begun := time.Now()
+	for {
+		f, err := durable.OpenLocked(r.fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err))
+		}
+		if f != nil {
+			if err := r.signLock(f); err != nil {
+				return nil, errors.Join(fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err)), f.Close())
+			}
+			return f, nil
+		}
+		holder := r.lockHolder(name)
+		patience := wait
+		if holder.Command != "" && holder.Command != kindBackup {
+			patience = max(wait, maintenanceWait)
+		}
+		if time.Since(begun) >= patience {
+			return nil, &BusyError{What: fmt.Sprintf("volume %q", v.Name), Holder: holder}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(volumePoll):
+		}
+	}
+}
+
+// signLock writes into a lock's file who holds it.
+func (r *Repository) signLock(f durable.File) error {
+	line, err := seal(r.me)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(line, 0)
+	return err
+}
+
+// lockHolder reads who holds a lock; the zero Holder if there is no word of it.
+func (r *Repository) lockHolder(name string) Holder {
+	var h Holder
+	if err := readSmall(r.fsys, name, &h); err != nil {
+		return Holder{}
+	}
+	return h
+}

@@ -1,0 +1,129 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"crypto/rand"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// Volume is a volume of the repository. The uuid tells it from another that had
+// the name before.
+type Volume struct {
+	Name    revision.Name
+	UUID    revision.UUID
+	Created time.Time
+}
+
+// volumeRecord is volumes/<volume>/volume.json. The name is the directory's.
+type volumeRecord struct {
+	UUID    revision.UUID `json:"uuid"`
+	Created time.Time     `json:"created"`
+}
+
+// newUUID makes a random UUID (RFC 9562, version 4).
+func newUUID() (u revision.UUID) {
+	rand.Read(u[:])
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return u
+}
+
+// Volumes lists the volumes, by name. Those that cannot be read are in the
+// error, which comes with all that can.
+func (r *Repository) Volumes() ([]Volume, error) {
+	entries, err := r.fsys.ReadDir(volumesDir)
+	if err != nil {
+		return nil, err
+	}
+	var volumes []Volume
+	var errs []error
+	for _, e := range entries {
+		name, err := revision.DecodeName(e.Name())
+		if err != nil {
+			if !isTemp(e.Name()) {
+				errs = append(errs, &DamagedFileError{Path: path.Join(volumesDir, e.Name()), Cause: err})
+			}
+			continue
+		}
+		v, err := r.Volume(name)
+		switch {
+		case err == nil:
+			volumes = append(volumes, v)
+		case !errors.Is(err, ErrNoVolume): // a directory alone is one that is being made
+			errs = append(errs, err)
+		}
+	}
+	slices.SortFunc(volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
+	return volumes, errors.Join(errs...)
+}
+
+// Volume finds a volume by its name. Without one, the error wraps ErrNoVolume.
+func (r *Repository) Volume(name revision.Name) (Volume, error) {
+	var record volumeRecord
+	err := readSmall(r.fsys, path.Join(volumeDir(name), volumeFile), &record)
+	if notFound(err) {
+		return Volume{}, fmt.Errorf("%w: %q", ErrNoVolume, name)
+	}
+	if damaged := new(DamagedFileError); errors.As(err, &damaged) {
+		if uuid, ok := r.uuidFromRevisions(name); ok { // every revision repeats it
+			return Volume{Name: name, UUID: uuid}, nil
+		}
+	}
+	if err != nil {
+		return Volume{}, err
+	}
+	return Volume{Name: name, UUID: record.UUID, Created: record.Created}, nil
+}
+
+// uuidFromRevisions reads the volume's uuid off its revisions, which must agree.
+func (r *Repository) uuidFromRevisions(name revision.Name) (uuid revision.UUID, ok bool) {
+	ids, err := r.revisionIDs(name)
+	if err != nil {
+		return uuid, false
+	}
+	for _, id := range ids {
+		m, err := openMap(r.fsys, revisionName(name, id))
+		if err != nil {
+			continue
+		}
+		found := m.Statement().Volume.UUID
+		if m.Close() != nil || ok && found != uuid {
+			return uuid, false
+		}
+		uuid, ok = found, true
+	}
+	return uuid, ok
+}
+
+// makeVolume finds the volume, or makes it.
+func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume, error) {
+	v, err := r.Volume(name)
+	if !errors.Is(err, ErrNoVolume) {
+		return v, err
+	}
+	temps := durable.NewTemps("new-" + randomHex())
+	err = r.atGate(ctx, func() error {
+		if v, err = r.Volume(name); !errors.Is(err, ErrNoVolume) {
+			return err // another process was faster
+		}
+		if err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {
+			return err
+		}
+		record := volumeRecord{UUID: newUUID(), Created: time.Now().UTC().Truncate(time.Second)}
+		v = Volume{Name: name, UUID: record.UUID, Created: record.Created}
+		return writeNewSmall(r.fsys, temps, path.Join(volumeDir(name), volumeFile), record)
+	})
+	if err != nil {
+		return Volume{}, fmt.Errorf("make volume %q: %w", name, wrapReadOnly(err))
+	}
+	return v, nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -420,4 +421,24 @@ func TestWhatWasCutOffNeverComesBack(t *testing.T) {
 	if err != nil || len(records) != 0 {
 		t.Errorf("Fold = %v, %v, want nothing", records, err)
 	}
+}
+
+func TestAMapServesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	var list []revision.Entry
+	for i := range uint64(2 * revision.RegionChunks) {
+		list = append(list, whole(i, i+1))
+	}
+	st := statement(1, uint64(len(list)), nil)
+	chain := []*revision.Map{openMap(t, write(t, &st, entries(list...), regionsOf(contents(list...))))}
+	var group sync.WaitGroup
+	for i := range uint64(8) {
+		group.Go(func() {
+			chunks, err := revision.Resolve(chain, i%2)
+			if err != nil || len(chunks) != revision.RegionChunks || chunks[0].Index != i%2*revision.RegionChunks {
+				t.Errorf("Resolve of region %d = %d chunks, %v", i%2, len(chunks), err)
+			}
+		})
+	}
+	group.Wait()
 }

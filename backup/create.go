@@ -27,7 +27,7 @@ type CreateOptions struct {
 	Note           string
 	Full           bool             // no parent; trust nothing that is stored
 	ReadAll        bool             // believe no tracker and no hole
-	Codec          chunkstore.Codec // for new objects
+	Codec          *chunkstore.Codec // for new objects; nil: the repository's own
 	BytesPerSecond int64            // read from the source; zero: no limit
 	Wait           time.Duration    // for another backup of the volume; zero: fail at once
 	CompareAll     int              // zero means DefaultCompareAll
@@ -118,7 +118,7 @@ func Create(ctx context.Context, repo *repository.Repository, src volume.Source,
 func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	// 1 lock, lease, run record, parent
 	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
-		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.opts.Codec, Wait: c.opts.Wait,
+		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait,
 	})
 	if err != nil {
 		return err
@@ -172,6 +172,13 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	c.result.Findings = c.found.sorted()
 	c.warnAboutSource()
 	return nil
+}
+
+func (c *creation) codec() chunkstore.Codec {
+	if c.opts.Codec != nil {
+		return *c.opts.Codec
+	}
+	return c.repo.Codec()
 }
 
 // planAndFill chooses what to look at and fills the map. The slice of what the

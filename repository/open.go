@@ -86,7 +86,13 @@ func (r *Repository) Lineage() revision.UUID { return r.desc.Lineage }
 func (r *Repository) ChunkSize() int { return r.desc.ChunkSize }
 
 // Codec is how new objects are compressed unless a backup says otherwise.
-func (r *Repository) Codec() string { return r.desc.Codec }
+func (r *Repository) Codec() chunkstore.Codec {
+	codec, err := chunkstore.ParseCodec(r.desc.Codec)
+	if err != nil {
+		panic("repository: a descriptor that was checked has codec " + r.desc.Codec)
+	}
+	return codec
+}
 
 // Hasher computes the names of this lineage.
 func (r *Repository) Hasher() chunkstore.Hasher { return r.names }

@@ -25,11 +25,13 @@ func checkLink(child, parent *Statement) error {
 	case child.Parent.ID != parent.ID:
 		return fmt.Errorf("it builds on %s, not on %s", child.Parent.ID, parent.ID)
 	case child.Parent.Digest != parent.Digest:
-		return fmt.Errorf("it builds on an image of digest %s, %s has %s", child.Parent.Digest, parent.ID, parent.Digest)
+		return fmt.Errorf("it builds on an image of digest %s, %s has %s",
+			child.Parent.Digest, parent.ID, parent.Digest)
 	case child.Volume.UUID != parent.Volume.UUID || child.Lineage != parent.Lineage:
 		return fmt.Errorf("%s is of another volume or lineage", parent.ID)
 	case child.Sequence <= parent.Sequence:
-		return fmt.Errorf("its sequence number %d does not follow %d of %s", child.Sequence, parent.Sequence, parent.ID)
+		return fmt.Errorf("its sequence number %d does not follow %d of %s",
+			child.Sequence, parent.Sequence, parent.ID)
 	case child.ChunkSize != parent.ChunkSize:
 		return fmt.Errorf("%s has chunks of another size", parent.ID)
 	}

@@ -10,7 +10,8 @@ import (
 // statement, footer: written in one pass and opened from its end. See
 // docs/format.md. Integers are little-endian.
 //
-// The preamble:
+// The preamble, whose length, version and checksum have their places in every
+// version to come, so that a program knows a file of the future for what it is:
 //
 //	offset  size  field
 //	     0     8  magic "VARVEREV"
@@ -93,10 +94,7 @@ func decodePreamble(buf []byte) (Header, error) {
 	if len(buf) != preambleSize {
 		return h, fmt.Errorf("%d bytes", len(buf))
 	}
-	if err := checkMagic(buf, preambleMagic, fileVersion); err != nil {
-		return h, err
-	}
-	body, err := splitChecksum(buf)
+	body, err := unseal(buf, preambleMagic, fileVersion)
 	if err != nil {
 		return h, err
 	}
@@ -142,10 +140,7 @@ func decodeFooter(buf []byte, size uint64) (footer, error) {
 	if len(buf) != footerSize {
 		return f, fmt.Errorf("%d bytes", len(buf))
 	}
-	if err := checkMagic(buf, footerMagic, fileVersion); err != nil {
-		return f, err
-	}
-	body, err := splitChecksum(buf)
+	body, err := unseal(buf, footerMagic, fileVersion)
 	if err != nil {
 		return f, err
 	}

@@ -49,7 +49,7 @@ func Open(r io.ReaderAt, size int64) (*Map, error) {
 	m.tail, m.tailStart = tail, uint64(size)-uint64(len(tail))
 	var err error
 	if m.footer, err = decodeFooter(tail[len(tail)-footerSize:], uint64(size)); err != nil {
-		return nil, m.corrupt("footer", uint64(size)-footerSize, err)
+		return nil, m.withoutFooter(m.corrupt("footer", uint64(size)-footerSize, err))
 	}
 	if err := m.loadStatement(); err != nil {
 		return nil, err
@@ -58,6 +58,20 @@ func Open(r io.ReaderAt, size int64) (*Map, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// withoutFooter tells a file of a future version, whose footer may be another, from
+// a damaged one.
+func (m *Map) withoutFooter(damage error) error {
+	preamble := make([]byte, preambleSize)
+	if err := m.read(preamble, 0, "preamble"); err != nil {
+		return err
+	}
+	var unsupported *UnsupportedError
+	if _, err := decodePreamble(preamble); errors.As(err, &unsupported) {
+		return err
+	}
+	return damage
 }
 
 func (m *Map) loadStatement() error {
@@ -169,13 +183,16 @@ func loadTable[R any](
 }
 
 // partNames is how damage is reported.
-var partNames = [partCount]string{"preamble", "map pages", "page index", "region table", "pack table", "statement"}
+var partNames = [partCount]string{
+	"preamble", "map pages", "page index", "region table", "pack table", "statement",
+}
 
 // readPart reads a part of at most limit bytes, and holds it against the footer.
 func (m *Map) readPart(i int, limit uint64) ([]byte, error) {
 	p := m.footer.parts[i]
 	if p.length > limit {
-		return nil, m.corrupt(partNames[i], p.offset, fmt.Errorf("%d bytes, at most %d are possible", p.length, limit))
+		return nil, m.corrupt(partNames[i], p.offset,
+			fmt.Errorf("%d bytes, at most %d are possible", p.length, limit))
 	}
 	data := make([]byte, p.length)
 	if err := m.read(data, p.offset, partNames[i]); err != nil {

@@ -1,13 +1,9 @@
 package revision
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
-
-	"github.com/zeebo/xxh3"
 
 	"varve/chunkstore"
 )
@@ -57,8 +53,6 @@ const (
 	hintSize       = 4
 	runSize        = 18
 	runMark        = 0xff
-
-	checksumSize = 8
 )
 
 // startPage begins a page in buf, whose header finishPage fills in.
@@ -75,22 +69,6 @@ func finishPage(buf []byte, first, last uint64, records int) []byte {
 	binary.LittleEndian.PutUint64(buf[16:], first)
 	binary.LittleEndian.PutUint64(buf[24:], last)
 	return appendChecksum(buf)
-}
-
-func appendChecksum(buf []byte) []byte {
-	return binary.LittleEndian.AppendUint64(buf, xxh3.Hash(buf))
-}
-
-// splitChecksum gives the bytes before the checksum at the end of buf, if it fits.
-func splitChecksum(buf []byte) ([]byte, error) {
-	if len(buf) < checksumSize {
-		return nil, errors.New("too short for a checksum")
-	}
-	body, sum := buf[:len(buf)-checksumSize], binary.LittleEndian.Uint64(buf[len(buf)-checksumSize:])
-	if got := xxh3.Hash(body); got != sum {
-		return nil, fmt.Errorf("checksum is %016x, the bytes give %016x", sum, got)
-	}
-	return body, nil
 }
 
 // appendRun encodes a run of zeros.
@@ -144,10 +122,7 @@ func decodePage(buf []byte) (page, error) {
 	if len(buf) < minPage || len(buf) > maxPage {
 		return page{}, fmt.Errorf("page of %d bytes", len(buf))
 	}
-	if err := checkMagic(buf, pageMagic, pageVersion); err != nil {
-		return page{}, err
-	}
-	body, err := splitChecksum(buf)
+	body, err := unseal(buf, pageMagic, pageVersion)
 	if err != nil {
 		return page{}, err
 	}
@@ -168,17 +143,4 @@ func decodePage(buf []byte) (page, error) {
 		return page{}, fmt.Errorf("chunks %d to %d", p.first, p.last)
 	}
 	return p, nil
-}
-
-// checkMagic reads the first bytes of a structure: magic, then a version of two bytes.
-func checkMagic(buf []byte, magic string, version uint16) error {
-	if !bytes.HasPrefix(buf, []byte(magic)) {
-		return fmt.Errorf("begins with %q instead of %q", buf[:len(magic)], magic)
-	}
-	if v := binary.LittleEndian.Uint16(buf[len(magic):]); v != version {
-		return &UnsupportedError{
-			What: "format", Found: strconv.Itoa(int(v)), Known: strconv.Itoa(int(version)),
-		}
-	}
-	return nil
 }

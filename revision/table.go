@@ -86,10 +86,7 @@ func decodeTable[R any](buf []byte, magic string, rowSize int, decode func([]byt
 	if len(buf) < tableHeaderSize+checksumSize {
 		return nil, fmt.Errorf("table of %d bytes", len(buf))
 	}
-	if err := checkMagic(buf, magic, tableVersion); err != nil {
-		return nil, err
-	}
-	body, err := splitChecksum(buf)
+	body, err := unseal(buf, magic, tableVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,8 @@ func validateSizes(chunkSize, size uint64) error {
 
 func validateChunkSize(chunkSize uint64) error {
 	if chunkSize < minChunkSize || chunkSize > maxChunkSize || bits.OnesCount64(chunkSize) != 1 {
-		return fmt.Errorf("chunk size %d: want a power of two between %d and %d", chunkSize, minChunkSize, maxChunkSize)
+		return fmt.Errorf("chunk size %d: want a power of two between %d and %d",
+			chunkSize, minChunkSize, maxChunkSize)
 	}
 	return nil
 }

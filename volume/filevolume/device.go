@@ -71,25 +71,24 @@ func (s *deviceSnapshot) Close() error { return s.direct.f.Close() }
 // Consistency implements [volume.Snapshot]. A device is live if it was mounted read-write, held or open for writing
 // before or after, or if the kernel counted writes to it in between.
 func (s *deviceSnapshot) Consistency() (volume.Consistency, string, error) {
-	if c, reason := consistencyOf(s.uses); c == volume.Live {
-		return c, reason, nil
-	}
-	geometry, err := deviceGeometry(s.direct.f)
+	uses, err := deviceUses(s.id)
 	if err != nil {
 		return "", "", err
 	}
+	// Who could write is said rather than that somebody did: it is what can be helped.
+	if c, reason := consistencyOf(s.uses, uses); c == volume.Live {
+		return c, reason, nil
+	}
+	geometry, err := deviceGeometry(s.direct.f)
 	switch {
+	case err != nil:
+		return "", "", err
 	case geometry.size != s.size:
 		return volume.Live, "its size changed while it was read", nil
 	case writeCounters(s.id) != s.written:
 		return volume.Live, "it was written while it was read", nil
 	}
-	uses, err := deviceUses(s.id)
-	if err != nil {
-		return "", "", err
-	}
-	c, reason := consistencyOf(uses)
-	return c, reason, nil
+	return volume.Still, "", nil
 }
 
 // A geometry is what a block device says of itself.

@@ -1,10 +1,8 @@
 package filevolume
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -29,20 +27,16 @@ func writers(matches func(*unix.Statx_t) bool) []string {
 
 // writes reports whether the process has such a file open. One that ended since, or may not be looked at, has not.
 func writes(pid int, matches func(*unix.Statx_t) bool) bool {
-	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+	dir := fmt.Sprintf("/proc/%d/fd/", pid)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return false
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return false
-	}
-	for _, name := range names {
+	for _, entry := range entries {
 		var st unix.Statx_t
 		// Without a sync: a file on a server that is away must not hold us up.
-		err := unix.Statx(int(dir.Fd()), name, unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO, &st)
-		if err == nil && matches(&st) && isOpenForWriting(pid, name) {
+		err := unix.Statx(unix.AT_FDCWD, dir+entry.Name(), unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_INO, &st)
+		if err == nil && matches(&st) && isOpenForWriting(pid, entry.Name()) {
 			return true
 		}
 	}
@@ -51,14 +45,13 @@ func writes(pid int, matches func(*unix.Statx_t) bool) bool {
 
 // isOpenForWriting looks at the flags of a descriptor: "flags:\t0100002", octal.
 func isOpenForWriting(pid int, fd string) bool {
-	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "fdinfo", fd))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if text, found := strings.CutPrefix(lines.Text(), "flags:"); found {
-			flags, err := strconv.ParseUint(strings.TrimSpace(text), 8, 64)
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "flags:"); found {
+			flags, err := strconv.ParseUint(strings.TrimSpace(value), 8, 64)
 			return err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"varve/volume"
 )
@@ -97,11 +98,11 @@ func readFixed(name string, size int64, r io.ReaderAt, p []byte, off int64) (int
 	return n, &volume.ReadError{Volume: name, Offset: off + int64(n), Err: err}
 }
 
-// consistencyOf sums up what is known of writers.
-func consistencyOf(uses []volume.Use) (volume.Consistency, string) {
+// consistencyOf sums up what is known of those who could write before the reading and after it.
+func consistencyOf(before, after []volume.Use) (volume.Consistency, string) {
 	var writing []volume.Use
-	for _, u := range uses {
-		if u.Writing {
+	for _, u := range slices.Concat(before, after) {
+		if u.Writing && !slices.Contains(writing, u) {
 			writing = append(writing, u)
 		}
 	}

@@ -101,9 +101,8 @@ func guard(path string, info fs.FileInfo, opts TargetOptions) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	uses, err := fileUses(f, info)
-	return inUse(path, uses, err)
+	return inUse(path, uses, errors.Join(err, f.Close()))
 }
 
 func inUse(path string, uses []volume.Use, err error) error {

@@ -1,0 +1,77 @@
+package volume_test
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"varve/volume"
+)
+
+func TestParseLocation(t *testing.T) {
+	file := func(path string) volume.Location { return volume.Location{Scheme: volume.SchemeFile, Path: path} }
+	rbd := func(image volume.Image) volume.Location {
+		return volume.Location{Scheme: volume.SchemeRBD, Image: image}
+	}
+	tests := []struct {
+		text string
+		want volume.Location
+		back string // what String gives; empty: text
+	}{
+		{"-", volume.Location{Scheme: volume.SchemeStream}, ""},
+		{"disk.img", file("disk.img"), ""},
+		{"/dev/vg/db1", file("/dev/vg/db1"), ""},
+		{"./x:y", file("./x:y"), ""},
+		{"/dev/disk/by-path/pci-0000:00", file("/dev/disk/by-path/pci-0000:00"), ""},
+		{"1:2", file("1:2"), ""}, // a scheme begins with a letter
+		{":x", file(":x"), ""},
+		{"a b:c", file("a b:c"), ""},
+		{"file:disk.img", file("disk.img"), "disk.img"},
+		{"file:x:y", file("x:y"), ""},
+		{"file:-", file("-"), ""},
+		{"file:rbd:vms/db1", file("rbd:vms/db1"), ""},
+		{"rbd:vms/db1", rbd(volume.Image{Pool: "vms", Name: "db1"}), ""},
+		{"rbd:vms/tenant/db1@noon", rbd(volume.Image{Pool: "vms", Namespace: "tenant", Name: "db1", Snapshot: "noon"}), ""},
+		{"rbd:vms/*", rbd(volume.Image{Pool: "vms", Name: "*"}), ""},
+	}
+	for _, tt := range tests {
+		got, err := volume.ParseLocation(tt.text)
+		if got != tt.want || err != nil {
+			t.Errorf("ParseLocation(%q) = %+v, %v, want %+v", tt.text, got, err, tt.want)
+		}
+		back := tt.back
+		if back == "" {
+			back = tt.text
+		}
+		if got.String() != back {
+			t.Errorf("%+v is written %q, want %q", got, got.String(), back)
+		}
+	}
+}
+
+func TestParseLocationRefuses(t *testing.T) {
+	for _, text := range []string{
+		"", "file:", "nbd:x", "C:disk", "http://host/disk", "a\x00b", "file:a\x00",
+		"rbd:", "rbd:vms", "rbd:/db1", "rbd:vms/", "rbd:a/b/c/d", "rbd:vms/db1@", "rbd:vms/db1@a@b", "rbd:vms/db1@a/b", "rbd:vms//db1",
+	} {
+		var locationErr *volume.LocationError
+		if got, err := volume.ParseLocation(text); !errors.As(err, &locationErr) {
+			t.Errorf("ParseLocation(%q) = %+v, %v, want a *LocationError", text, got, err)
+		}
+	}
+}
+
+func TestLocationReadsItsOwnWriting(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`(file:|rbd:|-|[a-z]+:)?[a-z0-9:/@.-]{0,12}`).Draw(t, "text")
+		location, err := volume.ParseLocation(text)
+		if err != nil {
+			return
+		}
+		again, err := volume.ParseLocation(location.String())
+		if again != location || err != nil {
+			t.Fatalf("%q is %+v, written %q, which is %+v, %v", text, location, location.String(), again, err)
+		}
+	})
+}

@@ -155,7 +155,7 @@ func TestDeviceMountedElsewhere(t *testing.T) {
 	point := t.TempDir()
 	mounted, done := pipes(t)
 	elsewhere := beside("unshare", "--mount", "sh", "-c",
-		"mount "+device+" "+point+" && echo mounted && read done && umount "+point)
+		"mount "+device+" "+point+" && echo mounted && { read done; umount "+point+"; }")
 	elsewhere.Stdout, elsewhere.Stdin = mounted.write, done.read
 	if err := elsewhere.Start(); err != nil {
 		t.Fatal(err)

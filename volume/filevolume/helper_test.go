@@ -94,7 +94,7 @@ func mount(t *testing.T, device string, options ...string) string {
 	return point
 }
 
-func openSource(t *testing.T, path string) volume.Source {
+func openSource(t testing.TB, path string) volume.Source {
 	t.Helper()
 	source, err := filevolume.Open(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func openSource(t *testing.T, path string) volume.Source {
 	return source
 }
 
-func freeze(t *testing.T, path string) volume.Snapshot {
+func freeze(t testing.TB, path string) volume.Snapshot {
 	t.Helper()
 	snapshot, err := openSource(t, path).Snapshot(t.Context())
 	if err != nil {

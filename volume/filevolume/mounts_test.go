@@ -1,0 +1,43 @@
+package filevolume
+
+import (
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestParseMounts(t *testing.T) {
+	const text = `27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
+36 35 98:0 /sub /mnt\040two ro,noatime master:1 propagate_from:2 - ext3 /dev/sd\134a rw
+40 27 0:45 /@home /home rw shared:9 - btrfs /dev/sdb ro,space_cache=v2
+not a mount
+41 27 x:y / /bad rw - ext4 /dev/vda rw
+`
+	id := func(major, minor uint32) deviceID { return deviceID(unix.Mkdev(major, minor)) }
+	want := []mount{
+		{id(254, 0), "/", "ext4", "/dev/vda", true},
+		{id(98, 0), "/mnt two", "ext3", `/dev/sd\a`, true}, // another mount of it may be writable
+		{id(0, 45), "/home", "btrfs", "/dev/sdb", false},
+	}
+	if got := parseMounts(text); !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestParseSwaps(t *testing.T) {
+	const text = "Filename\tType\tSize\tUsed\tPriority\n/dev/vdb partition 1 0 -2\n/swap\\040file file 1 0 -3\n"
+	if got, want := parseSwaps(text), []string{"/dev/vdb", "/swap file"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "plain": "plain", `a\040b\011c`: "a b\tc", `\134`: `\`, `end\`: `end\`, `\04`: `\04`, `\999`: `\999`,
+	} {
+		if got := unescape(text); got != want {
+			t.Errorf("unescape(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

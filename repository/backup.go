@@ -36,6 +36,7 @@ type Backup struct {
 	sequence uint64
 	run      [16]byte
 	visible  []Revision           // when it began, oldest first
+	lost     map[revision.ID]bool // of these, the ones whose copy stands in for them
 	known    map[revision.ID]bool // visible and trashed then
 
 	lock       durable.File
@@ -47,7 +48,34 @@ type Backup struct {
 	draft      *draft
 
 	passedOver []error
+	recorded   bool // the run record is there
 	committed  bool
+}
+
+// lockOne finds or makes the volume and takes its lock. A volume that was removed
+// before the lock was had is made anew.
+func (b *Backup) lockOne(ctx context.Context) error {
+	for {
+		v, err := b.repo.makeVolume(ctx, b.opts.Volume)
+		if err != nil {
+			return err
+		}
+		lock, err := b.repo.lockVolume(ctx, v, b.opts.Wait)
+		if err != nil {
+			return err
+		}
+		now, err := b.repo.Volume(v.Name)
+		if err == nil && now.UUID == v.UUID {
+			b.volume, b.lock = v, lock
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrNoVolume) {
+			return errors.Join(err, lock.Close())
+		}
+		if err := lock.Close(); err != nil {
+			return err
+		}
+	}
 }
 
 // BeginBackup does the first steps of a backup: lock, lease, run record, parent.
@@ -60,10 +88,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if b.volume, err = r.makeVolume(ctx, opts.Volume); err != nil {
-		return nil, err
-	}
-	if b.lock, err = r.lockVolume(ctx, b.volume, opts.Wait); err != nil {
+	if err := b.lockOne(ctx); err != nil {
 		return nil, err
 	}
 	b.begun = time.Now().UTC().Truncate(time.Second)
@@ -80,7 +105,10 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.record(ctx); err != nil {
 		return nil, wrapReadOnly(err)
 	}
-	return b, b.open(ctx)
+	if err := b.open(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // record writes the run record: durable before the first pack.
@@ -97,6 +125,7 @@ func (b *Backup) record(ctx context.Context) error {
 	if err := writeNewSmall(b.repo.fsys, b.lease.temps, runName(b.run), record); err != nil {
 		return fmt.Errorf("write the run record: %w", err)
 	}
+	b.recorded = true
 	return nil
 }
 
@@ -131,7 +160,7 @@ func (b *Backup) usable(pack chunkstore.PackInfo) bool {
 // The number is one more than the highest. A revision whose number cannot be
 // read was made when it was the highest, so it has the next one at most.
 func (b *Backup) survey() (err error) {
-	if b.visible, err = b.repo.Revisions(b.volume); err != nil {
+	if b.visible, b.lost, err = b.repo.list(b.volume); err != nil {
 		return err
 	}
 	b.known = map[revision.ID]bool{}
@@ -252,6 +281,9 @@ func (b *Backup) Close() error {
 	}
 	if b.reader != nil {
 		errs = append(errs, b.reader.closeChunks())
+	}
+	if b.recorded && !b.committed && (b.chunks == nil || len(b.chunks.Relied()) == 0) {
+		errs = append(errs, b.Finished()) // there is no pack to go on with
 	}
 	if b.lease != nil {
 		errs = append(errs, b.lease.bury())

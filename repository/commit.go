@@ -114,11 +114,8 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, b.repo.fsys.Remove(second))
 	}
-	var lost bool
 	err = b.repo.atGate(ctx, func() error {
-		err := b.standsFirm()
-		lost = errors.Is(err, ErrLostGround)
-		if err != nil {
+		if err := b.standsFirm(); err != nil {
 			return err
 		}
 		return b.makeVisible(second)
@@ -127,7 +124,7 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 		if rerr := b.repo.fsys.Remove(second); !notFound(rerr) {
 			err = errors.Join(err, rerr)
 		}
-		if lost {
+		if errors.Is(err, ErrLostGround) {
 			err = errors.Join(err, b.chunks.DropCatalogClaims())
 		}
 		return nil, err
@@ -142,6 +139,7 @@ func (b *Backup) Finished() error {
 	if err := b.repo.fsys.Remove(runName(b.run)); err != nil {
 		return fmt.Errorf("remove the run record: %w", err)
 	}
+	b.recorded = false
 	return nil
 }
 
@@ -227,14 +225,23 @@ func (b *Backup) numberStands() error {
 	return nil
 }
 
+// parentStands makes sure that the parent is as visible as it was, with the same
+// image. Where its own file was missing already, and a copy stood in, the copy
+// must still be there.
 func (b *Backup) parentStands() error {
 	if b.parent == nil {
 		return nil
 	}
 	p := b.parent.Statement()
+	if _, err := b.repo.fsys.Lstat(revisionName(b.volume.Name, p.ID)); notFound(err) && !b.lost[p.ID] {
+		return fmt.Errorf("%w: the parent %s is gone", ErrLostGround, p.ID)
+	}
 	m, err := b.repo.openRevision(b.volume, p.ID)
+	if notFound(err) || isDamaged(err) {
+		return fmt.Errorf("%w: the parent %s cannot be read any more: %w", ErrLostGround, p.ID, err)
+	}
 	if err != nil {
-		return fmt.Errorf("%w: the parent %s is gone: %w", ErrLostGround, p.ID, err)
+		return err
 	}
 	digest := m.Statement().Digest
 	if err := m.Close(); err != nil {
@@ -258,8 +265,12 @@ func (b *Backup) packsStand() error {
 	}
 	spared := maps.Clone(current.Condemned)
 	for _, pack := range b.chunks.Relied() {
-		if _, err := b.repo.fsys.Lstat(packName(pack)); err != nil {
-			return fmt.Errorf("%w: pack %s is gone: %w", ErrLostGround, pack, err)
+		_, err := b.repo.fsys.Lstat(packName(pack))
+		if notFound(err) {
+			return fmt.Errorf("%w: pack %s is gone", ErrLostGround, pack)
+		}
+		if err != nil {
+			return err
 		}
 		delete(spared, pack)
 	}
@@ -273,20 +284,40 @@ func (b *Backup) packsStand() error {
 // rename is ★: after it, and the sync that follows, the revision exists.
 func (b *Backup) makeVisible(second string) error {
 	fsys := b.repo.fsys
-	if err := fsys.RenameNew(second, copyName(b.volume.UUID, b.id)); err != nil {
-		return err
+	copied, visible := copyName(b.volume.UUID, b.id), revisionName(b.volume.Name, b.id)
+	for _, name := range []string{copied, visible} {
+		if _, err := fsys.Lstat(name); err == nil {
+			return fmt.Errorf("%w: %s is there already", ErrLostGround, name)
+		} else if !notFound(err) {
+			return err
+		}
 	}
-	if err := fsys.SyncDir(copyDir(b.volume.UUID)); err != nil {
-		return err
+	if err := fsys.RenameNew(second, copied); err != nil {
+		return errors.Join(err, b.takeBack(copied))
 	}
-	visible := revisionName(b.volume.Name, b.id)
+	if err := fsys.SyncDir(path.Dir(copied)); err != nil {
+		return errors.Join(err, b.takeBack(copied))
+	}
 	if err := fsys.RenameNew(b.draft.name, visible); err != nil { // ★
-		return err
+		return errors.Join(err, b.takeBack(visible, copied))
 	}
 	if err := fsys.SyncDir(path.Dir(visible)); err != nil {
-		// It may or may not be on disk. Nobody was told of it: take it back.
-		return errors.Join(err, fsys.Remove(visible), fsys.SyncDir(path.Dir(visible)),
-			fsys.Remove(copyName(b.volume.UUID, b.id)))
+		return errors.Join(err, b.takeBack(visible, copied))
+	}
+	return nil
+}
+
+// takeBack removes, inside the gate, names that nobody was told of: whether the
+// rename or the sync that failed took effect is open. The revision is gone for
+// good before its copy goes; where it cannot be removed, it keeps its copy.
+func (b *Backup) takeBack(names ...string) error {
+	for _, name := range names {
+		if err := b.repo.fsys.Remove(name); err != nil && !notFound(err) {
+			return err
+		}
+		if err := b.repo.fsys.SyncDir(path.Dir(name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -27,8 +27,10 @@ type damageRecord struct {
 
 // loadDamage reads which copies are known to be hurt; their names say it.
 func (r *Repository) loadDamage() (map[chunkstore.Copy]bool, error) {
+	r.damageMu.Lock() // so that nothing recorded meanwhile is forgotten again
+	defer r.damageMu.Unlock()
 	entries, err := r.fsys.ReadDir(damageDir)
-	if err != nil {
+	if err != nil && !notFound(err) {
 		return nil, err
 	}
 	damaged := make(map[chunkstore.Copy]bool, len(entries))
@@ -44,8 +46,6 @@ func (r *Repository) loadDamage() (map[chunkstore.Copy]bool, error) {
 			damaged[chunkstore.Copy{Pack: p, ID: id}] = true
 		}
 	}
-	r.damageMu.Lock()
-	defer r.damageMu.Unlock()
 	r.damaged = damaged
 	return damaged, nil
 }

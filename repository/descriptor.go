@@ -1,12 +1,11 @@
 package repository
 
 import (
-	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"reflect"
 	"slices"
 	"time"
 
@@ -83,6 +82,8 @@ func (d *Descriptor) validate() error {
 		return CheckChunkSize(d.ChunkSize)
 	case len(d.Key) != 32 || len(d.Seed) != 8:
 		return fmt.Errorf("%w: keys have the wrong length", errBadContent)
+	case d.Repository.IsZero() || d.Lineage.IsZero() || d.Serial < 1:
+		return fmt.Errorf("%w: an id or the serial number is missing", errBadContent)
 	case d.Names != contentAlgorithm || d.Prints != fingerprintAlgorithm:
 		return fmt.Errorf("objects are named by %q and %q, this program knows %q and %q",
 			d.Names, d.Prints, contentAlgorithm, fingerprintAlgorithm)
@@ -131,34 +132,44 @@ func decodeDescriptor(file []byte) (*Descriptor, error) {
 func descriptors(fsys durable.FS) (d *Descriptor, agree bool, err error) {
 	main, mainErr := readDescriptor(fsys, descriptorName)
 	second, secondErr := readDescriptor(fsys, descriptorCopyName)
+	newer := new(FormatError)
 	switch {
 	case mainErr == nil && secondErr == nil:
-		newest := slices.MaxFunc([]*Descriptor{main, second}, func(a, b *Descriptor) int { return cmp.Compare(a.Serial, b.Serial) })
-		return newest, main.Serial == second.Serial, nil
+		return newest(main, second)
+	case errors.As(mainErr, &newer), errors.As(secondErr, &newer):
+		return nil, false, newer // even if a newer program wrote one copy only: it had begun
 	case mainErr == nil:
-		return main, false, ifNewer(secondErr)
+		return main, false, nil
 	case secondErr == nil:
-		return second, false, ifNewer(mainErr)
-	case errors.Is(mainErr, fs.ErrNotExist) && errors.Is(secondErr, fs.ErrNotExist):
-		return nil, false, ErrNoRepository
-	case errors.Is(mainErr, fs.ErrNotExist):
+		return second, false, nil
+	case !notFound(mainErr):
+		return nil, false, mainErr
+	case !notFound(secondErr):
 		return nil, false, secondErr
 	}
-	return nil, false, mainErr
+	return nil, false, ErrNoRepository
 }
 
-// ifNewer lets a copy that a newer program wrote overrule one that it has not reached.
-func ifNewer(err error) error {
-	if newer := new(FormatError); errors.As(err, &newer) {
-		return newer
+// newest picks the copy that was written last. Copies that were written together
+// and differ are not both ours, and there is no telling which is.
+func newest(main, second *Descriptor) (d *Descriptor, agree bool, err error) {
+	switch {
+	case main.Serial > second.Serial:
+		return main, false, nil
+	case main.Serial < second.Serial:
+		return second, false, nil
+	case !reflect.DeepEqual(main, second):
+		return nil, false, &DamagedFileError{
+			Path: descriptorCopyName, Cause: fmt.Errorf("%w: it contradicts %s", errBadContent, descriptorName),
+		}
 	}
-	return nil
+	return main, true, nil
 }
 
 func readDescriptor(fsys durable.FS, name string) (*Descriptor, error) {
 	file, err := durable.ReadFile(fsys, name, maxSmallFile)
 	if err != nil {
-		return nil, damagedIfTooLarge(name, err)
+		return nil, damagedFile(name, err)
 	}
 	d, err := decodeDescriptor(file)
 	if format := new(FormatError); err != nil && !errors.As(err, &format) {

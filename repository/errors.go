@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"varve/internal/durable"
@@ -93,9 +94,19 @@ func (e *DamagedRevisionError) Error() string {
 
 func (e *DamagedRevisionError) Unwrap() error { return e.Cause }
 
-func damagedIfTooLarge(name string, err error) error {
-	if errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrLink) || errors.Is(err, durable.ErrNotRegular) {
-		return &DamagedFileError{Path: name, Cause: err}
+func isDamaged(err error) bool {
+	damaged := new(DamagedFileError)
+	return errors.As(err, &damaged)
+}
+
+// damagedFile makes a failure to read a file a DamagedFileError if it says that
+// the content is lost: the file is something else, or the disk cannot read it any
+// more. All other trouble may pass, and stays what it is.
+func damagedFile(name string, err error) error {
+	for _, lost := range []error{durable.ErrTooLarge, durable.ErrLink, durable.ErrNotRegular, syscall.EIO} {
+		if errors.Is(err, lost) {
+			return &DamagedFileError{Path: name, Cause: err}
+		}
 	}
 	return err
 }

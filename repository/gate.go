@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
 	"varve/internal/durable"
@@ -18,16 +19,12 @@ const gateWait = time.Minute
 // counterDigits is the fixed width of the counter in the gate's file.
 const counterDigits = 20
 
-// lockGate waits for the gate. Closing the file opens it again.
-func lockGate(ctx context.Context, fsys durable.FS) (durable.File, error) {
-	return waitGate(ctx, fsys, gateWait)
-}
-
+// waitGate takes the gate. Closing the file opens it again.
 func waitGate(ctx context.Context, fsys durable.FS, wait time.Duration) (durable.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	f, err := durable.WaitLocked(ctx, fsys, gateName)
-	if errors.Is(err, context.DeadlineExceeded) {
+	f, err := durable.WaitLocked(patience, fsys, gateName)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, fmt.Errorf("the gate of the repository stayed shut for %s: %w", wait, err)
 	}
 	return f, err
@@ -49,17 +46,27 @@ func (r *Repository) atGateWithin(ctx context.Context, wait time.Duration, chang
 	if err == nil {
 		err = change()
 	}
-	return errors.Join(err, f.Close())
+	if cerr := f.Close(); cerr != nil { // what was done is done, and the lock has ended
+		r.opts.Log.Warn("the gate did not close well", "error", cerr)
+	}
+	return err
 }
 
-// raiseCounter adds one to the counter. A counter that a power cut left
-// unreadable begins anew: who compares two readings of it died with the power.
+// raiseCounter adds one to the counter. A counter that cannot be understood, as
+// after a power cut, goes on from a random number, so that nobody takes it for one
+// that was read before.
 func raiseCounter(gate durable.File) error {
 	var text [counterDigits + 1]byte
-	var n uint64
-	if got, _ := gate.ReadAt(text[:], 0); got == len(text) {
-		n, _ = strconv.ParseUint(strings.TrimSpace(string(text[:])), 10, 64)
+	got, err := gate.ReadAt(text[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the gate's counter: %w", err)
 	}
-	_, err := gate.WriteAt(fmt.Appendf(nil, "%0*d\n", counterDigits, n+1), 0)
-	return err
+	n, err := strconv.ParseUint(string(text[:counterDigits]), 10, 64)
+	if got < len(text) || text[counterDigits] != '\n' || err != nil {
+		n = rand.Uint64()
+	}
+	if _, err := gate.WriteAt(fmt.Appendf(nil, "%0*d\n", counterDigits, n+1), 0); err != nil {
+		return fmt.Errorf("raise the gate's counter: %w", err)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package repository
 import (
 	"cmp"
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,19 +38,24 @@ type generation struct {
 // maxGenerationFile bounds a generation's file: half a million condemned packs.
 const maxGenerationFile = 32 << 20
 
-// currentGeneration reads the highest generation.
+// currentGeneration reads the highest generation. One that cannot be read, for
+// whatever reason, is opaque.
 func (r *Repository) currentGeneration() (generation, error) {
 	numbers, err := r.generations()
 	if err != nil || len(numbers) == 0 {
 		return generation{}, err
 	}
 	highest := slices.Max(numbers)
-	file, err := durable.ReadFile(r.fsys, generationName(highest), maxGenerationFile)
-	if err != nil {
-		return generation{}, err
-	}
 	var record generationRecord
-	if err := unseal(file, &record); err != nil || record.Number != highest {
+	file, err := durable.ReadFile(r.fsys, generationName(highest), maxGenerationFile)
+	if err == nil {
+		err = unseal(file, &record)
+	}
+	if err == nil && record.Number != highest {
+		err = fmt.Errorf("%w: it holds generation %d", errBadContent, record.Number)
+	}
+	if err != nil {
+		r.opts.Log.Warn("which packs are condemned cannot be read", "file", generationName(highest), "error", err)
 		return generation{Number: highest, Opaque: true}, nil
 	}
 	g := generation{Number: highest, Condemned: make(map[chunkstore.PackID]uint64, len(record.Condemned))}

@@ -22,7 +22,8 @@ type Image struct {
 	id     revision.ID
 
 	mu      sync.Mutex
-	maps    []*mapFile // newest first
+	maps    []*mapFile // newest first; replaced whole
+	retired []*mapFile // damaged ones, closed in the end
 	rescued bool       // the maps were checked, and copies put in for those that are damaged
 	regions map[uint64]*region
 	recent  []uint64 // regions in the order of their use, the latest last
@@ -52,21 +53,28 @@ func (rd *Reader) Image(ctx context.Context, v Volume, id revision.ID) (*Image, 
 			return nil, ctx.Err()
 		}
 	}
-	if damaged := new(DamagedFileError); notFound(err) || errors.As(err, &damaged) {
+	if notFound(err) || isDamaged(err) {
 		return nil, &DamagedRevisionError{Volume: v.Name, ID: id, Cause: err}
 	}
-	return nil, err
+	return nil, fmt.Errorf("open revision %s@%s: %w", v.Name, id, err)
 }
 
-// Close gives up the maps. Reading must have ended.
-func (im *Image) Close() error { return closeAll(im.maps) }
-
-// Statement is what the revision says of itself. It must not be changed.
-func (im *Image) Statement() *revision.Statement {
+// Close gives up the maps. Reading must have ended. It may be called twice.
+func (im *Image) Close() error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	return im.maps[0].Statement()
+	return errors.Join(closeAll(im.maps), closeAll(im.retired))
 }
+
+// chain gives the maps as they are now.
+func (im *Image) chain() []*mapFile {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return im.maps
+}
+
+// Statement is what the revision says of itself. It must not be changed.
+func (im *Image) Statement() *revision.Statement { return im.chain()[0].Statement() }
 
 // Volume is whose image it is.
 func (im *Image) Volume() Volume { return im.volume }
@@ -78,7 +86,7 @@ func (im *Image) Size() int64 { return int64(im.Statement().Size) }
 func (im *Image) ChunkSize() int { return im.rd.repo.desc.ChunkSize }
 
 // ChainLength counts the maps that the image is read through.
-func (im *Image) ChainLength() int { return len(im.maps) }
+func (im *Image) ChainLength() int { return len(im.chain()) }
 
 // RegionCount counts the regions of the image, those of zeros too.
 func (im *Image) RegionCount() uint64 {
@@ -88,25 +96,12 @@ func (im *Image) RegionCount() uint64 {
 // Regions returns the digests of the regions that are not all zeros, having
 // checked that they give the digest of the image.
 func (im *Image) Regions() ([]revision.Region, error) {
-	rows, err := im.regionRows()
-	if err != nil && im.rescue() {
-		rows, err = im.regionRows()
-	}
-	if err != nil {
-		return nil, im.damaged(err)
-	}
-	return rows, nil
-}
-
-func (im *Image) regionRows() ([]revision.Region, error) {
-	im.mu.Lock()
-	newest := im.maps[0]
-	im.mu.Unlock()
-	rows, err := newest.Regions()
-	if err != nil {
-		return nil, damagedMap(newest.name, err)
-	}
-	return rows, nil
+	var rows []revision.Region
+	err := im.withMaps(func(maps []*mapFile) (err error) {
+		rows, err = maps[0].Regions()
+		return err
+	})
+	return rows, err
 }
 
 // Chunks returns the chunks of one region that are not zeros, ascending, checked
@@ -150,63 +145,80 @@ func (im *Image) forget(n uint64, reg *region) {
 }
 
 func (im *Image) resolve(n uint64) ([]revision.Chunk, error) {
-	chunks, err := revision.Resolve(im.plainMaps(), n)
-	if err != nil && im.rescue() {
-		chunks, err = revision.Resolve(im.plainMaps(), n)
-	}
-	if err != nil {
-		return nil, im.damaged(fmt.Errorf("resolve region %d: %w", n, err))
-	}
-	return chunks, nil
+	var chunks []revision.Chunk
+	err := im.withMaps(func(maps []*mapFile) (err error) {
+		plain := make([]*revision.Map, len(maps))
+		for i, m := range maps {
+			plain[i] = m.Map
+		}
+		if chunks, err = revision.Resolve(plain, n); err != nil {
+			err = fmt.Errorf("resolve region %d: %w", n, err)
+		}
+		return err
+	})
+	return chunks, err
 }
 
-func (im *Image) plainMaps() []*revision.Map {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	plain := make([]*revision.Map, len(im.maps))
-	for i, m := range im.maps {
-		plain[i] = m.Map
+// withMaps reads from the maps and, if that fails, once more after copies were put
+// in for damaged ones. Of wrong content, the error says whose it is.
+func (im *Image) withMaps(read func(maps []*mapFile) error) error {
+	maps := im.chain()
+	err := read(maps)
+	if err == nil {
+		return nil
 	}
-	return plain
-}
-
-// damaged says of wrong content whose it is.
-func (im *Image) damaged(err error) error {
+	if rescued := im.rescue(maps); rescued != nil {
+		if err = read(rescued); err == nil {
+			return nil
+		}
+	}
 	var corrupt *revision.CorruptError
 	var chain *revision.ChainError
-	var file *DamagedFileError
-	if errors.As(err, &corrupt) || errors.As(err, &chain) || errors.As(err, &file) {
+	if err = damagedFile(maps[0].name, err); errors.As(err, &corrupt) || errors.As(err, &chain) || isDamaged(err) {
 		return &DamagedRevisionError{Volume: im.volume.Name, ID: im.id, Cause: err}
 	}
 	return err
 }
 
 // rescue looks, once, through every map of the chain and puts in the second copy
-// of those that are damaged. It tells whether another try is worth while.
-func (im *Image) rescue() bool {
+// of those that are damaged. It returns the maps to try instead of those that
+// failed, nil if there are none.
+func (im *Image) rescue(failed []*mapFile) []*mapFile {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if im.rescued {
-		return false
+	if !im.rescued {
+		im.rescued = true
+		im.maps = slices.Clone(im.maps)
+		for i, m := range im.maps {
+			if second := im.rd.repo.standIn(im.volume, m); second != nil {
+				im.retired = append(im.retired, m)
+				im.maps[i] = second
+			}
+		}
 	}
-	im.rescued = true
-	replaced := false
-	for i, m := range im.maps {
-		if m.Check() == nil {
-			continue
-		}
-		second, err := im.rd.repo.openCopy(im.volume, m.Statement().ID)
-		if err != nil {
-			continue
-		}
-		if second.Check() != nil || second.Statement().Digest != m.Statement().Digest {
-			_ = second.Close() // nothing was written through it
-			continue
-		}
-		im.rd.repo.opts.Log.Warn("a revision's map is damaged; its copy is used", "file", m.name)
-		im.maps[i], replaced = second, true
+	if slices.Equal(im.maps, failed) {
+		return nil
 	}
-	return replaced
+	return im.maps
+}
+
+// standIn opens the copy of a map if that is damaged, and its copy, the very same
+// file as it was written, is not. Nil: there is nothing better than the map.
+func (r *Repository) standIn(v Volume, m *mapFile) *mapFile {
+	damage := m.Check()
+	if damage == nil {
+		return nil
+	}
+	second, err := r.openCopy(v, m.Statement().ID)
+	if err != nil {
+		return nil
+	}
+	if second.Statement().Nonce != m.Statement().Nonce || second.Check() != nil {
+		_ = second.Close() // it was only read
+		return nil
+	}
+	r.opts.Log.Warn("a revision's map is damaged; its copy is used", "file", m.name, "error", damage)
+	return second
 }
 
 // ReadChunk reads a whole chunk into buf, which has the size of one, and checks

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"varve/chunkstore"
@@ -33,19 +34,22 @@ func Init(ctx context.Context, fsys durable.FS, opts InitOptions) (*Descriptor, 
 	if err != nil {
 		return nil, err
 	}
-	begun, err := checkInitTarget(fsys)
-	if err != nil {
+	if _, err := checkInitTarget(fsys); err != nil { // before anything is touched
 		return nil, err
 	}
 	if err := durable.MkdirAll(fsys, locksDir); err != nil {
 		return nil, err
 	}
-	gate, err := lockGate(ctx, fsys)
+	gate, err := waitGate(ctx, fsys, gateWait)
 	if err != nil {
-		return nil, err
+		return nil, noFlock(err)
 	}
 	defer gate.Close()
 	if err := checkLocks(ctx, fsys, opts); err != nil {
+		return nil, err
+	}
+	begun, err := checkInitTarget(fsys) // another process may have been faster
+	if err != nil {
 		return nil, err
 	}
 	if begun != nil { // one descriptor copy was written: the keys are settled
@@ -53,23 +57,34 @@ func Init(ctx context.Context, fsys durable.FS, opts InitOptions) (*Descriptor, 
 			return nil, err
 		}
 		d = begun
-	} else if again, _, err := descriptors(fsys); err == nil {
-		return nil, fmt.Errorf("%w: another process made %s meanwhile", ErrExists, again.Repository)
 	}
-	temps := durable.NewTemps("init-" + randomHex())
-	if err := removeInitTemps(fsys); err != nil {
-		return nil, err
-	}
-	if err := makeTree(fsys); err != nil {
-		return nil, err
-	}
-	if err := durable.Replace(fsys, temps, readmeName, []byte(readme)); err != nil {
-		return nil, err
-	}
-	if err := writeDescriptors(fsys, temps, d); err != nil {
+	if err := makeRepository(fsys, d); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// makeRepository makes everything, the descriptors last.
+func makeRepository(fsys durable.FS, d *Descriptor) error {
+	temps := durable.NewTemps("init-" + randomHex())
+	if err := removeInitTemps(fsys); err != nil {
+		return err
+	}
+	if err := makeTree(fsys); err != nil {
+		return err
+	}
+	if err := durable.Replace(fsys, temps, readmeName, []byte(readme)); err != nil {
+		return err
+	}
+	return writeDescriptors(fsys, temps, d)
+}
+
+// noFlock calls a file system that refuses every lock what it is.
+func noFlock(err error) error {
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+		return fmt.Errorf("%w: %w", durable.ErrNoFlock, err)
+	}
+	return err
 }
 
 func newDescriptor(opts InitOptions) (*Descriptor, error) {

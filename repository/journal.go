@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -44,6 +43,8 @@ const (
 	ResultFailed   = "failed"
 )
 
+const journalExt = ".jsonl"
+
 // maxJournalLine bounds one line, and maxJournalTail how much of a month's end
 // is read to find the last one.
 const (
@@ -56,8 +57,9 @@ const (
 // work is done reports an error of Record as a warning.
 func (r *Repository) Record(ctx context.Context, e Event) error {
 	if e.Time.IsZero() {
-		e.Time = time.Now().UTC().Truncate(time.Millisecond)
+		e.Time = time.Now()
 	}
+	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	e.Holder = r.me
 	dir := path.Join(journalDir, journalHost(r.me.Host))
 	if err := r.append(ctx, dir, e); err != nil {
@@ -78,8 +80,7 @@ func (r *Repository) append(ctx context.Context, dir string, e Event) error {
 	if err := durable.MkdirAll(r.fsys, dir); err != nil {
 		return err
 	}
-	month := path.Join(dir, e.Time.Format("2006-01")+".jsonl")
-	_, statErr := r.fsys.Lstat(month)
+	month := path.Join(dir, e.Time.Format("2006-01")+journalExt)
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	f, err := durable.WaitLocked(ctx, r.fsys, month)
@@ -92,7 +93,7 @@ func (r *Repository) append(ctx context.Context, dir string, e Event) error {
 		return err
 	}
 	e.Prev = prev
-	line, err := seal(e)
+	line, err := sealEvent(e)
 	if err != nil {
 		return err
 	}
@@ -105,10 +106,31 @@ func (r *Repository) append(ctx context.Context, dir string, e Event) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if notFound(statErr) {
+	if end.size == 0 { // the file is new, or as good as new
 		return r.fsys.SyncDir(dir)
 	}
 	return nil
+}
+
+// sealEvent encodes an event as a line that is not too long: of many findings and
+// warnings, the first are kept.
+func sealEvent(e Event) ([]byte, error) {
+	for {
+		line, err := seal(e)
+		if err != nil || len(line) <= maxJournalLine {
+			return line, err
+		}
+		switch {
+		case len(e.Findings) > 0:
+			e.Findings = e.Findings[:len(e.Findings)/2]
+		case len(e.Warnings) > 0:
+			e.Warnings = e.Warnings[:len(e.Warnings)/2]
+		case len(e.Error) > 0:
+			e.Error = strings.ToValidUTF8(e.Error[:len(e.Error)/2], "")
+		default:
+			return nil, fmt.Errorf("an event of %d bytes is too long", len(line))
+		}
+	}
 }
 
 type journalEnd struct {
@@ -132,7 +154,7 @@ func (r *Repository) journalEnd(f durable.File, dir string) (journalEnd, string,
 		return end, "", err
 	}
 	for _, m := range slices.Backward(months) {
-		if name := path.Join(dir, m.Name()); name < f.Name() && strings.HasSuffix(name, ".jsonl") {
+		if name := path.Join(dir, m.Name()); name < f.Name() && strings.HasSuffix(name, journalExt) {
 			if hash, ok := r.lastHashOf(name); ok {
 				return end, hash, nil
 			}
@@ -167,42 +189,47 @@ func readTail(f durable.File) (tail []byte, size int64, err error) {
 	return tail, size, nil
 }
 
-// lastLineHash returns the hash of the last line that is whole.
+// lastLineHash returns the hash of the last line that is whole. One that lacks
+// nothing but its newline is whole: it will get that from the next.
 func lastLineHash(tail []byte) (string, bool) {
-	lines := bytes.SplitAfter(tail, []byte("\n"))
-	for _, line := range slices.Backward(lines) {
-		if _, err := unsealData(line); err == nil {
-			return checksum(bytes.TrimSuffix(line, []byte("\n"))), true
+	for _, line := range slices.Backward(bytes.Split(tail, []byte("\n"))) {
+		if _, err := unsealData(append(line[:len(line):len(line)], '\n')); err == nil {
+			return checksum(line), true
 		}
 	}
 	return "", false
 }
 
-// Events returns what all hosts recorded, as far as it can be read, in the order
-// of their clocks, oldest first.
+// Events returns what all hosts recorded, in the order of their clocks, oldest
+// first. What cannot be read is in the error, which comes with all that can.
 func (r *Repository) Events() ([]Event, error) {
 	hosts, err := r.fsys.ReadDir(journalDir)
 	if err != nil {
 		return nil, err
 	}
 	var events []Event
+	var errs []error
 	for _, host := range hosts {
 		if !host.IsDir() {
 			continue
 		}
-		months, err := r.fsys.ReadDir(path.Join(journalDir, host.Name()))
+		dir := path.Join(journalDir, host.Name())
+		months, err := r.fsys.ReadDir(dir)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
 		}
 		for _, m := range months {
-			events, err = r.appendMonth(events, path.Join(journalDir, host.Name(), m.Name()))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
+			if !strings.HasSuffix(m.Name(), journalExt) {
+				continue
+			}
+			events, err = r.appendMonth(events, path.Join(dir, m.Name()))
+			if err != nil && !notFound(err) {
+				errs = append(errs, err)
 			}
 		}
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
-	return events, nil
+	return events, errors.Join(errs...)
 }
 
 // maxJournalMonth bounds a month's file when it is read whole.
@@ -214,7 +241,7 @@ func (r *Repository) appendMonth(events []Event, name string) ([]Event, error) {
 		return events, err
 	}
 	for line := range bytes.Lines(file) {
-		data, err := unsealData(line)
+		data, err := unsealData(append(bytes.TrimSuffix(line, []byte("\n")), '\n'))
 		if err != nil {
 			continue // torn by a power cut, or damaged: scrub tells
 		}
@@ -228,8 +255,12 @@ func (r *Repository) appendMonth(events []Event, name string) ([]Event, error) {
 
 // Operations that the journal names and that this package looks for.
 const (
-	OpInit   = "init"
-	OpBackup = "backup"
-	OpVerify = "verify"
-	OpAdopt  = "adopt"
+	OpInit     = "init"
+	OpBackup   = "backup"   // Revision became visible
+	OpUndelete = "undelete" // Revision became visible again
+	OpRemove   = "rm"       // Revision was taken away
+	OpPrune    = "prune"    // likewise
+	OpMerge    = "merge"    // likewise, into its children
+	OpVerify   = "verify"
+	OpAdopt    = "adopt"
 )

@@ -2,8 +2,10 @@ package repository
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -34,25 +36,30 @@ type lease struct {
 // readerGateWait is how long a reader waits for a lease before it goes on without.
 const readerGateWait = 10 * time.Second
 
-// bear makes a lease, inside the gate, and buries those whose process is gone.
-// sweep also removes temporary files that belong to no living lease.
+// bear makes a lease, inside the gate. If it comes upon leases whose process is
+// gone, it buries them afterwards; sweep makes it look for what the dead left even
+// if no lease of theirs survived, as after a power cut.
 func (r *Repository) bear(ctx context.Context, wait time.Duration, volume, run string, sweep bool) (*lease, error) {
 	l := &lease{repo: r, id: randomHex()}
 	l.temps = durable.NewTemps(l.id)
 	err := r.atGateWithin(ctx, wait, func() error {
-		living, buried, err := r.buryDead()
+		if err := l.create(volume, run); err != nil {
+			return errors.Join(err, l.discard())
+		}
+		_, dead, err := r.leases()
 		if err != nil {
-			return err
+			return errors.Join(err, l.discard())
 		}
-		if buried > 0 || sweep {
-			if err := r.sweepTemps(living); err != nil {
-				return err
-			}
-		}
-		return l.create(volume, run)
+		sweep = sweep || len(dead) > 0
+		return nil
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("take a lease: %w", err), l.discard())
+		return nil, fmt.Errorf("take a lease: %w", err)
+	}
+	if sweep {
+		if err := r.buryDead(ctx, wait); err != nil { // the next one tries again
+			r.opts.Log.Warn("what dead processes left could not be removed", "error", err)
+		}
 	}
 	return l, nil
 }
@@ -62,8 +69,12 @@ func (l *lease) create(volume, run string) (err error) {
 	if err != nil {
 		return err
 	}
-	if got, err := l.file.TryLock(); err != nil || !got {
-		return errors.Join(err, errors.New("the lock of a new lease was not to be had"))
+	got, err := l.file.TryLock()
+	if err != nil {
+		return err
+	}
+	if !got {
+		return errors.New("the lock of a new lease was not to be had")
 	}
 	l.generation, err = l.repo.currentGeneration()
 	if err != nil {
@@ -79,7 +90,7 @@ func (l *lease) create(volume, run string) (err error) {
 	return err
 }
 
-// discard undoes a birth that failed.
+// discard undoes, inside the gate, a birth that failed.
 func (l *lease) discard() error {
 	if l.file == nil {
 		return nil
@@ -90,8 +101,12 @@ func (l *lease) discard() error {
 // holds makes sure, inside the gate, that the lease is still ours: nobody buried
 // it, and its file system still takes writes from us.
 func (l *lease) holds() error {
-	if ours, err := l.file.Is(leaseName(l.id)); err != nil || !ours {
-		return errors.Join(fmt.Errorf("%w: the lease of this run is gone", ErrLostGround), err)
+	ours, err := l.file.Is(leaseName(l.id))
+	if err != nil {
+		return fmt.Errorf("look for the lease of this run: %w", err)
+	}
+	if !ours {
+		return fmt.Errorf("%w: the lease of this run is gone", ErrLostGround)
 	}
 	if _, err := l.file.WriteAt([]byte("{"), 0); err != nil { // the byte that is there already
 		return fmt.Errorf("%w: the lease of this run cannot be written: %w", ErrLostGround, err)
@@ -99,75 +114,143 @@ func (l *lease) holds() error {
 	return nil
 }
 
-// bury ends the lease. It also works after the caller's context has ended.
+// bury ends the lease. It also works after the caller's context has ended. A lease
+// that somebody took away needs no burial, and one in its place is not ours.
 func (l *lease) bury() error {
-	err := l.repo.atGate(context.Background(), func() error { return l.repo.fsys.Remove(leaseName(l.id)) })
+	err := l.repo.atGate(context.Background(), func() error {
+		ours, err := l.file.Is(leaseName(l.id))
+		if err != nil || !ours {
+			return err
+		}
+		return l.repo.fsys.Remove(leaseName(l.id))
+	})
+	if err != nil {
+		err = fmt.Errorf("end the lease: %w", err)
+	}
 	return errors.Join(err, l.file.Close())
 }
 
-// buryDead removes, inside the gate, the leases whose process is gone, and
-// returns the ids of the living.
-func (r *Repository) buryDead() (living map[string]bool, buried int, err error) {
+// leases tells, inside the gate, the ids of the leases that live and of those
+// whose process is gone. Outside of it, looking could take the lock of one that is
+// being born.
+func (r *Repository) leases() (living map[string]bool, dead []string, err error) {
 	entries, err := r.fsys.ReadDir(leasesDir)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	living = map[string]bool{}
 	for _, e := range entries {
-		name := path.Join(leasesDir, e.Name())
-		dead, err := r.isDead(name)
-		if err != nil {
-			return nil, buried, err
-		}
-		if !dead {
-			living[strings.TrimSuffix(e.Name(), infoExt)] = true
+		id, isLease := strings.CutSuffix(e.Name(), infoExt)
+		if _, err := hex.DecodeString(id); !isLease || err != nil || !e.Type().IsRegular() {
 			continue
 		}
-		if err := r.fsys.Remove(name); err != nil && !notFound(err) {
-			return nil, buried, err
+		isDead, err := r.isDead(leaseName(id))
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case isDead:
+			dead = append(dead, id)
+		default:
+			living[id] = true
 		}
-		buried++
 	}
-	return living, buried, nil
+	return living, dead, nil
 }
 
-// isDead tells whether nobody holds the lock of a lease, through a handle of its own.
+// isDead tells whether nobody holds the lock of a lease, through a handle of its
+// own. One that may not be opened, because it is another user's, counts as living.
 func (r *Repository) isDead(name string) (bool, error) {
 	f, err := r.fsys.OpenWrite(name)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		f, err = r.fsys.Open(name)
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission), notFound(err):
+		return false, nil
+	case err != nil:
 		return false, err
 	}
 	got, err := f.TryLock()
 	return got, errors.Join(err, f.Close())
 }
 
-// sweepTemps removes, inside the gate, the temporary files of those who no
-// longer live. Leases are born in the gate, so no newborn is missed.
-func (r *Repository) sweepTemps(living map[string]bool) error {
-	return r.sweepDir(".", living, 0)
-}
-
-// sweepDepth is how deep directories lie in a repository.
-const sweepDepth = 2
-
-func (r *Repository) sweepDir(dir string, living map[string]bool, depth int) error {
-	entries, err := r.fsys.ReadDir(dir)
+// buryDead removes the leases whose process is gone, and before them all
+// temporary files that belong to no living lease.
+//
+// The tree is searched before the gate is taken, for that may take a while. What
+// is removed is safe to remove all the same: a file that was seen then, and whose
+// owner is not alive now, belongs to somebody who ended in between or before; who
+// works on temporary files without a lease does so inside the gate.
+func (r *Repository) buryDead(ctx context.Context, wait time.Duration) error {
+	temps, err := r.findTemps()
 	if err != nil {
 		return err
+	}
+	return r.atGateWithin(ctx, wait, func() error {
+		living, dead, err := r.leases()
+		if err != nil {
+			return err
+		}
+		for _, name := range temps {
+			if living[tempOwner(path.Base(name))] {
+				continue
+			}
+			if err := r.fsys.Remove(name); err != nil && !notFound(err) {
+				return err
+			}
+		}
+		for _, id := range dead {
+			if err := r.fsys.Remove(leaseName(id)); err != nil && !notFound(err) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// findTemps lists the temporary files of the whole repository.
+func (r *Repository) findTemps() ([]string, error) {
+	entries, err := r.fsys.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var temps []string
+	for _, e := range entries {
+		if isTemp(e.Name()) {
+			temps = append(temps, e.Name())
+		}
+	}
+	for _, dir := range topLevel {
+		if temps, err = r.tempsBelow(temps, dir, 1); err != nil {
+			return nil, err
+		}
+	}
+	return temps, nil
+}
+
+// treeDepth is how deep directories lie in a repository.
+const treeDepth = 2
+
+func (r *Repository) tempsBelow(temps []string, dir string, depth int) ([]string, error) {
+	entries, err := r.fsys.ReadDir(dir)
+	if notFound(err) {
+		return temps, nil
+	}
+	if err != nil {
+		return temps, err
 	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
 		switch {
-		case e.IsDir() && depth < sweepDepth:
-			err = r.sweepDir(name, living, depth+1)
-		case isTemp(e.Name()) && !living[tempOwner(e.Name())]:
-			err = r.fsys.Remove(name)
-		}
-		if err != nil && !notFound(err) {
-			return err
+		case e.IsDir() && depth < treeDepth:
+			if temps, err = r.tempsBelow(temps, name, depth+1); err != nil {
+				return temps, err
+			}
+		case isTemp(e.Name()) && !e.IsDir():
+			temps = append(temps, name)
 		}
 	}
-	return nil
+	return temps, nil
 }
 
 // tempOwner returns the lease in ".tmp-<lease>-<n>".

@@ -26,7 +26,7 @@ type mapFile struct {
 func openMap(fsys durable.FS, name string) (*mapFile, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, damagedIfTooLarge(name, err)
+		return nil, damagedFile(name, err)
 	}
 	m, err := openMapFile(f, name)
 	if err != nil {
@@ -45,7 +45,7 @@ func openMapFile(f durable.File, name string) (*mapFile, error) {
 	if info.Size() <= smallMap {
 		data := make([]byte, info.Size())
 		if n, err := f.ReadAt(data, 0); n < len(data) {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+			return nil, damagedFile(name, fmt.Errorf("read %s: %w", name, err))
 		}
 		if err := f.Close(); err != nil {
 			return nil, err
@@ -65,12 +65,15 @@ func damagedMap(name string, err error) error {
 	if corrupt := new(revision.CorruptError); errors.As(err, &corrupt) {
 		return &DamagedFileError{Path: name, Cause: err}
 	}
-	return fmt.Errorf("read %s: %w", name, err)
+	return damagedFile(name, fmt.Errorf("read %s: %w", name, err))
 }
 
+// Close may be called twice.
 func (m *mapFile) Close() error {
 	if m.file == nil {
 		return nil
 	}
-	return m.file.Close()
+	f := m.file
+	m.file = nil
+	return f.Close()
 }

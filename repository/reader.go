@@ -11,7 +11,7 @@ import (
 )
 
 // Reader reads revisions. While it lives, nothing that it may read is unlinked.
-// It is safe for concurrent use; Close ends it and every Image it opened.
+// It is safe for concurrent use. Its Images are to be closed before it is.
 type Reader struct {
 	repo   *Repository
 	lease  *lease // nil where none was to be had
@@ -127,8 +127,9 @@ func (rd *Reader) chain(v Volume, id revision.ID) (maps []*mapFile, err error) {
 			maps = nil
 		}
 	}()
-	for next := id; next != ""; {
-		m, err := rd.repo.openRevision(v, next)
+	open := rd.repo.openVisible
+	for next := id; next != ""; open = rd.repo.openRevision {
+		m, err := open(v, next)
 		if err != nil {
 			return maps, err
 		}

@@ -74,26 +74,45 @@ func (r *Repository) idsIn(dir string) ([]revision.ID, error) {
 // sequence numbers. One whose statement is unreadable is listed as damaged, in
 // the place that its id suggests.
 func (r *Repository) Revisions(v Volume) ([]Revision, error) {
+	revisions, _, err := r.list(v)
+	return revisions, err
+}
+
+// list lists the visible revisions, and tells which of them have lost their file.
+func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
 	ids, err := r.revisionIDs(v.Name)
-	if err != nil {
-		return nil, err
+	if notFound(err) {
+		return nil, nil, fmt.Errorf("%w: %q", ErrNoVolume, v.Name)
 	}
-	lost, err := r.lostRevisions(v, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	revisions := make([]Revision, 0, len(ids)+len(lost))
-	for _, id := range append(ids, lost...) {
+	for _, id := range ids {
 		rev, err := r.revision(v, id)
 		if notFound(err) {
 			continue // removed since the directory was read
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		revisions = append(revisions, rev)
 	}
-	return sortRevisions(revisions), nil
+	lost, err = r.lostRevisions(v, ids, revisions)
+	if err != nil {
+		return nil, nil, err
+	}
+	for id := range lost {
+		rev, err := r.revision(v, id)
+		if notFound(err) {
+			rev.Info, err = Info{State: Damaged, Reason: "its file and the copy of that are gone"}, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
+		revisions = append(revisions, rev)
+	}
+	return sortRevisions(revisions), lost, nil
 }
 
 // sortRevisions orders by sequence number. What has none that can be read stands
@@ -123,9 +142,8 @@ func sortRevisions(revisions []Revision) []Revision {
 func (r *Repository) revision(v Volume, id revision.ID) (Revision, error) {
 	rev := Revision{Volume: v, ID: id}
 	m, err := r.openRevision(v, id)
-	damaged := new(DamagedFileError)
 	switch {
-	case errors.As(err, &damaged):
+	case isDamaged(err):
 		rev.Info = Info{State: Damaged, Reason: err.Error()}
 		return rev, nil
 	case err != nil:
@@ -140,28 +158,47 @@ func (r *Repository) revision(v Volume, id revision.ID) (Revision, error) {
 }
 
 // openRevision opens the revision's file or, where that is unreadable or missing,
-// its copy. What comes is the revision that was asked for.
+// its copy. What comes is the revision that was asked for; that it is visible, the
+// caller knows.
 func (r *Repository) openRevision(v Volume, id revision.ID) (*mapFile, error) {
-	m, err := openMap(r.fsys, revisionName(v.Name, id))
-	if err == nil {
-		if err = checkIdentity(m, v, id); err == nil {
-			return m, nil
-		}
-		err = errors.Join(err, m.Close())
-	}
-	if damaged := new(DamagedFileError); !notFound(err) && !errors.As(err, &damaged) {
-		return nil, err
+	m, err := openIdentified(r.fsys, revisionName(v.Name, id), v, id)
+	if !isDamaged(err) && !notFound(err) {
+		return m, err
 	}
 	second, copyErr := r.openCopy(v, id)
 	if copyErr != nil {
 		return nil, err
 	}
+	if isDamaged(err) {
+		r.opts.Log.Warn("a revision's map is damaged; its copy is used", "file", second.name, "error", err)
+	}
 	return second, nil
+}
+
+// openVisible opens a revision that was named from outside. Its copy does for it
+// only if the revision ever was visible, and was not removed.
+func (r *Repository) openVisible(v Volume, id revision.ID) (*mapFile, error) {
+	_, err := r.fsys.Lstat(revisionName(v.Name, id))
+	if notFound(err) {
+		_, lost, listErr := r.list(v)
+		if listErr != nil {
+			return nil, listErr
+		}
+		if !lost[id] {
+			return nil, err
+		}
+	}
+	return r.openRevision(v, id)
 }
 
 // openCopy opens the second copy of a revision's file.
 func (r *Repository) openCopy(v Volume, id revision.ID) (*mapFile, error) {
-	m, err := openMap(r.fsys, copyName(v.UUID, id))
+	return openIdentified(r.fsys, copyName(v.UUID, id), v, id)
+}
+
+// openIdentified opens a map that must be that revision's.
+func openIdentified(fsys durable.FS, name string, v Volume, id revision.ID) (*mapFile, error) {
+	m, err := openMap(fsys, name)
 	if err != nil {
 		return nil, err
 	}
@@ -188,58 +225,10 @@ func (r *Repository) info(v Volume, st *revision.Statement) (Info, error) {
 	if notFound(err) {
 		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Good}, nil
 	}
-	if damaged := new(DamagedFileError); errors.As(err, &damaged) {
+	if isDamaged(err) {
 		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Suspect, Reason: err.Error()}, nil
 	}
 	return info, err
-}
-
-// lostRevisions returns those that a copy knows, that were committed, that nobody
-// removed and whose file is gone. A copy gets its name just before the revision
-// does: so only the journal, or a child, tells a lost one from one never finished.
-func (r *Repository) lostRevisions(v Volume, visible []revision.ID) ([]revision.ID, error) {
-	copies, err := r.idsIn(copyDir(v.UUID))
-	if notFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	extra := slices.DeleteFunc(copies, func(id revision.ID) bool { return slices.Contains(visible, id) })
-	if len(extra) == 0 {
-		return nil, nil
-	}
-	known, err := r.committed(v)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range visible {
-		if m, err := r.openRevision(v, id); err == nil {
-			if p := m.Statement().Parent; p != nil {
-				known[p.ID] = true
-			}
-			if err := m.Close(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return slices.DeleteFunc(extra, func(id revision.ID) bool { return !known[id] }), nil
-}
-
-// committed tells, by the journal, which revisions of the volume became visible
-// and were not removed since.
-func (r *Repository) committed(v Volume) (map[revision.ID]bool, error) {
-	events, err := r.Events()
-	if err != nil {
-		return nil, err
-	}
-	known := map[revision.ID]bool{}
-	for _, e := range events {
-		if e.UUID != nil && *e.UUID == v.UUID && e.Revision != "" && e.Result != ResultFailed {
-			known[e.Revision] = e.Op == OpBackup
-		}
-	}
-	return known, nil
 }
 
 // Candidate gives what a selector needs to know.

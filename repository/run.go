@@ -1,8 +1,11 @@
 package repository
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
+	"slices"
 
 	"varve/chunkstore"
 	"varve/revision"
@@ -35,6 +38,9 @@ func (r *Repository) readRun(run [16]byte) (*runRecord, error) {
 	err := readSmall(r.fsys, runName(run), record)
 	if notFound(err) {
 		return nil, nil
+	}
+	if err == nil && !bytes.Equal(record.Run, run[:]) {
+		err = &DamagedFileError{Path: runName(run), Cause: fmt.Errorf("%w: it holds run %x", errBadContent, []byte(record.Run))}
 	}
 	return record, err
 }
@@ -75,7 +81,12 @@ func parseRunName(base string) ([16]byte, error) {
 // another run: its record is gone, because that run succeeded, or it is a dead
 // run of the same volume. The record is looked up after the pack was seen, and
 // it was durable before the pack: so a living run's packs are always refused.
+// A pack of a repository that this one was not copied from is refused too: nobody
+// here knows its runs.
 func (r *Repository) usable(pack chunkstore.PackInfo, volume revision.UUID) bool {
+	if from := revision.UUID(pack.Repository); from != r.desc.Repository && !slices.Contains(r.desc.Former, from) {
+		return false
+	}
 	record, err := r.readRun(pack.Run)
 	if err != nil {
 		return false

@@ -89,7 +89,7 @@ func unsealData(file []byte) ([]byte, error) {
 func readSmall(fsys durable.FS, name string, value any) error {
 	file, err := durable.ReadFile(fsys, name, maxSmallFile)
 	if err != nil {
-		return damagedIfTooLarge(name, err)
+		return damagedFile(name, err)
 	}
 	if err := unseal(file, value); err != nil {
 		return &DamagedFileError{Path: name, Cause: err}

@@ -12,9 +12,13 @@ import (
 // volumePoll is the time between two attempts at a volume's lock.
 const volumePoll = 100 * time.Millisecond
 
-// lockVolume takes the lock of a volume. Another backup that holds it is waited
-// for as long as wait says, maintenance for longer, because it ends by itself.
-// The lock's file says who holds it; that word is for people, nothing relies on it.
+// signTime is how long a lock may be held before its file says by whom.
+const signTime = time.Second
+
+// lockVolume takes the lock of a volume for a backup. Another backup that holds it
+// is waited for as long as wait says, maintenance for longer, because it ends by
+// itself. The lock's file says who holds it; that word is for people, and for how
+// long to wait.
 func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duration) (durable.File, error) {
 	name := volumeLockName(v.UUID)
 	begun := time.Now()
@@ -24,14 +28,18 @@ func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duratio
 			return nil, fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err))
 		}
 		if f != nil {
-			if err := r.signLock(f); err != nil {
+			if err := r.signLock(f, kindBackup); err != nil {
 				return nil, errors.Join(fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err)), f.Close())
 			}
 			return f, nil
 		}
 		holder := r.lockHolder(name)
 		patience := wait
-		if holder.Command != "" && holder.Command != kindBackup {
+		switch holder.Command {
+		case kindBackup:
+		case "":
+			patience = max(wait, signTime)
+		default:
 			patience = max(wait, maintenanceWait)
 		}
 		if time.Since(begun) >= patience {
@@ -39,15 +47,17 @@ func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duratio
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("wait for the lock of volume %q: %w", v.Name, ctx.Err())
 		case <-time.After(volumePoll):
 		}
 	}
 }
 
-// signLock writes into a lock's file who holds it.
-func (r *Repository) signLock(f durable.File) error {
-	line, err := seal(r.me)
+// signLock writes into a lock's file who holds it, what for and since when.
+func (r *Repository) signLock(f durable.File, kind string) error {
+	holder := r.me
+	holder.Command, holder.Since = kind, time.Now().UTC().Truncate(time.Second)
+	line, err := seal(holder)
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,12 @@ package repository
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"time"
-
-	"crypto/rand"
 
 	"varve/internal/durable"
 	"varve/revision"
@@ -68,18 +67,28 @@ func (r *Repository) Volumes() ([]Volume, error) {
 
 // Volume finds a volume by its name. Without one, the error wraps ErrNoVolume.
 func (r *Repository) Volume(name revision.Name) (Volume, error) {
+	v, err := r.readVolume(name)
+	if !isDamaged(err) && !errors.Is(err, ErrNoVolume) {
+		return v, err
+	}
+	if uuid, ok := r.uuidFromRevisions(name); ok { // every revision repeats it
+		return Volume{Name: name, UUID: uuid}, nil
+	}
+	return v, err
+}
+
+// readVolume reads a volume's own file.
+func (r *Repository) readVolume(name revision.Name) (Volume, error) {
+	file := path.Join(volumeDir(name), volumeFile)
 	var record volumeRecord
-	err := readSmall(r.fsys, path.Join(volumeDir(name), volumeFile), &record)
-	if notFound(err) {
+	err := readSmall(r.fsys, file, &record)
+	switch {
+	case notFound(err):
 		return Volume{}, fmt.Errorf("%w: %q", ErrNoVolume, name)
-	}
-	if damaged := new(DamagedFileError); errors.As(err, &damaged) {
-		if uuid, ok := r.uuidFromRevisions(name); ok { // every revision repeats it
-			return Volume{Name: name, UUID: uuid}, nil
-		}
-	}
-	if err != nil {
+	case err != nil:
 		return Volume{}, err
+	case record.UUID.IsZero():
+		return Volume{}, &DamagedFileError{Path: file, Cause: fmt.Errorf("%w: it holds no uuid", errBadContent)}
 	}
 	return Volume{Name: name, UUID: record.UUID, Created: record.Created}, nil
 }
@@ -104,23 +113,29 @@ func (r *Repository) uuidFromRevisions(name revision.Name) (uuid revision.UUID, 
 	return uuid, ok
 }
 
-// makeVolume finds the volume, or makes it.
+// makeVolume finds the volume, or makes it, or makes its file anew if that is
+// damaged or gone.
 func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume, error) {
-	v, err := r.Volume(name)
-	if !errors.Is(err, ErrNoVolume) {
-		return v, err
+	if v, err := r.readVolume(name); err == nil {
+		return v, nil
 	}
+	var v Volume
 	temps := durable.NewTemps("new-" + randomHex())
-	err = r.atGate(ctx, func() error {
-		if v, err = r.Volume(name); !errors.Is(err, ErrNoVolume) {
-			return err // another process was faster
+	err := r.atGate(ctx, func() (err error) {
+		if v, err = r.readVolume(name); err == nil {
+			return nil // another process was faster
 		}
+		now := time.Now().UTC().Truncate(time.Second)
+		if v, err = r.Volume(name); errors.Is(err, ErrNoVolume) {
+			v = Volume{Name: name, UUID: newUUID()}
+		} else if err != nil {
+			return err
+		}
+		v.Created = now // or found again
 		if err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {
 			return err
 		}
-		record := volumeRecord{UUID: newUUID(), Created: time.Now().UTC().Truncate(time.Second)}
-		v = Volume{Name: name, UUID: record.UUID, Created: record.Created}
-		return writeNewSmall(r.fsys, temps, path.Join(volumeDir(name), volumeFile), record)
+		return replaceSmall(r.fsys, temps, path.Join(volumeDir(name), volumeFile), volumeRecord{UUID: v.UUID, Created: v.Created})
 	})
 	if err != nil {
 		return Volume{}, fmt.Errorf("make volume %q: %w", name, wrapReadOnly(err))

@@ -1,0 +1,100 @@
+package repository
+
+import (
+	"varve/revision"
+)
+
+// lostRevisions returns those that were committed, that nobody removed, and whose
+// file is gone all the same. Whether their copies can stand in is left open.
+//
+// A copy gets its name just before the revision does: so that there is one is no
+// proof. A child is, and the journal; that is read only where there is a copy that
+// nothing else explains.
+func (r *Repository) lostRevisions(v Volume, ids []revision.ID, visible []Revision) (map[revision.ID]bool, error) {
+	present := map[revision.ID]bool{}
+	for _, id := range ids {
+		present[id] = true
+	}
+	lost := r.missingAncestors(v, present, visible)
+	copies, err := r.idsIn(copyDir(v.UUID))
+	if err != nil && !notFound(err) {
+		return nil, err
+	}
+	trashed, err := r.trashedIDs(v)
+	if err != nil {
+		return nil, err
+	}
+	unexplained := map[revision.ID]bool{}
+	for _, id := range copies {
+		unexplained[id] = !present[id] && !lost[id]
+	}
+	for _, id := range trashed {
+		unexplained[id] = false
+	}
+	var committed map[revision.ID]bool
+	for id, is := range unexplained {
+		if !is {
+			continue
+		}
+		if committed == nil {
+			committed = r.committed(v)
+		}
+		if committed[id] {
+			lost[id] = true
+		}
+	}
+	return lost, nil
+}
+
+// missingAncestors returns what visible revisions build on, directly or through
+// others that only their copies know, and what is not there.
+func (r *Repository) missingAncestors(v Volume, present map[revision.ID]bool, visible []Revision) map[revision.ID]bool {
+	missing := map[revision.ID]bool{}
+	var children []*revision.Statement
+	for _, rev := range visible {
+		if rev.Statement != nil {
+			children = append(children, rev.Statement)
+		}
+	}
+	for ; len(children) > 0; children = children[1:] {
+		parent := children[0].Parent
+		if parent == nil || present[parent.ID] || missing[parent.ID] {
+			continue
+		}
+		missing[parent.ID] = true
+		m, err := r.openCopy(v, parent.ID)
+		if err != nil {
+			continue // then nothing tells what lies below
+		}
+		children = append(children, m.Statement())
+		_ = m.Close() // it was only read
+	}
+	return missing
+}
+
+// committed tells, by the journal, which revisions of the volume became visible
+// and were not removed since. It counts, for the order of events is only as good
+// as the clocks.
+func (r *Repository) committed(v Volume) map[revision.ID]bool {
+	events, err := r.Events()
+	if err != nil {
+		r.opts.Log.Warn("the journal cannot be read", "error", err)
+	}
+	counts := map[revision.ID]int{}
+	for _, e := range events {
+		if e.UUID == nil || *e.UUID != v.UUID || e.Revision == "" || e.Result == ResultFailed {
+			continue
+		}
+		switch e.Op {
+		case OpBackup, OpUndelete:
+			counts[e.Revision]++
+		case OpRemove, OpPrune, OpMerge:
+			counts[e.Revision]--
+		}
+	}
+	known := map[revision.ID]bool{}
+	for id, n := range counts {
+		known[id] = n > 0
+	}
+	return known
+}

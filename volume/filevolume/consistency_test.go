@@ -37,7 +37,7 @@ func TestFileChangesWhileRead(t *testing.T) {
 		}, "replaced or removed"},
 		"opened": {func(t *testing.T, path string) error {
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
-			t.Cleanup(func() { f.Close() })
+			closeAtEnd(t, f)
 			return err
 		}, "open for writing by filevolume.test"},
 	}
@@ -165,7 +165,7 @@ func TestDeviceMountedElsewhere(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() { done.write.Close() })
+	closeAtEnd(t, done.write)
 	if _, err := mounted.read.Read(make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}

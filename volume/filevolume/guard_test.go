@@ -50,7 +50,7 @@ func TestFileTargetInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		closeAtEnd(t, f)
 		wantInUse(t, path, "open for writing by filevolume.test")
 	})
 	t.Run("attached", func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestDeviceTargetInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		closeAtEnd(t, f)
 		wantInUse(t, device, "open for writing by filevolume.test")
 	})
 	t.Run("claimed", func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestDeviceTargetInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		closeAtEnd(t, f)
 		wantInUse(t, device, "held by something that cannot be seen")
 	})
 	t.Run("mounted", func(t *testing.T) {

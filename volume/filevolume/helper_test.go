@@ -1,6 +1,8 @@
 package filevolume_test
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +21,13 @@ func writeFile(t *testing.T, content []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if err := f.Truncate(int64(len(content))); err != nil {
+	if err := errors.Join(writeSparse(f, content), f.Close()); err != nil { // left open, it would be in use
 		t.Fatal(err)
 	}
+	return path
+}
+
+func writeSparse(f *os.File, content []byte) error {
 	const block = 4096
 	for off := 0; off < len(content); off += block {
 		part := content[off:min(off+block, len(content))]
@@ -30,10 +35,20 @@ func writeFile(t *testing.T, content []byte) string {
 			continue
 		}
 		if _, err := f.WriteAt(part, int64(off)); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	return path
+	return f.Truncate(int64(len(content)))
+}
+
+// closeAtEnd closes what the test needs to its end.
+func closeAtEnd(t testing.TB, c io.Closer) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // run runs a command and returns what it printed.
@@ -109,11 +124,7 @@ func freeze(t testing.TB, path string) volume.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := snapshot.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	closeAtEnd(t, snapshot)
 	return snapshot
 }
 

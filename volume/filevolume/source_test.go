@@ -116,7 +116,7 @@ func TestDeviceIsReadPastItsStaleCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer user.Close()
+	closeAtEnd(t, user)
 	if got := readFile(t, device); !bytes.Equal(got, before) {
 		t.Fatal("the device does not hold what its file does")
 	}
@@ -141,7 +141,7 @@ func TestDeviceIsReadPastItsStaleCache(t *testing.T) {
 		t.Error("read from the stale page cache")
 	}
 	target := openTarget(t, device, int64(len(after)), filevolume.TargetOptions{InPlace: true})
-	defer target.Close()
+	closeAtEnd(t, target)
 	if _, err := target.ReadAt(got, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestDeviceIsReadWithItsDirtyPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	closeAtEnd(t, f)
 	if _, err := f.WriteAt(want, 100); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func TestReplacingKeepsOwnerAndMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := openTarget(t, path, 3, filevolume.TargetOptions{Force: true})
-	defer target.Close()
+	closeAtEnd(t, target)
 	if err := target.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestTargetBehindLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := openTarget(t, link, 3, filevolume.TargetOptions{Force: true})
-	defer target.Close()
+	closeAtEnd(t, target)
 	if _, err := target.WriteAt([]byte("new"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestPartialOfAnotherRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := openTarget(t, path, 3, filevolume.TargetOptions{})
-	defer second.Close()
+	closeAtEnd(t, second)
 	if err := second.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestDeviceFailsWhileWritten(t *testing.T) {
 	const size, cut = 4 << 20, 2 << 20
 	device, backing := newDevice(t, make([]byte, size))
 	target := openTarget(t, device, size, filevolume.TargetOptions{Force: true})
-	defer target.Close()
+	closeAtEnd(t, target)
 	if err := os.Truncate(backing, cut); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -19,7 +20,7 @@ import (
 const (
 	sessionLength = 100 * time.Millisecond
 	readPatience  = 250 * time.Millisecond // a lookup waits this long for others' batches
-	writePatience = 2 * time.Second
+	writePatience = time.Second
 	lockPoll      = 2 * time.Millisecond
 	busyPause     = time.Second // no lookups after one found the catalog busy or missing
 )
@@ -65,6 +66,7 @@ func (c *catalog) update(f func(*bolt.Tx) error) bool {
 	for range 2 { // the second time on a new file, if the first found the old one useless
 		err := c.write(f)
 		if err == nil {
+			c.retry = time.Time{}
 			return true
 		}
 		c.trouble(err)
@@ -75,38 +77,52 @@ func (c *catalog) update(f func(*bolt.Tx) error) bool {
 	return false
 }
 
-// write opens the catalog alone for one transaction. It syncs nothing: what a
-// power cut tears is deleted and rebuilt.
+// write opens the catalog alone for one transaction, and seals it after.
 func (c *catalog) write(f func(*bolt.Tx) error) error {
 	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
 		return err
 	}
-	end, err := c.takeTurn(writePatience)
+	turn, err := c.takeTurn(writePatience)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer turn.end(c)
+	if err := c.checkSeal(turn.lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	db, err := c.open(writePatience, false)
 	if err != nil {
 		return err
 	}
 	err = guard(func() error { return db.Update(func(tx *bolt.Tx) error { return c.prepared(tx, f) }) })
-	c.retry = time.Time{}
-	return errors.Join(err, closeAfter(err, db))
+	if err := errors.Join(err, closeAfter(err, db)); err != nil {
+		return err
+	}
+	return c.seal(turn.lock, false)
 }
 
 func (c *catalog) beginSession() error {
-	// An empty file is one that another process is just beginning.
-	if stat, err := os.Stat(c.path); err != nil {
+	turn, err := c.takeTurn(readPatience)
+	if errors.Is(err, ErrCatalogBusy) {
 		return err
-	} else if stat.Size() == 0 {
-		return ErrCatalogBusy
 	}
-	if end, err := c.takeTurn(readPatience); err == nil {
-		defer end()
-	} else if errors.Is(err, ErrCatalogBusy) {
+	lock := turn.lock
+	if err != nil { // no turn can be taken here, on read-only media for one: then nobody writes
+		dir, err := durable.OpenTree(filepath.Dir(c.path))
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		if lock, err = dir.Open(c.lockName()); err != nil {
+			return err
+		}
+		defer lock.Close()
+	} else {
+		defer turn.end(c)
+	}
+	if err := c.checkSeal(lock); err != nil {
 		return err
-	} // otherwise no turn can be taken here, on read-only media for one
+	}
 	db, err := c.open(readPatience, true)
 	if err != nil {
 		return err
@@ -136,33 +152,42 @@ func (c *catalog) endSession() {
 	c.session = nil
 }
 
-// takeTurn takes the lock file, and returns what gives it back.
-func (c *catalog) takeTurn(patience time.Duration) (func(), error) {
+// turn is the right to open the catalog, and to write it.
+type turn struct {
+	dir  *durable.Tree
+	lock durable.File
+}
+
+func (c *catalog) lockName() string { return filepath.Base(c.path) + ".lock" }
+
+func (c *catalog) takeTurn(patience time.Duration) (turn, error) {
 	dir, err := durable.OpenTree(filepath.Dir(c.path))
 	if err != nil {
-		return nil, err
+		return turn{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	lock, err := durable.WaitLocked(ctx, dir, filepath.Base(c.path)+".lock")
+	lock, err := durable.WaitLocked(ctx, dir, c.lockName())
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ErrCatalogBusy
 		}
-		return nil, errors.Join(err, dir.Close())
+		return turn{}, errors.Join(err, dir.Close())
 	}
-	return func() {
-		if err := errors.Join(lock.Close(), dir.Close()); err != nil {
-			c.log.Warn("the catalog's lock file could not be closed", "error", err)
-		}
-	}, nil
+	return turn{dir, lock}, nil
+}
+
+func (t turn) end(c *catalog) {
+	if err := errors.Join(t.lock.Close(), t.dir.Close()); err != nil {
+		c.log.Warn("the catalog's lock file could not be closed", "error", err)
+	}
 }
 
 // open opens the file as soon as its lock allows, polling more closely than bbolt.
 func (c *catalog) open(patience time.Duration, readOnly bool) (db *bolt.DB, err error) {
 	options := &bolt.Options{
-		Timeout: time.Nanosecond, ReadOnly: readOnly, NoStatistics: true,
-		NoSync: true, NoGrowSync: true, FreelistType: bolt.FreelistMapType,
+		Timeout: time.Nanosecond, ReadOnly: readOnly,
+		NoStatistics: true, FreelistType: bolt.FreelistMapType, NoSync: true, NoGrowSync: true,
 	}
 	deadline := time.Now().Add(patience)
 	for {
@@ -183,10 +208,10 @@ func (c *catalog) open(patience time.Duration, readOnly bool) (db *bolt.DB, err 
 // trouble decides what an error means. c.mu is held.
 func (c *catalog) trouble(err error) {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, ErrCatalogBusy):
 		c.log.Debug("catalog is busy, going on without it")
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, durable.ErrLink):
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, durable.ErrLink):
 		c.log.Warn("catalog cannot be used", "error", err)
 		c.off = true
 	default:

@@ -38,6 +38,7 @@ func (s *Store) Rebuild(ctx context.Context, progress func(done, total int)) (Re
 		return RebuildResult{}, fmt.Errorf("rebuild catalog: %w", err)
 	}
 	result, err := s.catchUp(ctx, progress)
+	s.catalog.persist()
 	if err != nil {
 		return result, fmt.Errorf("rebuild catalog: %w", err)
 	}

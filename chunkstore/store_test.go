@@ -201,7 +201,7 @@ func TestWhatIsPutIsRead(t *testing.T) {
 			}
 			p.barrier(w)
 			r := s.Reader(nil)
-			defer r.Close()
+			defer closeReader(t, r)
 			for i, put := range puts {
 				p.mustRead(r, just(put.Ref), chunk(uint64(i)))
 				size, err := r.StoredSize(t.Context(), put.Ref, chunkstore.Chunk)
@@ -238,7 +238,7 @@ func TestStacksOfPatchesAreRead(t *testing.T) {
 	}
 	p.barrier(w)
 	r := s.Reader(nil)
-	defer r.Close()
+	defer closeReader(t, r)
 	for i, want := range contents {
 		p.mustRead(r, chunkstore.Stack{Base: stack.Base, Patches: stack.Patches[:i]}, want)
 	}

@@ -273,6 +273,7 @@ func (w *Writer) Close() error {
 	w.open = nil
 	w.unsealed = map[objectKey]PackID{}
 	w.mu.Unlock()
+	w.store.catalog.persist()
 	var errs []error
 	for f := range left {
 		errs = append(errs, f.discard(w.store.cfg.FS))

@@ -1,0 +1,177 @@
+package durabletest
+
+import (
+	"io/fs"
+
+	"varve/internal/durable"
+)
+
+// Watched is an FS that asks before each call. A test learns so in which order
+// calls are made, lets some of them fail, or changes the tree at just that moment.
+type Watched struct {
+	fsys   durable.FS
+	before func(op, name string) error
+}
+
+var _ durable.FS = (*Watched)(nil)
+
+// NewWatched puts a watcher over fsys. Before is told what is to be done, in the
+// words of [Fault], and to which file; of a rename, that is the new name. What it
+// returns, unless nil, the call fails with. Close is not watched. Before may be
+// called by many goroutines at once.
+func NewWatched(fsys durable.FS, before func(op, name string) error) *Watched {
+	return &Watched{fsys: fsys, before: before}
+}
+
+// Mutating tells whether an operation changes the tree or a file in it.
+func Mutating(op string) bool {
+	switch op {
+	case "create", "open for writing", "mkdir", "link", "rename", "remove", "write", "truncate":
+		return true
+	}
+	return false
+}
+
+func (w *Watched) do(op, name string, call func() error) error {
+	if err := w.before(op, name); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return call()
+}
+
+func (w *Watched) open(op, name string, open func(string) (durable.File, error)) (file durable.File, err error) {
+	err = w.do(op, name, func() error {
+		f, err := open(name)
+		if err != nil {
+			return err
+		}
+		file = &watchedFile{File: f, over: w}
+		return nil
+	})
+	return file, err
+}
+
+// Create implements [durable.FS].
+func (w *Watched) Create(name string) (durable.File, error) {
+	return w.open("create", name, w.fsys.Create)
+}
+
+// Open implements [durable.FS].
+func (w *Watched) Open(name string) (durable.File, error) { return w.open("open", name, w.fsys.Open) }
+
+// OpenWrite implements [durable.FS].
+func (w *Watched) OpenWrite(name string) (durable.File, error) {
+	return w.open("open for writing", name, w.fsys.OpenWrite)
+}
+
+// Mkdir implements [durable.FS].
+func (w *Watched) Mkdir(name string) error {
+	return w.do("mkdir", name, func() error { return w.fsys.Mkdir(name) })
+}
+
+// ReadDir implements [durable.FS].
+func (w *Watched) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = w.do("readdir", name, func() error {
+		entries, err = w.fsys.ReadDir(name)
+		return err
+	})
+	return entries, err
+}
+
+// Lstat implements [durable.FS].
+func (w *Watched) Lstat(name string) (info fs.FileInfo, err error) {
+	err = w.do("lstat", name, func() error {
+		info, err = w.fsys.Lstat(name)
+		return err
+	})
+	return info, err
+}
+
+// Link implements [durable.FS].
+func (w *Watched) Link(oldName, newName string) error {
+	return w.do("link", newName, func() error { return w.fsys.Link(oldName, newName) })
+}
+
+// Rename implements [durable.FS].
+func (w *Watched) Rename(oldName, newName string) error {
+	return w.do("rename", newName, func() error { return w.fsys.Rename(oldName, newName) })
+}
+
+// RenameNew implements [durable.FS].
+func (w *Watched) RenameNew(oldName, newName string) error {
+	return w.do("rename", newName, func() error { return w.fsys.RenameNew(oldName, newName) })
+}
+
+// Remove implements [durable.FS].
+func (w *Watched) Remove(name string) error {
+	return w.do("remove", name, func() error { return w.fsys.Remove(name) })
+}
+
+// SyncDir implements [durable.FS].
+func (w *Watched) SyncDir(name string) error {
+	return w.do("fsync directory", name, func() error { return w.fsys.SyncDir(name) })
+}
+
+// Free implements [durable.FS].
+func (w *Watched) Free() (available, total int64, err error) {
+	err = w.do("statfs", ".", func() error {
+		available, total, err = w.fsys.Free()
+		return err
+	})
+	return available, total, err
+}
+
+// Close implements [durable.FS].
+func (w *Watched) Close() error { return w.fsys.Close() }
+
+// watchedFile is an open file of a Watched.
+type watchedFile struct {
+	durable.File
+	over *Watched
+}
+
+func (f *watchedFile) ReadAt(p []byte, off int64) (n int, err error) {
+	err = f.over.do("read", f.Name(), func() error {
+		n, err = f.File.ReadAt(p, off)
+		return err
+	})
+	return n, err
+}
+
+func (f *watchedFile) WriteAt(p []byte, off int64) (n int, err error) {
+	err = f.over.do("write", f.Name(), func() error {
+		n, err = f.File.WriteAt(p, off)
+		return err
+	})
+	return n, err
+}
+
+func (f *watchedFile) Truncate(size int64) error {
+	return f.over.do("truncate", f.Name(), func() error { return f.File.Truncate(size) })
+}
+
+func (f *watchedFile) Sync() error { return f.over.do("fsync", f.Name(), f.File.Sync) }
+
+func (f *watchedFile) Stat() (info fs.FileInfo, err error) {
+	err = f.over.do("stat", f.Name(), func() error {
+		info, err = f.File.Stat()
+		return err
+	})
+	return info, err
+}
+
+func (f *watchedFile) TryLock() (got bool, err error) {
+	err = f.over.do("lock", f.Name(), func() error {
+		got, err = f.File.TryLock()
+		return err
+	})
+	return got, err
+}
+
+func (f *watchedFile) Is(name string) (same bool, err error) {
+	err = f.over.do("compare", name, func() error {
+		same, err = f.File.Is(name)
+		return err
+	})
+	return same, err
+}

@@ -1,0 +1,69 @@
+package repository
+
+import (
+	"context"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// What tests look at from outside.
+const (
+	GateName   = gateName
+	LeasesDir  = leasesDir
+	MaxLine    = maxJournalLine
+	MaxRegions = maxRegions
+	SmallMap   = smallMap
+)
+
+var (
+	Seal             = seal
+	Unseal           = unseal
+	DecodeDescriptor = decodeDescriptor
+	CopyName         = copyName
+	RevisionName     = revisionName
+	RunName          = runName
+	PackName         = packName
+	TrashName        = trashName
+	InfoName         = infoName
+)
+
+type (
+	RunRecord        = runRecord
+	LeaseRecord      = leaseRecord
+	GenerationRecord = generationRecord
+	Generation       = generation
+)
+
+// TakeGate takes the gate. Closing the file opens it.
+func TakeGate(ctx context.Context, fsys durable.FS) (durable.File, error) {
+	return waitGate(ctx, fsys, gateWait)
+}
+
+func (r *Repository) AtGate(ctx context.Context, change func() error) error {
+	return r.atGate(ctx, change)
+}
+
+func (r *Repository) CurrentGeneration() (Generation, error) { return r.currentGeneration() }
+
+func (r *Repository) Publish(number uint64, condemned map[chunkstore.PackID]uint64) error {
+	return r.publish(durable.NewTemps("test"), number, condemned)
+}
+
+func (r *Repository) Usable(pack chunkstore.PackInfo, volume revision.UUID) bool {
+	return r.usable(pack, volume)
+}
+
+func (b *Backup) Run() [16]byte { return b.run }
+
+func (b *Backup) LeaseName() string { return leaseName(b.lease.id) }
+
+func (b *Backup) Generation() Generation { return b.lease.generation }
+
+// CachedRegions counts the regions that an Image keeps.
+func (im *Image) CachedRegions() int {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return len(im.regions)
+}

@@ -210,12 +210,16 @@ func (t *fileTarget) inherit() error {
 		return nil
 	}
 	st := statOf(t.replaces)
-	return t.onDescriptor(func(fd uintptr) error {
+	err := t.onDescriptor(func(fd uintptr) error {
 		if err := unix.Fchown(int(fd), int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, unix.EPERM) {
 			return err
 		}
 		return unix.Fchmod(int(fd), st.Mode&0o777)
 	})
+	if errors.Is(err, unix.ENOSYS) {
+		return nil // a file system without descriptors has no owners either
+	}
+	return err
 }
 
 // Close implements [volume.Target].

@@ -13,34 +13,38 @@ import (
 const partialSuffix = ".partial"
 
 // openNewTarget makes TARGET.partial, for a name that is free or in place of a file that exists.
-func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOptions) (_ *fileTarget, err error) {
+func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOptions) (*fileTarget, error) {
 	t, err := newFileTarget(path, size, opts)
 	if err != nil {
 		return nil, err
 	}
 	t.replaces = replaces
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, t.tree.Close())
-		}
-	}()
-	available, _, err := t.tree.Free()
-	if err != nil {
-		return nil, err
-	}
-	if opts.Needed > available {
-		return nil, &volume.SpaceError{Target: path, Available: available, Need: opts.Needed}
-	}
-	t.file, err = createPartial(t.tree, t.base+partialSuffix)
-	if err != nil {
-		return nil, fmt.Errorf("target %q: %w", path, err)
-	}
-	t.partial = t.base + partialSuffix
-	if err := t.file.Truncate(size); err != nil {
-		err = fmt.Errorf("target %q of %d bytes: %w", path, size, err)
-		return nil, errors.Join(err, t.tree.Remove(t.partial), t.file.Close())
+	if err := t.create(opts.Needed); err != nil {
+		return nil, errors.Join(err, t.tree.Close())
 	}
 	return t, nil
+}
+
+// create makes the file under the name that it has until Commit.
+func (t *fileTarget) create(needed int64) error {
+	available, _, err := t.tree.Free()
+	if err != nil {
+		return fmt.Errorf("target %q: %w", t.name, err)
+	}
+	if needed > available {
+		return &volume.SpaceError{Target: t.name, Available: available, Need: needed}
+	}
+	partial := t.base + partialSuffix
+	t.file, err = createPartial(t.tree, partial)
+	if err != nil {
+		return fmt.Errorf("target %q: %w", t.name, err)
+	}
+	if err := t.file.Truncate(t.size); err != nil {
+		err = fmt.Errorf("target %q of %d bytes: %w", t.name, t.size, err)
+		return errors.Join(err, t.tree.Remove(partial), t.file.Close())
+	}
+	t.partial = partial
+	return nil
 }
 
 // createPartial makes the file and locks it, for as long as it is open. The name belongs to who has the lock on the
@@ -60,7 +64,7 @@ func createPartial(tree durable.FS, name string) (durable.File, error) {
 		}
 		mine, err := owns(f, name)
 		if err != nil {
-			return nil, errors.Join(err, f.Close())
+			return nil, errors.Join(err, f.Close()) // it stays: whose it is now is not known, and the next run tells
 		}
 		if mine {
 			return f, nil

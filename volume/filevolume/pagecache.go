@@ -13,14 +13,15 @@ import (
 //
 // It asks before each read, because afterwards it is too late: reading brings in what it reads and, by readahead, what
 // comes next. That is also why RWF_NOWAIT cannot tell: where nothing is cached it answers EAGAIN, and starts the
-// readahead. cachestat(2) (Linux 6.5) answers in a microsecond for a chunk, so that a file in memory is read at
-// memory speed; mincore(2) costs a mapping, and a third of that speed, but tells page from page.
+// readahead. cachestat(2) (Linux 6.5) answers in about a microsecond for a chunk of 1 MiB, whose copying takes forty,
+// so that a file in memory is read at memory speed; mincore(2) costs a mapping and takes thirty, but tells page from
+// page.
 //
 //	all cached    read from the page cache
 //	nothing       read past it, with O_DIRECT
 //	some          or not known how much: mincore, read, and give back the pages that were absent
 //
-// docs/performance.md has the figures.
+// Given back is only what was absent before, page by page: a large folio that somebody else brought in is never cut.
 type pageCache struct {
 	f        *os.File    // readahead off, so that a read brings in its own range only
 	direct   *directFile // nil where the file system has no O_DIRECT

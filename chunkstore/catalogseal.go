@@ -44,7 +44,7 @@ func (s catalogSeal) append(b []byte) []byte {
 	for _, v := range []uint64{s.inode, s.size, s.mtime, s.ctime, s.boot} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	return binary.LittleEndian.AppendUint64(b, checksum(b[start:]))
+	return appendChecksum(b, b[start:])
 }
 
 // seal vouches for the catalog as it is: until the next boot, or for ever if synced.

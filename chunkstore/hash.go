@@ -63,3 +63,8 @@ func (h Hasher) name(kind Kind, b []byte) ID {
 
 // checksum guards stored bytes against chance, not against people.
 func checksum(b []byte) uint64 { return xxh3.Hash(b) }
+
+// appendChecksum appends to b the checksum of body.
+func appendChecksum(b, body []byte) []byte {
+	return binary.LittleEndian.AppendUint64(b, checksum(body))
+}

@@ -105,7 +105,7 @@ func appendPackHeader(b []byte, info PackInfo) []byte {
 	b = append(b, info.Run[:]...)
 	b = binary.LittleEndian.AppendUint32(b, info.Encoder)
 	b = binary.LittleEndian.AppendUint32(b, 0)
-	return binary.LittleEndian.AppendUint64(b, checksum(b[start:]))
+	return appendChecksum(b, b[start:])
 }
 
 func parsePackHeader(b []byte) (PackInfo, error) {
@@ -159,7 +159,7 @@ func (f packFooter) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, f.tableSum)
 	b = binary.LittleEndian.AppendUint64(b, f.headerSum)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.fileLen))
-	return binary.LittleEndian.AppendUint64(b, checksum(b[start:]))
+	return appendChecksum(b, b[start:])
 }
 
 // parsePackFooter verifies the footer of a pack of the given length, so that its
@@ -211,7 +211,7 @@ func appendContents(b []byte, entries []Entry) []byte {
 		b = binary.LittleEndian.AppendUint32(b, uint32(e.Stored))
 		b = binary.LittleEndian.AppendUint32(b, uint32(e.Plain))
 	}
-	return binary.LittleEndian.AppendUint64(b, checksum(b[start:]))
+	return appendChecksum(b, b[start:])
 }
 
 // parseContents verifies the table of contents of a pack whose frames end at framesEnd.

@@ -4,10 +4,11 @@
 //
 // A source is read as if nobody had read it. Regular files are read from the page cache where they are in it, past it
 // where they are not, and what reading brought in all the same is given back (pageCache). Block devices are always
-// read past the page cache (directFile): the kernel keeps it coherent with nothing but writes through that very device
-// node, so that what last night's backup left there can be older than what a mounted file system, a device above or
-// below, or another host has written since. O_DIRECT sees the storage itself and takes dirty pages with it;
-// BLKFLSBUF and POSIX_FADV_DONTNEED would leave pages behind that are mapped or in use.
+// read past the page cache (directFile): the kernel keeps that of a device, for as long as anybody has it open,
+// coherent with nothing but writes through that very device node. So what an earlier reading left there can be older
+// than what a mounted file system, a device above or below, or another host has written since. O_DIRECT sees the
+// storage itself and takes dirty pages with it; BLKFLSBUF and POSIX_FADV_DONTNEED would leave pages behind that are
+// mapped or in use.
 //
 // Who uses a device or file (mounts, holders, swap, loop devices, processes) is read from /proc and /sys. It decides
 // how consistent a reading was, and whether a target may be written.

@@ -42,6 +42,9 @@ const maxGenerationFile = 32 << 20
 // whatever reason, is opaque.
 func (r *Repository) currentGeneration() (generation, error) {
 	numbers, err := r.generations()
+	if notFound(err) { // a copy from which somebody left out what is empty, or more
+		return generation{Opaque: true}, nil
+	}
 	if err != nil || len(numbers) == 0 {
 		return generation{}, err
 	}

@@ -442,3 +442,18 @@ func ids(revs []repository.Revision) []revision.ID {
 }
 
 var testTime = time.Date(2026, 11, 24, 1, 0, 3, 0, time.UTC)
+
+func contextOf(t testing.TB) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
+}
+
+func mustRegions(t testing.TB, im *repository.Image) []revision.Region {
+	t.Helper()
+	rows, err := im.Regions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}

@@ -3,6 +3,7 @@ package chunkstore_test
 import (
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"varve/chunkstore"
@@ -21,7 +22,7 @@ func benchChunks(b *testing.B) [][]byte {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		data = make([]byte, 256<<20)
 		n, _ := f.ReadAt(data, 0)
 		data = data[:n]
@@ -76,8 +77,9 @@ func benchStore(b *testing.B) (*chunkstore.Store, chunkstore.Hasher) {
 	return s, h
 }
 
-// BenchmarkPut measures all that a new chunk goes through but reading it: name,
-// encode, verify, append, and the barrier at the end.
+// BenchmarkPut measures all that a new chunk goes through but reading it, by as many
+// workers as there are processors: name, encode, verify, append, and the barrier at
+// the end.
 func BenchmarkPut(b *testing.B) {
 	chunks := benchChunks(b)
 	for _, codec := range []chunkstore.Codec{chunkstore.Zstd, chunkstore.LZ4, chunkstore.None} {
@@ -87,23 +89,48 @@ func BenchmarkPut(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer w.Close()
+			defer func() { _ = w.Close() }()
 			b.SetBytes(benchChunk)
 			b.ReportAllocs()
-			var plain, stored int64
-			for i := 0; b.Loop(); i++ {
-				content := chunks[i%len(chunks)]
-				id := h.ChunkID(content)
-				id[0], id[1], id[2] = byte(i), byte(i>>8), byte(i>>16) // never the same twice
-				put, err := w.PutChunk(b.Context(), id, content)
-				if err != nil {
-					b.Fatal(err)
+			var next, stored atomic.Int64
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := int(next.Add(1))
+					content := chunks[i%len(chunks)]
+					id := h.ChunkID(content)
+					id[0], id[1], id[2] = byte(i), byte(i>>8), byte(i>>16) // never the same twice
+					put, err := w.PutChunk(b.Context(), id, content)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					stored.Add(put.Stored)
 				}
-				plain, stored = plain+benchChunk, stored+put.Stored
+			})
+			if err := w.Barrier(b.Context()); err != nil {
+				b.Fatal(err)
 			}
-			b.ReportMetric(float64(plain)/float64(stored), "ratio")
+			b.ReportMetric(float64(next.Load()*benchChunk)/float64(stored.Load()), "ratio")
 		})
 	}
+}
+
+// BenchmarkNames measures what each chunk read pays, and each changed one.
+func BenchmarkNames(b *testing.B) {
+	h := chunkstore.NewHasher([32]byte{1}, 2)
+	content := mixture(benchChunk)
+	b.Run("fingerprint", func(b *testing.B) {
+		b.SetBytes(benchChunk)
+		for b.Loop() {
+			h.Fingerprint(content)
+		}
+	})
+	b.Run("chunk id", func(b *testing.B) {
+		b.SetBytes(benchChunk)
+		for b.Loop() {
+			h.ChunkID(content)
+		}
+	})
 }
 
 // BenchmarkReadAt measures random reads of 4 KiB through a base and patches.
@@ -115,7 +142,7 @@ func BenchmarkReadAt(b *testing.B) {
 			s, h := benchStore(b)
 			stacks, fingerprints := benchStacks(b, s, h, chunks, patches)
 			r := s.Reader(nil)
-			defer r.Close()
+			defer func() { _ = r.Close() }()
 			random := rand.New(rand.NewPCG(1, 1))
 			buf := make([]byte, 4096)
 			b.SetBytes(4096)
@@ -137,7 +164,7 @@ func BenchmarkReadChunk(b *testing.B) {
 	s, h := benchStore(b)
 	stacks, fingerprints := benchStacks(b, s, h, chunks, 0)
 	r := s.Reader(nil)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	buf := make([]byte, benchChunk)
 	b.SetBytes(benchChunk)
 	b.ReportAllocs()
@@ -155,7 +182,7 @@ func benchStacks(b *testing.B, s *chunkstore.Store, h chunkstore.Hasher, chunks 
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	stacks, fingerprints := make([]chunkstore.Stack, len(chunks)), make([]chunkstore.Fingerprint, len(chunks))
 	for i, c := range chunks {
 		below := append([]byte(nil), c...)

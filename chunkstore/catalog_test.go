@@ -143,7 +143,7 @@ func TestABusyCatalogHoldsNobodyUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	for _, name := range []string{"catalog.db", "catalog.db.lock"} {
 		lock, err := durable.OpenLocked(dir, name)
 		if err != nil || lock == nil {
@@ -256,7 +256,7 @@ func TestClaimsOfPacksThatAreGoneAreDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	err = db.View(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("packs")).ForEach(func(id, _ []byte) error {
 			known[chunkstore.PackID(id)] = true

@@ -103,24 +103,14 @@ func (c *catalog) write(f func(*bolt.Tx) error) error {
 
 func (c *catalog) beginSession() error {
 	turn, err := c.takeTurn(readPatience)
-	if errors.Is(err, ErrCatalogBusy) {
+	if err != nil && !errors.Is(err, ErrCatalogBusy) {
+		turn, err = c.peek() // read-only media for one: then nobody writes
+	}
+	if err != nil {
 		return err
 	}
-	lock := turn.lock
-	if err != nil { // no turn can be taken here, on read-only media for one: then nobody writes
-		dir, err := durable.OpenTree(filepath.Dir(c.path))
-		if err != nil {
-			return err
-		}
-		defer dir.Close()
-		if lock, err = dir.Open(c.lockName()); err != nil {
-			return err
-		}
-		defer lock.Close()
-	} else {
-		defer turn.end(c)
-	}
-	if err := c.checkSeal(lock); err != nil {
+	defer turn.end(c)
+	if err := c.checkSeal(turn.lock); err != nil {
 		return err
 	}
 	db, err := c.open(readPatience, true)
@@ -172,6 +162,19 @@ func (c *catalog) takeTurn(patience time.Duration) (turn, error) {
 		if ctx.Err() != nil {
 			err = ErrCatalogBusy
 		}
+		return turn{}, errors.Join(err, dir.Close())
+	}
+	return turn{dir, lock}, nil
+}
+
+// peek is takeTurn where no lock can be taken, or made.
+func (c *catalog) peek() (turn, error) {
+	dir, err := durable.OpenTree(filepath.Dir(c.path))
+	if err != nil {
+		return turn{}, err
+	}
+	lock, err := dir.Open(c.lockName())
+	if err != nil {
 		return turn{}, errors.Join(err, dir.Close())
 	}
 	return turn{dir, lock}, nil

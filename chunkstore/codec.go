@@ -127,8 +127,8 @@ func (c *coder) needZstdEncoder() (err error) {
 		c.zstdEncoder, err = zstd.NewWriter(nil,
 			zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithEncoderConcurrency(1),
-			zstd.WithEncoderCRC(false), // segments have checksums of their own
-			zstd.WithWindowSize(1<<segmentLog),
+			zstd.WithEncoderCRC(false),   // segments have checksums of their own
+			zstd.WithSingleSegment(true), // the window is the segment
 		)
 	}
 	return err

@@ -21,7 +21,7 @@ func writeRun(t *testing.T, p *place, fsys durable.FS) ([]chunkstore.Put, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	w, err := s.NewWriter(chunkstore.WriterConfig{
 		Run: [16]byte{200}, Codec: chunkstore.LZ4, Temps: durable.NewTemps("fault"), Usable: anyPack, PackSize: 2 * chunkSize,
 	})

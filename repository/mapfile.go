@@ -38,7 +38,7 @@ func openMap(fsys durable.FS, name string) (*mapFile, error) {
 func openMapFile(f durable.File, name string) (*mapFile, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, damagedFile(name, err)
 	}
 	m := &mapFile{file: f, name: name}
 	reader := io.ReaderAt(f)

@@ -1,0 +1,464 @@
+package repository_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"varve/internal/durable/durabletest"
+	"varve/repository"
+	"varve/revision"
+)
+
+func TestRevisionsAreOrderedByTheirNumbers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	im := newImage(0)
+	var want []revision.ID
+	for i, begun := range []string{"2026", "2036", "2036", "2026", "2025"} { // the clock, ten years ahead for a while
+		id := revision.ID(begun + "1124T010003Z-k" + fmt.Sprintf("%03d", i))
+		p.forge(r, "db1", im, id)
+		want = append(want, id)
+	}
+	if got := ids(p.revisions(r, "db1")); !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+	st := p.mustStore(r, "db1", im)
+	if st.Sequence != 6 || st.Parent == nil || st.Parent.ID != want[4] {
+		t.Errorf("the next revision has number %d and parent %+v", st.Sequence, st.Parent)
+	}
+}
+
+// forge makes a revision with an id of the test's choice: as if the clock had been
+// wrong.
+func (p *place) forge(r *repository.Repository, name revision.Name, im *image, id revision.ID) *revision.Statement {
+	p.t.Helper()
+	st := p.mustStore(r, name, im)
+	for _, file := range []string{repository.RevisionName(name, st.ID), repository.CopyName(st.Volume.UUID, st.ID)} {
+		changed := p.rewrite(file, func(s *revision.Statement) { s.ID = id })
+		p.remove(file)
+		p.write(path.Join(path.Dir(file), string(id)+".rev"), changed)
+	}
+	st.ID = id
+	return st
+}
+
+// rewrite writes a map anew with another statement, whole and with right checksums.
+func (p *place) rewrite(file string, change func(*revision.Statement)) []byte {
+	p.t.Helper()
+	data := p.read(file)
+	m, err := revision.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	st := *m.Statement()
+	change(&st)
+	var out bytes.Buffer
+	w, err := revision.NewWriter(&out, revision.Header{ChunkSize: chunkSize, Nonce: st.Nonce})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for rec, err := range m.Records(0, 1<<40) {
+		switch {
+		case err != nil:
+		case rec.Zeros != nil:
+			err = w.AddZeros(rec.Zeros.First, rec.Zeros.Count)
+		default:
+			err = w.Add(rec.Entry)
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	rows, err := m.Regions()
+	if err == nil {
+		err = w.Finish(rows, st)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestACopyStandsInForAMissingFile(t *testing.T) {
+	t.Parallel()
+	original := newHistory(t)
+	for i := range original.made {
+		h := original.copy(t)
+		h.remove(repository.RevisionName("db1", h.made[i].ID))
+		r := h.open()
+		h.checkKept(r, "without a file")
+		st, err := store(t.Context(), r, "db1", h.next(), storeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Sequence != 3 || st.Parent.ID != h.made[1].ID {
+			t.Errorf("the next revision has number %d and parent %s", st.Sequence, st.Parent.ID)
+		}
+		h.checkKept(r, "after the next")
+		if err := compare(t.Context(), r, st, h.next()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The journal and the children say which copies are of lost revisions.
+func TestWhichCopiesStandIn(t *testing.T) {
+	t.Parallel()
+	original := newHistory(t)
+	newest, oldest := original.made[1], original.made[0]
+	event := func(op string) func(h *history) {
+		return func(h *history) {
+			err := h.open().Record(t.Context(), repository.Event{
+				Op: op, Result: repository.ResultOK, UUID: &newest.Volume.UUID, Revision: newest.ID, Time: testTime.AddDate(-20, 0, 0),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	gone := func(h *history) { h.remove(repository.RevisionName("db1", newest.ID)) }
+	for name, test := range map[string]struct {
+		do   []func(h *history)
+		want []revision.ID
+	}{
+		"committed, by the journal": {[]func(*history){gone}, []revision.ID{oldest.ID, newest.ID}},
+		"verified since":            {[]func(*history){gone, event(repository.OpVerify)}, []revision.ID{oldest.ID, newest.ID}},
+		"removed, by a wrong clock": {[]func(*history){gone, event(repository.OpRemove)}, []revision.ID{oldest.ID}},
+		"removed and undeleted":     {[]func(*history){gone, event(repository.OpUndelete), event(repository.OpRemove)}, []revision.ID{oldest.ID, newest.ID}},
+		"in the trash": {[]func(*history){func(h *history) {
+			trash := repository.TrashName(newest.Volume.UUID, newest.ID)
+			if err := os.MkdirAll(path.Dir(h.path(trash)), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(h.path(repository.RevisionName("db1", newest.ID)), h.path(trash)); err != nil {
+				t.Fatal(err)
+			}
+		}}, []revision.ID{oldest.ID}},
+		"never committed": {[]func(*history){gone, func(h *history) {
+			if err := os.RemoveAll(h.path("journal")); err != nil {
+				t.Fatal(err)
+			}
+		}}, []revision.ID{oldest.ID}},
+		"named by a child": {[]func(*history){func(h *history) {
+			h.remove(repository.RevisionName("db1", oldest.ID))
+			if err := os.RemoveAll(h.path("journal")); err != nil {
+				t.Fatal(err)
+			}
+		}}, []revision.ID{oldest.ID, newest.ID}},
+	} {
+		h := original.copy(t)
+		for _, do := range test.do {
+			do(h)
+		}
+		r := h.open()
+		got := h.revisions(r, "db1")
+		if !slices.Equal(ids(got), test.want) {
+			t.Errorf("%s: listed %q, want %q", name, ids(got), test.want)
+		}
+		for i, st := range h.made {
+			err := compare(t.Context(), r, st, h.images[i])
+			if listed := slices.Contains(test.want, st.ID); listed != (err == nil) {
+				t.Errorf("%s: revision %d, listed %v, opens with %v", name, i, listed, err)
+			}
+		}
+	}
+}
+
+func TestAParentWithoutFileAndCopyIsDamage(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	oldest := h.made[0]
+	h.remove(repository.RevisionName("db1", oldest.ID))
+	h.remove(repository.CopyName(oldest.Volume.UUID, oldest.ID))
+	r := h.open()
+	revs := h.revisions(r, "db1")
+	if len(revs) != 2 || revs[0].ID != oldest.ID || revs[0].Info.State != repository.Damaged || revs[0].Statement != nil {
+		t.Fatalf("listed %+v", revs)
+	}
+	damaged := new(repository.DamagedRevisionError)
+	for i, st := range h.made {
+		if err := compare(t.Context(), r, st, h.images[i]); !errors.As(err, &damaged) {
+			t.Errorf("revision %d opens with %v, want a DamagedRevisionError", i, err)
+		}
+	}
+	b, err := r.BeginBackup(t.Context(), repository.BackupOptions{Volume: "db1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Parent() != nil || len(b.PassedOver()) != 2 {
+		t.Errorf("parent %v, passed over %v", b.Parent(), b.PassedOver())
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store(t.Context(), r, "db1", h.next(), storeOptions{})
+	if err != nil || st.Kind != revision.Full || st.Sequence != 4 {
+		t.Errorf("the next backup is %+v, %v", st, err)
+	}
+}
+
+// Every byte of a map, damaged, gives the right bytes by the copy; with a copy
+// that is as bad, an error, and never wrong bytes. Others read on.
+func TestEnumerateCorruptMaps(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	r := h.open()
+	other := h.mustStore(r, "db2", h.images[0])
+	for n, st := range h.made {
+		file, second := repository.RevisionName("db1", st.ID), repository.CopyName(st.Volume.UUID, st.ID)
+		whole := h.read(file)
+		for i := range whole {
+			bad := bytes.Clone(whole)
+			bad[i] ^= 0x40
+			h.write(file, bad)
+			if err := compare(t.Context(), r, h.made[1], h.images[1]); err != nil {
+				t.Fatalf("revision %d, byte %d: %v", n, i, err)
+			}
+			if i%16 != 0 {
+				continue
+			}
+			h.write(second, bad)
+			err := compare(t.Context(), r, h.made[1], h.images[1])
+			damaged := new(repository.DamagedRevisionError)
+			if err != nil && !errors.As(err, &damaged) {
+				t.Errorf("revision %d, byte %d of both: %v", n, i, err)
+			}
+			if len(h.revisions(r, "db1")) != 2 {
+				t.Errorf("revision %d, byte %d of both: not all are listed", n, i)
+			}
+			h.write(second, whole)
+		}
+		h.write(file, whole)
+	}
+	h.checkImage(r, other, h.images[0])
+}
+
+func TestDamagedMapsAreListed(t *testing.T) {
+	t.Parallel()
+	original := newHistory(t)
+	for name, content := range map[string][]byte{
+		"empty": {}, "one byte": {0}, "cut": original.read(repository.RevisionName("db1", original.made[1].ID))[:300],
+		"noise": bytes.Repeat([]byte{0xa5}, 5000), "of another revision": original.read(repository.RevisionName("db1", original.made[0].ID)),
+	} {
+		h := original.copy(t)
+		newest := h.made[1]
+		h.write(repository.RevisionName("db1", newest.ID), content)
+		r := h.open()
+		h.checkKept(r, name)
+		h.write(repository.CopyName(newest.Volume.UUID, newest.ID), content)
+		revs := h.revisions(r, "db1")
+		if len(revs) != 2 || revs[1].ID != newest.ID || revs[1].Info.State != repository.Damaged || revs[1].Info.Reason == "" {
+			t.Errorf("%s: listed %+v", name, revs)
+		}
+		if c := revs[1].Candidate(); c.Trusted {
+			t.Errorf("%s: a damaged revision is trusted", name)
+		}
+		h.checkImage(r, h.made[0], h.images[0])
+		b, err := r.BeginBackup(t.Context(), repository.BackupOptions{Volume: "db1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Parent() == nil || b.Parent().Statement().ID != h.made[0].ID || len(b.PassedOver()) != 1 {
+			t.Errorf("%s: parent %v, passed over %v", name, b.Parent(), b.PassedOver())
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := store(t.Context(), r, "db1", h.next(), storeOptions{}); err != nil || st.Sequence != 3 {
+			t.Errorf("%s: the next backup is %+v, %v", name, st, err)
+		}
+	}
+}
+
+func TestAMapOfAnotherVolumeIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	r := h.open()
+	other := h.mustStore(r, "db2", newImage(0))
+	for _, file := range []string{repository.RevisionName("db1", other.ID), repository.CopyName(h.made[0].Volume.UUID, other.ID)} {
+		h.write(file, h.read(repository.RevisionName("db2", other.ID)))
+	}
+	rd, err := r.NewReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rd.Close()
+	_, err = rd.Image(t.Context(), repository.Volume{Name: "db1", UUID: h.made[0].Volume.UUID}, other.ID)
+	if damaged := new(repository.DamagedRevisionError); !errors.As(err, &damaged) {
+		t.Errorf("Image = %v, want a DamagedRevisionError", err)
+	}
+}
+
+// What a disk cannot read any more is damage; the copy is on another sector.
+func TestABadSectorCostsNoChain(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	for _, bad := range []string{"open", "read", "stat"} {
+		for i, st := range h.made {
+			r := h.openOn(durabletest.NewWatched(h.tree(), func(op, name string) error {
+				if op == bad && name == repository.RevisionName("db1", st.ID) {
+					return syscall.EIO
+				}
+				return nil
+			}))
+			h.checkKept(r, fmt.Sprintf("revision %d does not %s", i, bad))
+		}
+	}
+	r := h.openOn(durabletest.NewWatched(h.tree(), func(op, name string) error {
+		if op == "open" && name == repository.RevisionName("db1", h.made[1].ID) {
+			return syscall.EMFILE
+		}
+		return nil
+	}))
+	v := repository.Volume{Name: "db1", UUID: h.made[0].Volume.UUID}
+	if _, err := r.Revisions(v); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("Revisions without file handles = %v, want EMFILE and no verdict", err)
+	}
+}
+
+func TestMark(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	r := h.open()
+	st := h.mustStoreWith(r, "db2", newImage(0), storeOptions{tags: []string{"monthly"}})
+	rev := h.revisions(r, "db2")[0]
+	if rev.Info.State != repository.Good || !slices.Equal(rev.Info.Tags, []string{"monthly"}) {
+		t.Errorf("as made: %+v", rev.Info)
+	}
+	until := testTime.Add(time.Hour)
+	for range 2 { // makes the file, then replaces it
+		err := r.Mark(t.Context(), rev, func(info *repository.Info) {
+			info.Tags = append(info.Tags, "t")
+			info.Pin = &revision.Pin{Until: until}
+			info.State, info.Reason = repository.Suspect, "a test"
+			info.Lost = []repository.Extent{{Offset: 1, Length: 2}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	info := h.revisions(r, "db2")[0].Info
+	if !slices.Equal(info.Tags, []string{"monthly", "t", "t"}) || !info.Pin.Until.Equal(until) || info.State != repository.Suspect || len(info.Lost) != 1 {
+		t.Errorf("marked: %+v", info)
+	}
+	h.checkNoTemps()
+	h.write(repository.InfoName("db2", st.ID), []byte("x"))
+	if info := h.revisions(r, "db2")[0].Info; info.State != repository.Suspect || info.Reason == "" || !slices.Equal(info.Tags, []string{"monthly"}) {
+		t.Errorf("with its file damaged: %+v", info)
+	}
+	h.remove(repository.RevisionName("db2", st.ID))
+	if err := r.Mark(t.Context(), rev, func(*repository.Info) {}); err == nil {
+		t.Error("a revision without a file was marked")
+	}
+	damaged := new(repository.DamagedRevisionError)
+	if err := r.Mark(t.Context(), repository.Revision{Volume: rev.Volume, ID: rev.ID}, nil); !errors.As(err, &damaged) {
+		t.Errorf("Mark of an unreadable revision = %v, want a DamagedRevisionError", err)
+	}
+}
+
+func TestTheTrashReservesNumbersAndIDs(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	newest := h.made[1]
+	trash := repository.TrashName(newest.Volume.UUID, newest.ID)
+	if err := os.MkdirAll(path.Dir(h.path(trash)), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(h.path(repository.RevisionName("db1", newest.ID)), h.path(trash)); err != nil {
+		t.Fatal(err)
+	}
+	r := h.open()
+	st := h.mustStore(r, "db1", h.next())
+	if st.Sequence != 3 || st.Parent.ID != h.made[0].ID || st.ID.Short() == newest.ID.Short() {
+		t.Errorf("number %d, id %s, parent %s", st.Sequence, st.ID, st.Parent.ID)
+	}
+	h.write(trash, []byte("x"))
+	if st := h.mustStore(r, "db1", h.next()); st.Sequence != 5 { // what it had is unknown now
+		t.Errorf("with an unreadable one in the trash: number %d, want 5", st.Sequence)
+	}
+}
+
+// A merge gives a revision another parent and takes that one away, while a reader
+// is between the two.
+func TestAChainThatChangesUnderAReader(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	parent, child := h.made[0], h.made[1]
+	full := h.mustStoreWith(h.open(), "db1", h.images[1], storeOptions{full: true})
+	merged := h.rewrite(repository.RevisionName("db1", full.ID), func(st *revision.Statement) {
+		st.ID, st.Sequence = child.ID, child.Sequence
+	})
+	done := false
+	r := h.openOn(durabletest.NewWatched(h.tree(), func(op, name string) error {
+		if op != "open" || done || name != repository.RevisionName("db1", parent.ID) {
+			return nil
+		}
+		done = true
+		h.write(repository.RevisionName("db1", child.ID), merged)
+		h.write(repository.CopyName(child.Volume.UUID, child.ID), merged)
+		h.remove(repository.RevisionName("db1", parent.ID))
+		h.remove(repository.CopyName(parent.Volume.UUID, parent.ID))
+		return nil
+	}))
+	if err := compare(t.Context(), r, child, h.images[1]); err != nil || !done {
+		t.Error(err)
+	}
+}
+
+// Parents that are not what a child was made on, in files with right checksums.
+func TestForgedChainsAreRefused(t *testing.T) {
+	t.Parallel()
+	original := newHistory(t)
+	for name, forge := range map[string]func(child, parent *revision.Statement){
+		"a circle": func(child, parent *revision.Statement) {
+			parent.Kind, parent.Parent = revision.Delta, &revision.Parent{ID: child.ID, Digest: child.Digest}
+		},
+		"a parent with a higher number": func(_, parent *revision.Statement) { parent.Sequence = 99 },
+		"another image":                 func(child, _ *revision.Statement) { child.Parent = &revision.Parent{ID: child.Parent.ID, Digest: revision.Digest{1}} },
+		"another lineage":               func(_, parent *revision.Statement) { parent.Lineage = revision.UUID{1} },
+		"another volume":                func(_, parent *revision.Statement) { parent.Volume.UUID = revision.UUID{1} },
+		"nobody's child":                func(child, _ *revision.Statement) { child.Parent = &revision.Parent{ID: "20200101T000000Z-aaaa", Digest: child.Digest} },
+	} {
+		h := original.copy(t)
+		child, parent := *h.made[1], *h.made[0]
+		forge(&child, &parent)
+		for id, st := range map[revision.ID]revision.Statement{h.made[1].ID: child, h.made[0].ID: parent} {
+			changed := h.rewrite(repository.RevisionName("db1", id), func(s *revision.Statement) { *s = st })
+			h.write(repository.RevisionName("db1", id), changed)
+			h.write(repository.CopyName(h.made[0].Volume.UUID, id), changed)
+		}
+		r := h.open()
+		err := compare(t.Context(), r, h.made[1], h.images[1])
+		if damaged := new(repository.DamagedRevisionError); !errors.As(err, &damaged) {
+			t.Errorf("%s: the child opens with %v, want a DamagedRevisionError", name, err)
+		}
+		if _, err := store(t.Context(), r, "db1", h.next(), storeOptions{}); err != nil {
+			t.Errorf("%s: the next backup: %v", name, err)
+		}
+	}
+}
+
+func TestRevisionsOfNoVolume(t *testing.T) {
+	t.Parallel()
+	r := newPlace(t).open()
+	if _, err := r.Revisions(repository.Volume{Name: "db1"}); !errors.Is(err, repository.ErrNoVolume) {
+		t.Errorf("Revisions = %v, want ErrNoVolume", err)
+	}
+	rd, err := r.NewReader(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rd.Close()
+	if _, err := rd.Image(t.Context(), repository.Volume{Name: "db1"}, "20200101T000000Z-aaaa"); err == nil {
+		t.Error("an image of no volume was opened")
+	}
+}

@@ -457,3 +457,5 @@ func mustRegions(t testing.TB, im *repository.Image) []revision.Region {
 	}
 	return rows
 }
+
+func rtContext(rt interface{ Context() context.Context }) context.Context { return rt.Context() }

@@ -28,35 +28,34 @@ func openMap(fsys durable.FS, name string) (*mapFile, error) {
 	if err != nil {
 		return nil, damagedFile(name, err)
 	}
-	m, err := openMapFile(f, name)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	m := &mapFile{file: f, name: name}
+	if err := m.load(); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-func openMapFile(f durable.File, name string) (*mapFile, error) {
-	info, err := f.Stat()
+func (m *mapFile) load() error {
+	info, err := m.file.Stat()
 	if err != nil {
-		return nil, damagedFile(name, err)
+		return damagedFile(m.name, err)
 	}
-	m := &mapFile{file: f, name: name}
-	reader := io.ReaderAt(f)
+	reader := io.ReaderAt(m.file)
 	if info.Size() <= smallMap {
 		data := make([]byte, info.Size())
-		if n, err := f.ReadAt(data, 0); n < len(data) {
-			return nil, damagedFile(name, fmt.Errorf("read %s: %w", name, err))
+		if n, err := m.file.ReadAt(data, 0); n < len(data) {
+			return damagedFile(m.name, fmt.Errorf("read %s: %w", m.name, err))
 		}
-		if err := f.Close(); err != nil {
-			return nil, err
+		if err := m.Close(); err != nil {
+			return err
 		}
-		reader, m.file = bytes.NewReader(data), nil
+		reader = bytes.NewReader(data)
 	}
 	m.Map, err = revision.Open(reader, info.Size())
 	if err != nil {
-		return nil, damagedMap(name, err)
+		return damagedMap(m.name, err)
 	}
-	return m, nil
+	return nil
 }
 
 // damagedMap makes wrong content of a map a DamagedFileError, and leaves trouble

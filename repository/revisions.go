@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 	if err != nil {
 		return nil, nil, err
 	}
-	for id := range lost {
+	for _, id := range slices.Sorted(maps.Keys(lost)) {
 		rev, err := r.revision(v, id)
 		if notFound(err) {
 			rev.Info, err = Info{State: Damaged, Reason: "its file and the copy of that are gone"}, nil
@@ -116,7 +117,7 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 }
 
 // sortRevisions orders by sequence number. What has none that can be read stands
-// before the first that was begun after it.
+// before its child or the first that was begun after it.
 func sortRevisions(revisions []Revision) []Revision {
 	sorted := make([]Revision, 0, len(revisions))
 	var unread []Revision
@@ -129,13 +130,18 @@ func sortRevisions(revisions []Revision) []Revision {
 	}
 	slices.SortFunc(sorted, func(a, b Revision) int { return cmp.Compare(a.Statement.Sequence, b.Statement.Sequence) })
 	for _, rev := range unread {
-		i := slices.IndexFunc(sorted, func(other Revision) bool { return other.ID > rev.ID })
+		begun := rev.ID.Begun()
+		i := slices.IndexFunc(sorted, func(other Revision) bool { return other.ID.Begun().After(begun) || other.isChildOf(rev.ID) })
 		if i < 0 {
 			i = len(sorted)
 		}
 		sorted = slices.Insert(sorted, i, rev)
 	}
 	return sorted
+}
+
+func (rev *Revision) isChildOf(id revision.ID) bool {
+	return rev.Statement != nil && rev.Statement.Parent != nil && rev.Statement.Parent.ID == id
 }
 
 // revision reads one revision's statement and info.

@@ -423,10 +423,14 @@ func TestForgedChainsAreRefused(t *testing.T) {
 			parent.Kind, parent.Parent = revision.Delta, &revision.Parent{ID: child.ID, Digest: child.Digest}
 		},
 		"a parent with a higher number": func(_, parent *revision.Statement) { parent.Sequence = 99 },
-		"another image":                 func(child, _ *revision.Statement) { child.Parent = &revision.Parent{ID: child.Parent.ID, Digest: revision.Digest{1}} },
-		"another lineage":               func(_, parent *revision.Statement) { parent.Lineage = revision.UUID{1} },
-		"another volume":                func(_, parent *revision.Statement) { parent.Volume.UUID = revision.UUID{1} },
-		"nobody's child":                func(child, _ *revision.Statement) { child.Parent = &revision.Parent{ID: "20200101T000000Z-aaaa", Digest: child.Digest} },
+		"another image": func(child, _ *revision.Statement) {
+			child.Parent = &revision.Parent{ID: child.Parent.ID, Digest: revision.Digest{1}}
+		},
+		"another lineage": func(_, parent *revision.Statement) { parent.Lineage = revision.UUID{1} },
+		"another volume":  func(_, parent *revision.Statement) { parent.Volume.UUID = revision.UUID{1} },
+		"nobody's child": func(child, _ *revision.Statement) {
+			child.Parent = &revision.Parent{ID: "20200101T000000Z-aaaa", Digest: child.Digest}
+		},
 	} {
 		h := original.copy(t)
 		child, parent := *h.made[1], *h.made[0]

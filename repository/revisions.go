@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -58,17 +59,18 @@ func (r *Repository) revisionIDs(name revision.Name) ([]revision.ID, error) {
 
 func (r *Repository) idsIn(dir string) ([]revision.ID, error) {
 	entries, err := r.fsys.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var ids []revision.ID
+	return idsAmong(entries, revisionExt), err
+}
+
+// idsAmong picks the revisions' ids out of file names that end so.
+func idsAmong(entries []fs.DirEntry, ext string) (ids []revision.ID) {
 	for _, e := range entries {
-		base, isMap := strings.CutSuffix(e.Name(), revisionExt)
-		if id, err := revision.ParseID(base); isMap && err == nil {
+		base, has := strings.CutSuffix(e.Name(), ext)
+		if id, err := revision.ParseID(base); has && err == nil {
 			ids = append(ids, id)
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // Revisions lists the visible revisions of a volume, oldest first, by their
@@ -81,15 +83,20 @@ func (r *Repository) Revisions(v Volume) ([]Revision, error) {
 
 // list lists the visible revisions, and tells which of them have lost their file.
 func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
-	ids, err := r.revisionIDs(v.Name)
+	entries, err := r.fsys.ReadDir(volumeDir(v.Name))
 	if notFound(err) {
 		return nil, nil, fmt.Errorf("%w: %q", ErrNoVolume, v.Name)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
+	ids := idsAmong(entries, revisionExt)
+	changed := map[revision.ID]bool{} // those that have a file beside theirs
+	for _, id := range idsAmong(entries, infoExt) {
+		changed[id] = true
+	}
 	for _, id := range ids {
-		rev, err := r.revision(v, id)
+		rev, err := r.revision(v, id, changed[id])
 		if notFound(err) {
 			continue // removed since the directory was read
 		}
@@ -103,7 +110,7 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 		return nil, nil, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(lost)) {
-		rev, err := r.revision(v, id)
+		rev, err := r.revision(v, id, changed[id])
 		if notFound(err) {
 			rev.Info, err = Info{State: Damaged, Reason: "its file and the copy of that are gone"}, nil
 		}
@@ -144,8 +151,8 @@ func (rev *Revision) isChildOf(id revision.ID) bool {
 	return rev.Statement != nil && rev.Statement.Parent != nil && rev.Statement.Parent.ID == id
 }
 
-// revision reads one revision's statement and info.
-func (r *Repository) revision(v Volume, id revision.ID) (Revision, error) {
+// revision reads one revision's statement and, if it was changed since, its info.
+func (r *Repository) revision(v Volume, id revision.ID, changed bool) (Revision, error) {
 	rev := Revision{Volume: v, ID: id}
 	m, err := r.openRevision(v, id)
 	switch {
@@ -159,7 +166,11 @@ func (r *Repository) revision(v Volume, id revision.ID) (Revision, error) {
 	if err := m.Close(); err != nil {
 		return rev, err
 	}
-	rev.Info, err = r.info(v, rev.Statement)
+	if changed {
+		rev.Info, err = r.info(v, rev.Statement)
+	} else {
+		rev.Info = asMade(rev.Statement)
+	}
 	return rev, err
 }
 
@@ -229,12 +240,19 @@ func (r *Repository) info(v Volume, st *revision.Statement) (Info, error) {
 	var info Info
 	err := readSmall(r.fsys, infoName(v.Name, st.ID), &info)
 	if notFound(err) {
-		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Good}, nil
+		return asMade(st), nil
 	}
 	if isDamaged(err) {
-		return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Suspect, Reason: err.Error()}, nil
+		info = asMade(st)
+		info.State, info.Reason = Suspect, err.Error()
+		return info, nil
 	}
 	return info, err
+}
+
+// asMade is the info of a revision that nothing was changed about.
+func asMade(st *revision.Statement) Info {
+	return Info{Tags: st.Tags, Note: st.Note, Pin: st.Pin, State: Good}
 }
 
 // Candidate gives what a selector needs to know.

@@ -109,20 +109,22 @@ func (h *history) change(now *image, i uint64, changes map[uint64]revision.Entry
 	if _, again := changes[i]; again {
 		return
 	}
+	// Now and then a chunk goes back to what some chunk held before.
 	h.content++
-	e := whole(i, h.content)
+	content := rapid.SampledFrom([]uint64{h.content, h.content, h.content, h.content/2 + 1}).Draw(h.t, "content")
+	e := whole(i, content)
 	patch := ref(1000+h.content, h.content%4)
 	switch rapid.IntRange(0, 5).Draw(h.t, "how") {
 	case 0, 1, 2:
 		// A patch above whatever is there now; above zeros if nothing is.
-		e = patched(i, h.content, revision.BaseParent, patch)
+		e = patched(i, content, revision.BaseParent, patch)
 		if gone[i] {
 			e.Base = revision.BaseZeros
 		}
 	case 3:
-		e = patched(i, h.content, revision.BaseZeros, patch)
+		e = patched(i, content, revision.BaseZeros, patch)
 	case 4:
-		e = patched(i, h.content, revision.BaseObject, patch)
+		e = patched(i, content, revision.BaseObject, patch)
 	}
 	stack := chunkstore.Stack{Base: e.BaseRef, Patches: e.Patches}
 	if e.Base == revision.BaseParent {

@@ -89,3 +89,19 @@ func TestPagesStayInTheirPlaces(t *testing.T) {
 		t.Errorf("Resolve with another page in its place: %v", err)
 	}
 }
+
+func TestTheFooterChecksThePages(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("testdata/v1-full.rev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.footer.parts[partPages].checksum++
+	if err := m.Check(); err == nil || !strings.Contains(err.Error(), "checksum in the footer") {
+		t.Errorf("Check with another checksum of the pages: %v", err)
+	}
+}

@@ -157,8 +157,12 @@ func (o *overlay) put(s *slot, e Entry) error {
 			return fmt.Errorf("the stack of chunk %d grows beyond %d patches", e.Index, MaxPatches)
 		}
 		s.entry.Base, s.entry.BaseRef = e.Base, e.BaseRef
-		if e.Base == BaseContent && e.Content != s.entry.Content {
+		// Whether an object is that of the content depends on whose content.
+		switch {
+		case e.Base == BaseContent && e.Content != s.entry.Content:
 			s.entry.Base = BaseObject
+		case e.Base == BaseObject && e.BaseRef.ID == s.entry.Content:
+			s.entry.Base = BaseContent
 		}
 		s.entry.Patches = slices.Concat(e.Patches, s.entry.Patches)
 	}

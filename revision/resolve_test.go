@@ -186,35 +186,84 @@ func TestResolveBoundsStacks(t *testing.T) {
 }
 
 // The run of zeros that a shrinking delta owes may be missing. That is damage, and
-// still nothing comes back.
+// still nothing comes back, although a revision below it reaches as far as the newest.
 func TestWhatWasCutOffNeverComesBack(t *testing.T) {
 	t.Parallel()
 	kept, cut := whole(0, 1), whole(2, 2)
+	before, after := regionsOf(contents(kept, cut)), regionsOf(contents(kept))
 	full := statement(1, 3, nil)
-	small := statement(2, 1, &full)
-	base := openMap(t, write(t, &full, entries(kept, cut), regionsOf(contents(kept, cut))))
-	small.Parent.Digest = full.Digest
-	middle := openMap(t, write(t, &small, nil, regionsOf(contents(kept))))
-	grown := statement(3, 3, &small)
-	newest := openMap(t, write(t, &grown, nil, regionsOf(contents(kept))))
+	base := openMap(t, write(t, &full, entries(kept, cut), before))
+	same := statement(2, 3, &full)
+	above := openMap(t, write(t, &same, nil, before))
+	small := statement(3, 1, &same)
+	gap := openMap(t, write(t, &small, []revision.Record{zeros(2, 1)}, after))
+	shrunk := openMap(t, write(t, &small, nil, after))
+	grown := statement(4, 3, &small)
+	newest := openMap(t, write(t, &grown, nil, after))
 
-	var corrupt *revision.CorruptError
-	if err := revision.CheckAgainstParent(middle, base); !errors.As(err, &corrupt) {
-		t.Errorf("CheckAgainstParent = %v, want a CorruptError", err)
+	for _, m := range []*revision.Map{shrunk, gap} {
+		var corrupt *revision.CorruptError
+		if err := revision.CheckAgainstParent(m, above); !errors.As(err, &corrupt) {
+			t.Errorf("CheckAgainstParent = %v, want a CorruptError", err)
+		}
 	}
-	small.Nonce[0]++
-	gap := openMap(t, write(t, &small, []revision.Record{zeros(2, 1)}, regionsOf(contents(kept))))
-	if err := revision.CheckAgainstParent(gap, base); !errors.As(err, &corrupt) {
-		t.Errorf("CheckAgainstParent with a gap = %v, want a CorruptError", err)
-	}
-	chunks, err := revision.Resolve([]*revision.Map{newest, middle, base}, 0)
+	chunks, err := revision.Resolve([]*revision.Map{newest, shrunk, above, base}, 0)
 	if err != nil || len(chunks) != 1 || chunks[0].Index != 0 {
 		t.Errorf("Resolve = %v, %v, want chunk 0 alone", chunks, err)
 	}
-	records, err := revision.Fold([]*revision.Map{newest, middle}, 0)
+	records, err := revision.Fold([]*revision.Map{newest, shrunk}, 0)
 	if err != nil || len(records) != 0 {
 		t.Errorf("Fold = %v, %v, want nothing", records, err)
 	}
+}
+
+// What a merged revision says of one chunk, by what the two revisions said.
+func TestFoldOfOneChunk(t *testing.T) {
+	t.Parallel()
+	old, patch, older := whole(0, 1), ref(10, 1), ref(11, 2)
+	onParent := patched(0, 2, revision.BaseParent, patch)
+	for name, c := range map[string]struct {
+		above, below, want []revision.Record
+	}{
+		"nothing":        {nil, nil, nil},
+		"only above":     {entries(onParent), nil, entries(onParent)},
+		"only below":     {nil, entries(old), entries(old)},
+		"run below":      {nil, []revision.Record{zeros(0, 2)}, []revision.Record{zeros(0, 2)}},
+		"run above":      {[]revision.Record{zeros(0, 2)}, entries(old), []revision.Record{zeros(0, 2)}},
+		"hidden":         {entries(whole(0, 3)), entries(old), entries(whole(0, 3))},
+		"patch on a run": {entries(onParent), []revision.Record{zeros(0, 1)}, entries(patched(0, 2, revision.BaseZeros, patch))},
+		"patch on the parent's": {entries(onParent), entries(patched(0, 1, revision.BaseParent, older)),
+			entries(patched(0, 2, revision.BaseParent, older, patch))},
+		"patch on zeros": {entries(onParent), entries(patched(0, 1, revision.BaseZeros, older)),
+			entries(patched(0, 2, revision.BaseZeros, older, patch))},
+		"patch on a whole chunk": {entries(onParent), entries(old),
+			entries(withBase(onParent, revision.BaseObject, old.BaseRef))},
+		"patch that undoes another": {entries(patched(0, 1, revision.BaseParent, patch)),
+			entries(patched(0, 2, revision.BaseContent, older)),
+			entries(withBase(patched(0, 1, revision.BaseParent, older, patch), revision.BaseObject, whole(0, 2).BaseRef))},
+		"back to the base's content": {entries(patched(0, 1, revision.BaseParent, patch)),
+			entries(withBase(patched(0, 2, revision.BaseParent, older), revision.BaseObject, old.BaseRef)),
+			entries(withBase(patched(0, 1, revision.BaseParent, older, patch), revision.BaseContent, old.BaseRef))},
+	} {
+		full := statement(1, 2, nil)
+		full.Digest = hash32('d', 1)
+		parent := statement(2, 2, &full)
+		below := openMap(t, write(t, &parent, c.below, nil))
+		st := statement(3, 2, &parent)
+		above := openMap(t, write(t, &st, c.above, nil))
+		got, err := revision.Fold([]*revision.Map{above, below}, 0)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
+		}
+		if _, err := tryWrite(&st, got, nil); err != nil {
+			t.Errorf("%s: cannot be written: %v", name, err)
+		}
+	}
+}
+
+func withBase(e revision.Entry, base revision.BaseKind, ref chunkstore.Ref) revision.Entry {
+	e.Base, e.BaseRef = base, ref
+	return e
 }
 
 func TestAMapServesManyAtOnce(t *testing.T) {

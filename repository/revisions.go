@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"varve/internal/durable"
 	"varve/revision"
 )
@@ -95,15 +97,8 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 	for _, id := range idsAmong(entries, infoExt) {
 		changed[id] = true
 	}
-	for _, id := range ids {
-		rev, err := r.revision(v, id, changed[id])
-		if notFound(err) {
-			continue // removed since the directory was read
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		revisions = append(revisions, rev)
+	if revisions, err = r.readRevisions(v, ids, changed); err != nil {
+		return nil, nil, err
 	}
 	lost, err = r.lostRevisions(v, ids, revisions)
 	if err != nil {
@@ -121,6 +116,30 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 		revisions = append(revisions, rev)
 	}
 	return sortRevisions(revisions), lost, nil
+}
+
+// listers is how many revisions are looked at together: enough to hide the latency
+// of a disk or a network.
+const listers = 8
+
+// readRevisions reads the revisions of these ids, but for those that were removed
+// since the directory was read.
+func (r *Repository) readRevisions(v Volume, ids []revision.ID, changed map[revision.ID]bool) ([]Revision, error) {
+	revisions := make([]Revision, len(ids))
+	var g errgroup.Group
+	g.SetLimit(listers)
+	for i, id := range ids {
+		g.Go(func() error {
+			rev, err := r.revision(v, id, changed[id])
+			if notFound(err) {
+				return nil
+			}
+			revisions[i] = rev
+			return err
+		})
+	}
+	err := g.Wait()
+	return slices.DeleteFunc(revisions, func(rev Revision) bool { return rev.ID == "" }), err
 }
 
 // sortRevisions orders by sequence number. What has none that can be read stands

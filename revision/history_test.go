@@ -43,10 +43,15 @@ type history struct {
 	byID    map[revision.ID]int
 }
 
+// oneIn draws true once in n times. Ranges of numbers would give their ends too often.
+func (h *history) oneIn(n int, label string) bool {
+	return rapid.SampledFrom(append(make([]bool, n-1), true)).Draw(h.t, label)
+}
+
 // The chunks that may ever hold anything: few, around the borders of regions.
 func (h *history) drawIndex(limit uint64) (uint64, bool) {
 	border := rapid.SampledFrom([]uint64{2, revision.RegionChunks, 2 * revision.RegionChunks}).Draw(h.t, "border")
-	index := border - 1 + rapid.Uint64Range(0, 2).Draw(h.t, "beside")
+	index := border - 1 + rapid.SampledFrom([]uint64{0, 1, 2}).Draw(h.t, "beside")
 	return index, index < limit
 }
 
@@ -59,7 +64,7 @@ func (h *history) backup(forceFull bool) {
 		before = h.images[len(h.images)-1]
 		now = before.clone()
 	}
-	if len(h.images) == 0 || rapid.IntRange(0, 2).Draw(h.t, "resize") == 0 {
+	if len(h.images) == 0 || h.oneIn(4, "resize") {
 		h.resize(&now)
 	}
 	changes := map[uint64]revision.Entry{}
@@ -67,14 +72,15 @@ func (h *history) backup(forceFull bool) {
 	for i := now.chunks; i < before.chunks; i++ {
 		gone[i] = true
 	}
-	for range rapid.IntRange(0, 12).Draw(h.t, "changes") {
+	for range rapid.SampledFrom([]int{12, 8, 4, 1, 0}).Draw(h.t, "changes") {
 		if i, ok := h.drawIndex(now.chunks); ok {
 			h.change(&now, i, changes, gone)
 		}
 	}
-	if rapid.IntRange(0, 4).Draw(h.t, "discard") == 0 && now.chunks > 0 {
+	if h.oneIn(5, "discard") && now.chunks > 0 {
 		first := rapid.Uint64Range(0, now.chunks-1).Draw(h.t, "first")
-		for i := first; i < rapid.Uint64Range(first, now.chunks).Draw(h.t, "end"); i++ {
+		end := rapid.Uint64Range(first, now.chunks).Draw(h.t, "end")
+		for i := first; i < end; i++ {
 			delete(now.stored, i)
 			delete(changes, i)
 			gone[i] = true
@@ -85,8 +91,8 @@ func (h *history) backup(forceFull bool) {
 
 func (h *history) resize(now *image) {
 	now.chunks = rapid.SampledFrom([]uint64{
-		0, 1, 3, revision.RegionChunks - 1, revision.RegionChunks, revision.RegionChunks + 2,
-		2*revision.RegionChunks - 1, 2*revision.RegionChunks + 3,
+		2*revision.RegionChunks + 3, 2*revision.RegionChunks - 1, revision.RegionChunks + 2,
+		revision.RegionChunks, revision.RegionChunks - 1, 3, 1, 0,
 	}).Draw(h.t, "chunks")
 	now.size = now.chunks * chunkSize
 	if now.chunks > 0 {
@@ -100,7 +106,7 @@ func (h *history) resize(now *image) {
 }
 
 func (h *history) change(now *image, i uint64, changes map[uint64]revision.Entry, gone map[uint64]bool) {
-	if rapid.IntRange(0, 3).Draw(h.t, "erase") == 0 {
+	if h.oneIn(4, "erase") {
 		delete(now.stored, i)
 		delete(changes, i)
 		gone[i] = true
@@ -114,16 +120,16 @@ func (h *history) change(now *image, i uint64, changes map[uint64]revision.Entry
 	content := rapid.SampledFrom([]uint64{h.content, h.content, h.content, h.content/2 + 1}).Draw(h.t, "content")
 	e := whole(i, content)
 	patch := ref(1000+h.content, h.content%4)
-	switch rapid.IntRange(0, 5).Draw(h.t, "how") {
-	case 0, 1, 2:
+	switch rapid.SampledFrom([]string{"patch", "patch", "patch", "zeros", "object", "whole"}).Draw(h.t, "how") {
+	case "patch":
 		// A patch above whatever is there now; above zeros if nothing is.
 		e = patched(i, content, revision.BaseParent, patch)
 		if gone[i] {
 			e.Base = revision.BaseZeros
 		}
-	case 3:
+	case "zeros":
 		e = patched(i, content, revision.BaseZeros, patch)
-	case 4:
+	case "object":
 		e = patched(i, content, revision.BaseObject, patch)
 	}
 	stack := chunkstore.Stack{Base: e.BaseRef, Patches: e.Patches}
@@ -194,8 +200,8 @@ func resolveAll(t *rapid.T, chain []*revision.Map) []revision.Chunk {
 
 func drawHistory(t *rapid.T) *history {
 	h := &history{t: t, byID: map[revision.ID]int{}}
-	for range rapid.IntRange(1, 8).Draw(t, "revisions") {
-		h.backup(rapid.IntRange(0, 5).Draw(t, "full") == 0)
+	for range rapid.SampledFrom([]int{8, 7, 6, 4, 2}).Draw(t, "revisions") {
+		h.backup(h.oneIn(8, "full"))
 	}
 	return h
 }

@@ -115,13 +115,22 @@ type Nonce [16]byte
 type UUID [16]byte
 
 // ParseDigest reads 64 lower-case hexadecimal characters.
-func ParseDigest(text string) (d Digest, err error) { return d, d.UnmarshalText([]byte(text)) }
+func ParseDigest(text string) (d Digest, err error) {
+	err = d.UnmarshalText([]byte(text))
+	return d, err
+}
 
 // ParseNonce reads 32 lower-case hexadecimal characters.
-func ParseNonce(text string) (n Nonce, err error) { return n, n.UnmarshalText([]byte(text)) }
+func ParseNonce(text string) (n Nonce, err error) {
+	err = n.UnmarshalText([]byte(text))
+	return n, err
+}
 
 // ParseUUID reads the form 8-4-4-4-12, in lower case.
-func ParseUUID(text string) (u UUID, err error) { return u, u.UnmarshalText([]byte(text)) }
+func ParseUUID(text string) (u UUID, err error) {
+	err = u.UnmarshalText([]byte(text))
+	return u, err
+}
 
 // IsZero tells whether no digest was given.
 func (d Digest) IsZero() bool { return d == Digest{} }

@@ -62,6 +62,15 @@ func TestTextOfHashesAndUUIDs(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil || got != want {
 		t.Errorf("%s read again = %v, %v, want %v", text, got, err, want)
 	}
+	if d, err := revision.ParseDigest(want.D.String()); err != nil || d != want.D {
+		t.Errorf("ParseDigest(%q) = %s, %v", want.D, d, err)
+	}
+	if n, err := revision.ParseNonce(want.N.String()); err != nil || n != want.N {
+		t.Errorf("ParseNonce(%q) = %s, %v", want.N, n, err)
+	}
+	if u, err := revision.ParseUUID(want.U.String()); err != nil || u != want.U {
+		t.Errorf("ParseUUID(%q) = %s, %v", want.U, u, err)
+	}
 	if got, want := want.U.String(), "12345678-9abc-def0-0000-000000000000"; got != want {
 		t.Errorf("UUID = %s, want %s", got, want)
 	}

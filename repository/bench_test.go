@@ -33,7 +33,7 @@ func BenchmarkThousandDeltas(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer rd.Close()
+	closeAfter(b, rd)
 	v := repository.Volume{Name: st.Volume.Name, UUID: st.Volume.UUID}
 	b.Run("list", func(b *testing.B) {
 		for b.Loop() {

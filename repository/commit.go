@@ -180,7 +180,7 @@ func (d *draft) copyFrom(name string) error {
 	if err != nil {
 		return err
 	}
-	defer from.Close()
+	defer func() { _ = from.Close() }() // it is only read
 	info, err := from.Stat()
 	if err != nil {
 		return err

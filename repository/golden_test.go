@@ -147,7 +147,7 @@ func unpack(t *testing.T, name, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	closeAfter(t, file)
 	compressed, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)

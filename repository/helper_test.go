@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -459,3 +460,12 @@ func mustRegions(t testing.TB, im *repository.Image) []revision.Region {
 }
 
 func rtContext(rt interface{ Context() context.Context }) context.Context { return rt.Context() }
+
+// closeAfter closes what the test has opened, when the test has ended.
+func closeAfter(t testing.TB, c io.Closer) {
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

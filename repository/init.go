@@ -44,7 +44,7 @@ func Init(ctx context.Context, fsys durable.FS, opts InitOptions) (*Descriptor, 
 	if err != nil {
 		return nil, noFlock(err)
 	}
-	defer gate.Close()
+	defer func() { _ = gate.Close() }() // which ends the lock, whatever it says
 	if err := checkLocks(ctx, fsys, opts); err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func journalHost(host string) string {
 	return revision.Name(host).Encode()
 }
 
-func (r *Repository) append(ctx context.Context, dir string, e Event) error {
+func (r *Repository) append(ctx context.Context, dir string, e Event) (err error) {
 	if err := durable.MkdirAll(r.fsys, dir); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (r *Repository) append(ctx context.Context, dir string, e Event) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	end, prev, err := r.journalEnd(f, dir)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (r *Repository) lastHashOf(name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	tail, _, err := readTail(f)
 	if err != nil {
 		return "", false

@@ -55,7 +55,7 @@ func TestTheGateEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
+	closeAfter(t, held)
 	ctx, cancel := contextOf(t)
 	cancel()
 	err = p.open().AtGate(ctx, func() error { t.Error("the gate was open"); return nil })
@@ -154,7 +154,7 @@ func TestTheDeadAreBuriedWithTheirFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer live.Close()
+	closeAfter(t, live)
 	livingLease := p.files(repository.LeasesDir)[0]
 	kept := p.litter(strings.TrimSuffix(path.Base(livingLease), ".json"))
 	gone := p.litter("0123456789abcdef")
@@ -167,7 +167,7 @@ func TestTheDeadAreBuriedWithTheirFiles(t *testing.T) {
 	if err != nil || rd.Unprotected() != nil {
 		t.Fatal(err, rd.Unprotected())
 	}
-	defer rd.Close()
+	closeAfter(t, rd)
 	for _, name := range kept {
 		if !p.exists(name) {
 			t.Errorf("%s of a living lease was removed", name)
@@ -232,11 +232,11 @@ func TestANewbornsFilesAreNotSwept(t *testing.T) {
 	if err != nil || rd.Unprotected() != nil {
 		t.Fatal(err, rd.Unprotected())
 	}
-	defer rd.Close()
+	closeAfter(t, rd)
 	if newborn == nil {
 		t.Fatal("nobody was born")
 	}
-	defer newborn.Close()
+	closeAfter(t, newborn)
 	if _, err := newborn.Commit(t.Context(), mustRegions(t, newborn.Parent()), statement(h.images[1], storeOptions{})); err != nil {
 		t.Errorf("the newborn's commit: %v", err)
 	}
@@ -313,7 +313,7 @@ func TestALeaseThatMayNotBeOpenedLives(t *testing.T) {
 	if err != nil || rd.Unprotected() != nil {
 		t.Fatal(err, rd.Unprotected())
 	}
-	defer rd.Close()
+	closeAfter(t, rd)
 	if !p.exists(lease) {
 		t.Error("another user's lease was buried")
 	}

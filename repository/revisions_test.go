@@ -291,7 +291,7 @@ func TestAMapOfAnotherVolumeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rd.Close()
+	closeAfter(t, rd)
 	_, err = rd.Image(t.Context(), repository.Volume{Name: "db1", UUID: h.made[0].Volume.UUID}, other.ID)
 	if damaged := new(repository.DamagedRevisionError); !errors.As(err, &damaged) {
 		t.Errorf("Image = %v, want a DamagedRevisionError", err)
@@ -461,7 +461,7 @@ func TestRevisionsOfNoVolume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rd.Close()
+	closeAfter(t, rd)
 	if _, err := rd.Image(t.Context(), repository.Volume{Name: "db1"}, "20200101T000000Z-aaaa"); err == nil {
 		t.Error("an image of no volume was opened")
 	}

@@ -230,7 +230,7 @@ func TestMaintenanceIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer daemon.Close()
+	closeAfter(t, daemon)
 	b, err := daemon.BeginBackup(t.Context(), repository.BackupOptions{Volume: "db1"})
 	if err != nil {
 		t.Fatal(err)

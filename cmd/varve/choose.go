@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+// absolute makes a path mean the same from everywhere.
+func absolute(path string) (string, error) { return filepath.Abs(path) }
+
+// address writes a revision as people type it.
+func address(v revision.Name, id revision.ID) string { return v.String() + "@" + id.Short() }
+
+// wanted is what a person wrote to name a revision: VOLUME[@REV].
+type wanted struct {
+	volume   revision.Name
+	selector revision.Selector
+	latest   bool // no selector, or one that goes by place: a person did not look at it
+}
+
+func (s *session) parseAddress(text string) (wanted, error) {
+	name, selector, err := revision.SplitAddress(text)
+	if err != nil {
+		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
+	}
+	if selector == "" {
+		selector = "latest"
+	}
+	sel, err := revision.ParseSelector(selector, s.begun, s.zone)
+	if err != nil {
+		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
+	}
+	return wanted{volume: name, selector: sel, latest: selector == "latest"}, nil
+}
+
+// choose finds the revision that an address names, and says which it is.
+func (s *session) choose(repo *repository.Repository, text string) (repository.Revision, error) {
+	want, err := s.parseAddress(text)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	v, err := repo.Volume(want.volume)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	all, err := repo.Revisions(v)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	rev, err := pick(all, want.selector)
+	if err != nil {
+		return repository.Revision{}, &selectionError{Volume: want.volume, Err: err}
+	}
+	s.announce(rev)
+	if rev.Info.State == repository.Suspect {
+		s.warnSuspect(rev, newestGood(all), want.latest)
+	}
+	return rev, nil
+}
+
+// pick selects among revisions.
+func pick(all []repository.Revision, sel revision.Selector) (repository.Revision, error) {
+	candidates := make([]revision.Candidate, len(all))
+	for i := range all {
+		candidates[i] = all[i].Candidate()
+	}
+	chosen, err := revision.Select(sel, candidates, revision.Nearest)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	i := slices.IndexFunc(all, func(r repository.Revision) bool { return r.ID == chosen.ID })
+	return all[i], nil
+}
+
+// newestGood is the newest revision that is neither suspect nor damaged.
+func newestGood(all []repository.Revision) revision.ID {
+	for i := range slices.Backward(all) {
+		if c := all[i].Candidate(); c.Trusted {
+			return c.ID
+		}
+	}
+	return ""
+}
+
+func (s *session) announce(rev repository.Revision) {
+	name := address(rev.Volume.Name, rev.ID)
+	if rev.Statement == nil {
+		s.say("%s  %s, its file is damaged", name, formatTime(rev.ID.Begun(), s.begun.In(s.zone)))
+		return
+	}
+	s.say("%s  %s, %s", name, formatTime(rev.Statement.Begun, s.begun.In(s.zone)), formatSize(int64(rev.Statement.Size)))
+}
+
+func (s *session) warnSuspect(rev repository.Revision, good revision.ID, latest bool) {
+	instead := "no revision of this volume is good"
+	if good != "" {
+		instead = "the newest good one is " + address(rev.Volume.Name, good) + " (latest-good)"
+	}
+	name := address(rev.Volume.Name, rev.ID)
+	if latest {
+		name = "the latest, " + name + ","
+	}
+	s.warn("%s IS SUSPECT: %s; %s", name, rev.Info.Reason, instead)
+}
+
+// refuseDamaged refuses a damaged revision, and names a good one.
+func refuseDamaged(repo *repository.Repository, rev repository.Revision) error {
+	all, err := repo.Revisions(rev.Volume)
+	if err != nil {
+		return err
+	}
+	return &distrustedError{Revision: rev, Good: newestGood(all)}
+}
+
+// newestKnown is the newest revision whose statement can be read; nil if there is none.
+func newestKnown(repo *repository.Repository, name revision.Name) (*revision.Statement, []repository.Revision, error) {
+	v, err := repo.Volume(name)
+	if errors.Is(err, repository.ErrNoVolume) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := repo.Revisions(v)
+	for _, rev := range slices.Backward(all) {
+		if rev.Statement != nil {
+			return rev.Statement, all, err
+		}
+	}
+	return nil, all, err
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"varve/backup"
+	"varve/repository"
+	"varve/revision"
+)
+
+// entry is a revision as lists and results show it. Its fields are API.
+type entry struct {
+	Volume      revision.Name        `json:"volume"`
+	ID          revision.ID          `json:"revision"`
+	Sequence    uint64               `json:"sequence"`
+	Kind        revision.Kind        `json:"kind"`
+	Parent      *revision.ID         `json:"parent"`
+	Begun       time.Time            `json:"begun"`
+	Seconds     float64              `json:"seconds"`
+	Size        uint64               `json:"size"`
+	Read        uint64               `json:"read"`
+	Holes       uint64               `json:"holes"`
+	Changed     uint64               `json:"changed"`
+	Chunks      uint64               `json:"changed_chunks"`
+	NewChunks   uint64               `json:"new_chunks"`
+	Patches     uint64               `json:"patches"`
+	Stored      uint64               `json:"stored"`
+	Found       uint64               `json:"found"`
+	Source      string               `json:"source"`
+	Consistency revision.Consistency `json:"consistency"`
+	Why         string               `json:"consistency_reason"`
+	State       repository.State     `json:"state"`
+	Reason      string               `json:"reason"`
+	Proven      *time.Time           `json:"proven"`
+	Lost        []repository.Extent  `json:"lost"`
+	Tags        []string             `json:"tags"`
+	Note        string               `json:"note"`
+	Pin         *revision.Pin        `json:"pin"`
+}
+
+// newEntry describes a listed revision.
+func newEntry(rev repository.Revision) entry {
+	e := entry{
+		Volume: rev.Volume.Name, ID: rev.ID, Begun: rev.ID.Begun(),
+		State: rev.Info.State, Reason: rev.Info.Reason, Lost: rev.Info.Lost, Tags: rev.Info.Tags,
+		Note: rev.Info.Note, Pin: rev.Info.Pin,
+	}
+	if !rev.Info.Proven.IsZero() {
+		e.Proven = &rev.Info.Proven
+	}
+	if e.Lost == nil {
+		e.Lost = []repository.Extent{}
+	}
+	if e.Tags == nil {
+		e.Tags = []string{}
+	}
+	if rev.Statement != nil {
+		e.fill(rev.Statement)
+	}
+	return e
+}
+
+func (e *entry) fill(st *revision.Statement) {
+	e.Sequence, e.Kind, e.Begun, e.Size = st.Sequence, st.Kind, st.Begun, st.Size
+	if st.Parent != nil {
+		e.Parent = &st.Parent.ID
+	}
+	n := st.Statistics
+	e.Seconds = n.Duration().Seconds()
+	e.Read, e.Holes, e.Changed, e.Chunks = n.Read, n.Holes, n.Changed, n.ChangedChunks
+	e.NewChunks, e.Patches, e.Stored, e.Found = n.NewChunks, n.Patches, n.Stored, n.Found
+	e.Source, e.Consistency, e.Why = st.Source.Path, st.Consistency, st.Reason
+}
+
+// took is how long the backup took.
+func (e *entry) took() time.Duration { return time.Duration(e.Seconds * float64(time.Second)) }
+
+// state says how far the revision may be trusted; what is bad is in capitals.
+func (e *entry) state(now time.Time) string {
+	switch e.State {
+	case repository.Damaged, repository.Suspect:
+		return strings.ToUpper(string(e.State))
+	case repository.Proven:
+		if e.Proven != nil {
+			return "proven " + formatAge(now.Sub(*e.Proven))
+		}
+	}
+	return string(e.State)
+}
+
+// notes says what else there is to know. The revision before it, if there is one,
+// tells whether the volume was resized.
+func (e *entry) notes(before *entry) string {
+	var notes []string
+	if lost := backup.Total(e.Lost); lost > 0 {
+		notes = append(notes, formatSize(lost)+" lost")
+	} else if e.State == repository.Damaged || e.State == repository.Suspect {
+		notes = append(notes, e.Reason)
+	}
+	if e.Consistency != revision.Still && e.Consistency != "" {
+		notes = append(notes, string(e.Consistency))
+	}
+	if before != nil && before.Kind != "" && e.Kind != "" && before.Size != e.Size {
+		if e.Size > before.Size {
+			notes = append(notes, "grown +"+formatSize(int64(e.Size-before.Size)))
+		} else {
+			notes = append(notes, "shrunk -"+formatSize(int64(before.Size-e.Size)))
+		}
+	}
+	if e.Pin != nil {
+		notes = append(notes, "pinned")
+	}
+	for _, tag := range e.Tags {
+		notes = append(notes, "#"+tag)
+	}
+	if e.Note != "" {
+		notes = append(notes, e.Note)
+	}
+	return strings.Join(notes, "; ")
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// formatSize writes bytes for people, in binary units and about three digits.
+func formatSize(n int64) string {
+	value, unit := scale(n)
+	return value + " " + unit
+}
+
+var sizeUnits = []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+
+// scale gives the digits and the unit of formatSize.
+func scale(n int64) (digits, unit string) {
+	value, at := float64(n), 0
+	for value >= 1023.5 && at < len(sizeUnits)-1 {
+		value, at = value/1024, at+1
+	}
+	return scaled(value, at), sizeUnits[at]
+}
+
+// scaled writes a value of a unit: a tenth where it says something.
+func scaled(value float64, unit int) string {
+	if unit > 0 && (value < 9.95 || value < 99.95 && unit >= 3) {
+		return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0")
+	}
+	return strconv.FormatFloat(value, 'f', 0, 64)
+}
+
+// formatPart writes "38 of 60 GiB".
+func formatPart(done, total int64) string {
+	digits, unit := scale(total)
+	at := 0
+	for sizeUnits[at] != unit {
+		at++
+	}
+	value := float64(done)
+	for range at {
+		value /= 1024
+	}
+	return scaled(value, at) + " of " + digits + " " + unit
+}
+
+// formatRate writes bytes per second.
+func formatRate(bytes int64, d time.Duration) string {
+	if d <= 0 {
+		d = time.Millisecond
+	}
+	return formatSize(int64(float64(bytes)/d.Seconds())) + "/s"
+}
+
+// formatDuration writes how long something took.
+func formatDuration(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 9950*time.Millisecond:
+		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 0, 64) + " s"
+	case d < time.Hour:
+		return fmt.Sprintf("%d:%02d min", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d:%02d h", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// formatLeft writes how long something will take: 0:11, 1:48 h.
+func formatLeft(d time.Duration) string {
+	if d < time.Hour {
+		return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d:%02d h", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// formatAge writes how long ago something was.
+func formatAge(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "now"
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// farOff is the age from which on a time needs its year.
+const farOff = 300 * 24 * time.Hour
+
+func isFarOff(t, now time.Time) bool { return now.Sub(t) > farOff || t.Sub(now) > farOff }
+
+// formatTime writes a moment in the zone of now.
+func formatTime(t, now time.Time) string {
+	t = t.In(now.Location())
+	if isFarOff(t, now) {
+		return t.Format("_2 Jan 2006 15:04:05")
+	}
+	return t.Format("Mon _2 Jan 15:04:05")
+}
+
+// formatDay writes the day of a moment in the zone of now.
+func formatDay(t, now time.Time) string {
+	t = t.In(now.Location())
+	if isFarOff(t, now) {
+		return t.Format("2 Jan 2006")
+	}
+	return t.Format("Mon 2 Jan")
+}
+
+// formatCount writes "1 chunk", "391 chunks".
+func formatCount[T int | int64 | uint64](n T, what string) string {
+	digits := group(strconv.FormatInt(int64(n), 10))
+	if n == 1 {
+		return digits + " " + what
+	}
+	return digits + " " + what + "s"
+}
+
+// formatBytes writes an exact number of bytes: 41,220,096.
+func formatBytes(n int64) string { return group(strconv.FormatInt(n, 10)) }
+
+func group(digits string) string {
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// quote writes text of unknown origin so that its ends can be seen.
+func quote(text string) string { return strconv.Quote(text) }
+
+// harmless replaces what would make a terminal do something.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return '?'
+		}
+		return r
+	}, text)
+}

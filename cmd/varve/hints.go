@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"varve/backup"
+	"varve/internal/durable"
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+)
+
+// hint says what a person can type, or do, about an error; or nothing. Packages
+// describe, the command advises: all advice stands here.
+func hint(err error) string {
+	for _, advise := range []func(error) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnVolume, hintOnSystem} {
+		if text := advise(err); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func hintOnWords(err error) string {
+	var misuse *usageError
+	var unsupported *unsupportedError
+	switch {
+	case errors.As(err, &misuse) && misuse.Near != "":
+		return "did you mean " + misuse.Near + "?"
+	case errors.As(err, &misuse):
+		return "varve help" + prefixed(" ", misuse.Command)
+	case errors.As(err, &unsupported):
+		return "name a raw file or a block device; a file of that name is written ./NAME"
+	case errors.Is(err, errTerminal):
+		return "send it on: varve restore VOLUME - | COMMAND"
+	case errors.Is(err, errNoRepository):
+		return "name it: varve -r DIRECTORY COMMAND, or export VARVE_REPO=DIRECTORY"
+	}
+	return ""
+}
+
+func hintOnRevision(err error) string {
+	var (
+		distrusted *distrustedError
+		selection  *selectionError
+		difference *backup.DifferenceError
+		damage     *backup.DamageError
+		damaged    *repository.DamagedRevisionError
+		findings   *findingsError
+	)
+	switch {
+	case errors.As(err, &distrusted) && distrusted.Good != "":
+		return "use " + address(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
+	case errors.As(err, &distrusted):
+		return "add --keep-going to get all but what is lost; no revision of this volume is good"
+	case errors.As(err, &selection):
+		return "varve log " + selection.Volume.String() + " lists its revisions"
+	case errors.Is(err, repository.ErrNoVolume):
+		return "varve log lists the volumes"
+	case errors.As(err, &difference):
+		return "a source that went on since differs rightly; otherwise: varve backup VOLUME --full"
+	case errors.As(err, &damage):
+		return "VOLUME@latest-good is the newest good one; restore --keep-going gives all but what is lost"
+	case errors.As(err, &damaged):
+		return "varve log " + damaged.Volume.String() + " shows what is good; the next backup does without it"
+	case errors.As(err, &findings):
+		return "varve verify VOLUME@REV shows what else is hurt; varve backup VOLUME --full stands on nothing stored"
+	}
+	return ""
+}
+
+func hintOnRepository(err error) string {
+	var busy *repository.BusyError
+	var format *repository.FormatError
+	var unsupported *revision.UnsupportedError
+	switch {
+	case errors.As(err, &busy):
+		return "--wait 10m waits for it"
+	case errors.Is(err, repository.ErrNoRepository):
+		return "varve init DIRECTORY makes one; if there was one, is its file system mounted?"
+	case errors.Is(err, repository.ErrExists):
+		return "use it as it is: varve -r DIRECTORY log"
+	case errors.Is(err, repository.ErrNotEmpty):
+		return "name an empty directory, or one that does not exist yet"
+	case errors.Is(err, repository.ErrReadOnly):
+		return "mount it writable, or run as the user that it belongs to; restore and verify need neither"
+	case errors.Is(err, repository.ErrLostGround):
+		return "run it again: the next run heals it"
+	case errors.Is(err, durable.ErrNoFlock):
+		return "put the repository on a file system with locks that hold"
+	case errors.As(err, &format), errors.As(err, &unsupported):
+		return "use a newer varve; varve version tells which this is"
+	}
+	return ""
+}
+
+func hintOnVolume(err error) string {
+	var inUse *volume.InUseError
+	var tooSmall *volume.SizeError
+	var noSpace *volume.SpaceError
+	switch {
+	case errors.Is(err, volume.ErrExists):
+		return "--force replaces it, --in-place writes into it what differs; or name another TARGET"
+	case errors.As(err, &inUse):
+		return "unmount or stop what uses it; --even-in-use writes all the same"
+	case errors.Is(err, volume.ErrRepository):
+		return "name another TARGET: this one would destroy the repository"
+	case errors.As(err, &tooSmall):
+		return "name a larger TARGET, or a part of the volume with --range OFF+LEN"
+	case errors.As(err, &noSpace):
+		return "make room, or name a TARGET elsewhere"
+	case errors.Is(err, volume.ErrBusy):
+		return "wait until the other run has ended"
+	case errors.Is(err, volume.ErrNotVolume):
+		return "name a raw file or a block device"
+	case errors.Is(err, volume.ErrChanged):
+		return "run it again when nothing resizes or replaces it, or back up a snapshot of it"
+	}
+	return ""
+}
+
+func hintOnSystem(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room, and run it again"
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as a user who may, or as root"
+	case errors.Is(err, fs.ErrNotExist):
+		return "look at the path: nothing is there"
+	case errors.Is(err, syscall.EIO):
+		return "look at the disk: dmesg, smartctl -a"
+	}
+	return ""
+}

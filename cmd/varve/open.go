@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"errors"
+
+	"varve/internal/durable"
+	"varve/repository"
+	"varve/volume"
+	"varve/volume/filevolume"
+)
+
+// purpose says what a repository is opened for.
+type purpose string
+
+// Who only lists needs nothing of this host's; who reads makes nothing on it.
+const (
+	toList  purpose = "list"
+	toRead  purpose = "read"
+	toWrite purpose = "write"
+)
+
+// repositoryDir is the directory that the flag or the environment names.
+func (s *session) repositoryDir() (string, error) {
+	if s.globals.repo == "" {
+		return "", errNoRepository
+	}
+	return s.globals.repo, nil
+}
+
+// openRepository opens the repository. The caller closes it.
+func (s *session) openRepository(why purpose) (*repository.Repository, error) {
+	dir, err := s.repositoryDir()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := durable.OpenTree(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open %q: %w: %w", dir, repository.ErrNoRepository, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", dir, err)
+	}
+	repo, err := repository.Open(tree, repository.Options{StateDir: stateFor(why), Command: s.command, Log: s.log})
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", dir, err)
+	}
+	return repo, nil
+}
+
+func stateFor(why purpose) string {
+	dir := stateDir()
+	switch why {
+	case toList:
+		return ""
+	case toRead:
+		if _, err := os.Stat(dir); err != nil {
+			return ""
+		}
+	}
+	return dir
+}
+
+// openReader takes a lease, and tells if there is none.
+func (s *session) openReader(ctx context.Context, repo *repository.Repository) (*repository.Reader, error) {
+	rd, err := repo.NewReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if why := rd.Unprotected(); why != nil {
+		s.warn("reading without a lease (%v): a gc that runs at the same time may take away what is being read", why)
+	}
+	return rd, nil
+}
+
+// record writes an event into the journal. A repository that takes no writes has
+// no journal either, and otherwise a failure is a warning: the work is done.
+func (s *session) record(ctx context.Context, repo *repository.Repository, e repository.Event) {
+	err := repo.Record(afterSignals(ctx), e)
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !durable.IsReadOnly(err) {
+		s.warn("%v", err)
+	}
+}
+
+// openers lists the kinds of volume that this build reads.
+func openers() map[volume.Scheme]func(volume.Location) (volume.Source, error) {
+	return map[volume.Scheme]func(volume.Location) (volume.Source, error){
+		volume.SchemeFile: func(l volume.Location) (volume.Source, error) { return filevolume.Open(l.Path) },
+	}
+}
+
+const knownVolumes = "raw files and block devices"
+
+// openSource opens what a person named as a SOURCE.
+func openSource(text string) (volume.Source, error) {
+	at, err := parseLocation(text)
+	if err != nil {
+		return nil, err
+	}
+	open, known := openers()[at.Scheme]
+	if !known {
+		return nil, &unsupportedError{What: describeScheme(at), Known: knownVolumes}
+	}
+	return open(at)
+}
+
+// parseLocation reads a location. What is recorded of a path must mean the same
+// from everywhere, so it is made absolute.
+func parseLocation(text string) (volume.Location, error) {
+	at, err := volume.ParseLocation(text)
+	if err != nil || at.Scheme != volume.SchemeFile {
+		return at, err
+	}
+	at.Path, err = absolute(at.Path)
+	return at, err
+}
+
+func describeScheme(at volume.Location) string {
+	if at.Scheme == volume.SchemeStream {
+		return "standard input"
+	}
+	return at.String()
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"varve/backup"
+)
+
+// sample is how far an operation is.
+type sample struct {
+	done, total int64
+	changed     int64
+	packs       bool // counted in packs, not bytes
+}
+
+// watch shows how far an operation is, as the flags ask, until the returned
+// function is called; that function returns when nothing more will be shown.
+func (s *session) watch(verb string, read func() sample) (stop func()) {
+	ticks := time.Duration(0)
+	show := func(view) {}
+	switch {
+	case s.globals.progress.is("json"):
+		ticks, show = time.Second, s.showJSON
+	case s.globals.progress.is("never"), s.globals.quiet:
+	case s.globals.progress.is("always"), isTerminal(s.stderr.w):
+		ticks, show = 100*time.Millisecond, s.showBar
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.showUntil(done, ticks, show, newView(verb, read))
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+func (s *session) showUntil(done <-chan struct{}, every time.Duration, show func(view), v *viewer) {
+	var tick <-chan time.Time // without ticks, only those who ask are told
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case now := <-tick:
+			show(v.at(now))
+		case <-s.asked:
+			fmt.Fprintln(s.stderr, v.at(time.Now()).line(80, false, false))
+		case <-done:
+			if s.globals.progress.is("json") {
+				show(v.at(time.Now())) // a program that follows sees the end
+			}
+			_ = s.stderr.draw("") // what cannot be shown does no harm
+			return
+		}
+	}
+}
+
+// meterOf reads a meter as a sample.
+func meterOf(m *backup.Meter) func() sample {
+	return func() sample {
+		return sample{done: m.Done.Load(), total: m.Total.Load(), changed: m.Changed.Load()}
+	}
+}
+
+// viewer turns samples into views: it knows the rate.
+type viewer struct {
+	verb  string
+	read  func() sample
+	begun time.Time
+	marks []mark // of the last seconds, the oldest first
+}
+
+type mark struct {
+	at   time.Time
+	done int64
+}
+
+func newView(verb string, read func() sample) *viewer {
+	now := time.Now()
+	return &viewer{verb: verb, read: read, begun: now, marks: []mark{{at: now}}}
+}
+
+// window is the time over which the rate is measured.
+const window = 10 * time.Second
+
+// at takes a sample.
+func (v *viewer) at(now time.Time) view {
+	s := v.read()
+	v.marks = append(v.marks, mark{now, s.done})
+	for len(v.marks) > 2 && now.Sub(v.marks[1].at) > window {
+		v.marks = v.marks[1:]
+	}
+	first := v.marks[0]
+	out := view{sample: s, Verb: v.verb, Seconds: now.Sub(v.begun).Seconds()}
+	if passed := now.Sub(first.at).Seconds(); passed > 0 && s.done > first.done {
+		out.Rate = float64(s.done-first.done) / passed
+		out.Left = float64(s.total-s.done) / out.Rate
+	}
+	return out
+}
+
+// view is what is shown of an operation at one moment.
+type view struct {
+	sample
+	Verb    string
+	Seconds float64
+	Rate    float64 // per second; 0: not known yet
+	Left    float64 // seconds
+}
+
+// barWidth is the number of characters of the bar itself.
+const barWidth = 20
+
+// line writes a view into so many columns: fields that do not fit are left out.
+func (v view) line(columns int, bar, unicode bool) string {
+	percent := int64(0)
+	if v.total > 0 {
+		percent = v.done * 100 / v.total
+	}
+	fields := []string{v.Verb}
+	if bar {
+		fields[0] += " " + drawBar(v.done, v.total, unicode)
+	}
+	fields = append(fields, fmt.Sprintf("%3d %%", percent))
+	if v.packs {
+		fields = append(fields, fmt.Sprintf("%d of %d packs", v.done, v.total))
+	} else {
+		fields = append(fields, formatPart(v.done, v.total))
+		if v.Rate > 0 {
+			fields = append(fields, formatSize(int64(v.Rate))+"/s")
+		}
+		if v.changed > 0 {
+			fields = append(fields, "changed "+formatSize(v.changed))
+		}
+	}
+	if v.Rate > 0 && v.Seconds >= 1 {
+		fields = append(fields, formatLeft(time.Duration(v.Left*float64(time.Second)))+" left")
+	}
+	for len(fields) > 1 && utf8.RuneCountInString(strings.Join(fields, "  ")) > columns {
+		fields = fields[:len(fields)-1]
+	}
+	return strings.Join(fields, "  ")
+}
+
+// drawBar draws a bar with half steps, or one of ASCII.
+func drawBar(done, total int64, unicode bool) string {
+	halves := 0
+	if total > 0 {
+		halves = int(min(done, total) * 2 * barWidth / total)
+	}
+	full, half, empty := "#", "-", "."
+	if unicode {
+		full, half, empty = "━", "╸", " "
+	}
+	text := strings.Repeat(full, halves/2)
+	if halves%2 == 1 {
+		text += half
+	}
+	return text + strings.Repeat(empty, barWidth-(halves+1)/2)
+}
+
+func (s *session) showBar(v view) {
+	columns := 80
+	if f, ok := s.stderr.w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			columns = width
+		}
+	}
+	p := s.page(s.stderr.w)
+	_ = s.stderr.draw(v.line(columns-1, true, p.unicode)) // what cannot be shown does no harm
+}
+
+// progressLine is what --progress json prints, once a second. Its fields are API.
+type progressLine struct {
+	Progress string  `json:"progress"` // what is being done
+	Command  string  `json:"command"`
+	Unit     string  `json:"unit"` // of done, total and rate: bytes or packs
+	Done     int64   `json:"done"`
+	Total    int64   `json:"total"`
+	Changed  int64   `json:"changed"`
+	Rate     float64 `json:"rate"`    // per second
+	Seconds  float64 `json:"seconds"` // since it began
+	Left     float64 `json:"left"`    // seconds
+}
+
+func (s *session) showJSON(v view) {
+	unit := "bytes"
+	if v.packs {
+		unit = "packs"
+	}
+	_ = json.NewEncoder(s.stderr).Encode(progressLine{ // what cannot be shown does no harm
+		Progress: v.Verb, Command: s.command, Unit: unit, Done: v.done, Total: v.total, Changed: v.changed,
+		Rate: v.Rate, Seconds: v.Seconds, Left: v.Left,
+	})
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A renderer puts out how a command ended.
+type renderer interface {
+	render(o outcome) error
+}
+
+// outcome is how a command ended.
+type outcome struct {
+	result result // nil: there is none
+	err    error
+	code   int
+}
+
+// report puts out how the session ended, and returns the exit code.
+func (s *session) report(ctx context.Context, res result, err error) int {
+	o := outcome{result: res, err: err, code: exitCode(err)}
+	if sig := interruption(ctx); err != nil && sig != nil && o.code == exitFailed {
+		o.err, o.code = sig, sig.code()
+	}
+	var r renderer = textRenderer{s}
+	if s.json {
+		r = jsonRenderer{s}
+	}
+	if err := r.render(o); err != nil {
+		fmt.Fprintf(s.stderr, "varve: write the result: %v\n", err)
+		return max(o.code, exitFailed)
+	}
+	return o.code
+}
+
+type textRenderer struct{ s *session }
+
+func (r textRenderer) render(o outcome) error {
+	if o.result != nil && (!r.s.globals.quiet || r.s.asks || o.code != 0) {
+		p := r.s.page(r.s.stdout)
+		o.result.print(p)
+		if err := p.writeTo(r.s.stdout); err != nil {
+			return err
+		}
+	}
+	if o.err == nil {
+		return nil
+	}
+	p := r.s.page(r.s.stderr.w)
+	r.s.failure(p, o.err)
+	return p.writeTo(r.s.stderr)
+}
+
+// failure is one block: what was being done, why it failed, what is still good,
+// and what to type next.
+func (s *session) failure(p *page, err error) {
+	var misuse *usageError
+	var sig *signalError
+	switch {
+	case errors.As(err, &misuse):
+		p.line("%s %s", p.red("varve"+prefixed(" ", misuse.Command)+":"), misuse.Text)
+		if misuse.Usage != "" {
+			p.line("  usage  %s", misuse.Usage)
+		}
+	case errors.As(err, &sig):
+		p.line("%s %s was %s", p.red("varve:"), s.subject(), sig.Error())
+	default:
+		p.line("%s %s %s", p.red("varve:"), s.subject(), verdict(err))
+		p.line("  why    %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if s.good != "" {
+		p.line("  good   %s", s.good)
+	}
+	if next := hint(err); next != "" {
+		p.line("  next   %s", next)
+	}
+}
+
+// verdict says in a word how an operation that was not interrupted ended.
+func verdict(err error) string {
+	switch exitCode(err) {
+	case exitDamage:
+		return "found trouble"
+	case exitBusy:
+		return "has to wait"
+	}
+	return "failed"
+}
+
+// subject is what a failure is a failure of.
+func (s *session) subject() string {
+	if s.doing != "" {
+		return s.doing
+	}
+	return strings.TrimSpace("varve " + s.command)
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+type jsonRenderer struct{ s *session }
+
+// document is everything that --json prints. Its fields are API.
+type document struct {
+	Varve    int        `json:"varve"` // the version of this form
+	Command  string     `json:"command"`
+	OK       bool       `json:"ok"`
+	Exit     int        `json:"exit"`
+	Error    *jsonError `json:"error"`
+	Warnings []string   `json:"warnings"`
+	Result   result     `json:"result"`
+}
+
+type jsonError struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+func (r jsonRenderer) render(o outcome) error {
+	d := document{
+		Varve: 1, Command: r.s.command, OK: o.code == 0, Exit: o.code,
+		Warnings: r.s.warnings, Result: o.result,
+	}
+	if d.Warnings == nil {
+		d.Warnings = []string{}
+	}
+	if o.err != nil {
+		d.Error = &jsonError{Message: o.err.Error(), Hint: hint(o.err)}
+	}
+	enc := json.NewEncoder(r.s.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(d)
+}

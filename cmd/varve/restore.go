@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/backup"
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+	"varve/volume/filevolume"
+)
+
+func restoreCommand(s *session) *command {
+	var f restoreFlags
+	return &command{
+		name: "restore", group: everyDay, args: "VOLUME[@REV] TARGET",
+		summary: "write a revision to a file, a device or a pipe",
+		about: `Writes the revision to TARGET: a raw file, a block device, or - for standard output. Everything that is
+read is checked, and success is told only after TARGET is synced and the digest of the image came out right.
+
+A new file is written as TARGET.partial and gets its name at the end. What exists is overwritten only with --force
+(a file is replaced at the end) or --in-place (what differs is written into it). A device may be larger than the image;
+the rest of it is left as it is. What the repository lies on is never overwritten.
+
+--range restores a part: into a new file or a pipe exactly these bytes, with --in-place at the same offset.`,
+		example: `varve restore db1 db1.img                   # the newest, to a new file
+varve restore db1@yesterday /dev/vg/db1 --in-place
+varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'
+varve restore db1 part.img --range 8GiB+1MiB`,
+		codes: "3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
+			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "overwrite an existing TARGET"},
+			&cli.BoolFlag{Name: "even-in-use", Destination: &f.evenInUse, Usage: "write a TARGET that is mounted, held or open"},
+			&cli.GenericFlag{Name: "range", Value: &f.part, Usage: "restore only the bytes `OFF+LEN`", DefaultText: "everything"},
+			&cli.BoolFlag{Name: "keep-going", Destination: &f.keepGoing, Usage: "restore around damage, and a damaged revision"},
+			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun, Usage: "open and check everything, write nothing"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) {
+			return runRestore(ctx, s, f, args[0], args[1])
+		},
+	}
+}
+
+type restoreFlags struct {
+	inPlace   bool
+	force     bool
+	evenInUse bool
+	part      extent
+	keepGoing bool
+	lostMap   string
+	dryRun    bool
+}
+
+// check refuses flags that make no sense together.
+func (f restoreFlags) check(s *session, toPipe bool) error {
+	text := ""
+	switch {
+	case toPipe && (f.inPlace || f.force || f.evenInUse):
+		text = "--in-place, --force and --even-in-use are for files and devices, not for standard output"
+	case toPipe && f.keepGoing:
+		text = "--keep-going is for files and devices: a pipe has no place to leave out"
+	case toPipe && s.json:
+		text = "--json needs standard output for itself: name a file or a device as TARGET"
+	case f.lostMap != "" && !f.keepGoing:
+		text = "--lost-map needs --keep-going"
+	default:
+		return nil
+	}
+	return &usageError{Text: text, Command: s.command}
+}
+
+// restoration is one run of restore.
+type restoration struct {
+	s      *session
+	f      restoreFlags
+	repo   *repository.Repository
+	rev    repository.Revision
+	image  *repository.Image
+	part   *repository.Extent // nil: all of it
+	target volume.Location
+	meter  *backup.Meter
+	begun  time.Time
+}
+
+func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetText string) (res result, err error) {
+	target, err := volume.ParseLocation(targetText)
+	if err != nil {
+		return nil, err
+	}
+	if target.Scheme == volume.SchemeRBD {
+		return nil, &unsupportedError{What: target.String(), Known: knownVolumes}
+	}
+	toPipe := target.Scheme == volume.SchemeStream
+	if err := f.check(s, toPipe); err != nil {
+		return nil, err
+	}
+	if toPipe && isTerminal(s.stdout) {
+		return nil, errTerminal
+	}
+	r := &restoration{s: s, f: f, target: target, meter: new(backup.Meter), begun: time.Now()}
+	if r.repo, err = s.openRepository(toRead); err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", r.repo)
+	if r.rev, err = s.choose(r.repo, text); err != nil {
+		return nil, err
+	}
+	s.doing = fmt.Sprintf("restore of %s to %s", address(r.rev.Volume.Name, r.rev.ID), targetName(target))
+	if r.rev.Info.State == repository.Damaged && !f.keepGoing {
+		return nil, refuseDamaged(r.repo, r.rev)
+	}
+	rd, err := s.openReader(ctx, r.repo)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("end the lease", rd)
+	if r.image, err = rd.Image(ctx, r.rev.Volume, r.rev.ID); err != nil {
+		return nil, err
+	}
+	if r.part, err = r.cutRange(); err != nil {
+		return nil, err
+	}
+	if toPipe {
+		err = r.stream(ctx, s.stdout)
+	} else {
+		res, err = r.toTarget(ctx)
+	}
+	r.journal(ctx, err)
+	return res, err
+}
+
+func targetName(at volume.Location) string {
+	if at.Scheme == volume.SchemeStream {
+		return "standard output"
+	}
+	return at.Path
+}
+
+// cutRange is the part to restore, which must lie within the image.
+func (r *restoration) cutRange() (*repository.Extent, error) {
+	if !r.f.part.given {
+		return nil, nil
+	}
+	part := r.f.part.Extent
+	if part.Offset+part.Length > r.image.Size() {
+		return nil, &usageError{
+			Text: fmt.Sprintf("the range %d+%d is not within the image of %d bytes", part.Offset, part.Length, r.image.Size()),
+		}
+	}
+	return &part, nil
+}
+
+// stream writes to a pipe.
+func (r *restoration) stream(ctx context.Context, w io.Writer) error {
+	if r.f.dryRun {
+		_, err := r.image.Regions()
+		return err
+	}
+	r.s.good = "what was written to standard output is not complete: do not use it"
+	stop := r.s.watch("restoring", meterOf(r.meter))
+	defer stop()
+	return backup.Stream(ctx, r.image, w, backup.StreamOptions{Range: r.part, Meter: r.meter})
+}
+
+// toTarget writes to a file or a device.
+func (r *restoration) toTarget(ctx context.Context) (result, error) {
+	if _, err := r.image.Regions(); err != nil {
+		return nil, err
+	}
+	target, opts, err := r.openTarget(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done := &restored{
+		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: r.target.Path, DryRun: r.f.dryRun, Size: target.Size(),
+		Lost: []repository.Extent{},
+	}
+	if larger, can := target.(volume.Larger); can && r.part == nil {
+		done.Untouched = larger.Surplus()
+	}
+	if r.f.dryRun {
+		return done, target.Close()
+	}
+	r.s.good = "the repository; there is no " + r.target.Path + ", or it is as it was"
+	if !target.Fresh() {
+		r.s.good = "the repository; but " + r.target.Path + " is not complete: do not use it before a restore succeeded"
+	}
+	stop := r.s.watch("restoring", meterOf(r.meter))
+	outcome, err := backup.Restore(ctx, r.image, target, opts)
+	stop()
+	err = errors.Join(err, target.Close())
+	if outcome == nil {
+		return nil, err
+	}
+	done.fill(outcome, time.Since(r.begun))
+	if len(outcome.Lost) > 0 {
+		r.s.good = "everything but the lost ranges was restored"
+		err = errors.Join(err, r.writeLostMap(outcome.Lost))
+	}
+	return done, err
+}
+
+// openTarget opens the target after all checks that can be made before the first
+// write, and says how to restore to it.
+func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.RestoreOptions, error) {
+	size := r.image.Size()
+	to := filevolume.TargetOptions{
+		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Repository: r.s.globals.repo,
+	}
+	opts := backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
+	switch {
+	case r.part != nil && r.f.inPlace:
+		to.Range = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
+	case r.part != nil: // an extract: its first byte is that of the range
+		size, opts.Shift = r.part.Length, -r.part.Offset
+	}
+	if !r.f.inPlace {
+		var err error
+		if to.Needed, err = r.needed(ctx); err != nil {
+			return nil, opts, err
+		}
+	}
+	target, err := filevolume.OpenTarget(r.target.Path, size, to)
+	return target, opts, err
+}
+
+// needed is how many bytes a new file will take up, as far as the maps tell.
+func (r *restoration) needed(ctx context.Context) (int64, error) {
+	if r.part != nil {
+		return 0, nil // the part may be a hole: what is written tells
+	}
+	total := int64(0)
+	for e, err := range r.image.Extents(ctx) {
+		if err != nil && (!r.f.keepGoing || ctx.Err() != nil) {
+			return 0, err
+		}
+		total += e.Length
+	}
+	return total, nil
+}
+
+// journal records what was done.
+func (r *restoration) journal(ctx context.Context, failure error) {
+	if r.f.dryRun {
+		return
+	}
+	v := r.rev.Volume
+	e := repository.Event{
+		Op: "restore", Result: repository.ResultOK, Volume: v.Name, UUID: &v.UUID, Revision: r.rev.ID,
+		Read: r.meter.Read.Load(), Seconds: time.Since(r.begun).Round(time.Millisecond).Seconds(),
+	}
+	switch {
+	case isDamage(failure):
+		e.Result, e.Findings = repository.ResultFindings, []string{failure.Error()}
+	case failure != nil:
+		e.Result, e.Error = repository.ResultFailed, failure.Error()
+	}
+	r.s.record(ctx, r.repo, e)
+}
+
+// restored is the result of restore. Its fields are API.
+type restored struct {
+	Volume    revision.Name       `json:"volume"`
+	Revision  revision.ID         `json:"revision"`
+	Target    string              `json:"target"`
+	Size      int64               `json:"size"`
+	DryRun    bool                `json:"dry_run"`
+	Written   int64               `json:"written"`
+	Zeroed    int64               `json:"zeroed"`
+	Same      int64               `json:"same"`
+	Untouched int64               `json:"untouched"` // of a larger device, beyond the image
+	Lost      []repository.Extent `json:"lost"`
+	Seconds   float64             `json:"seconds"`
+}
+
+func (r *restored) fill(done *backup.Restored, took time.Duration) {
+	r.Written, r.Zeroed, r.Same, r.Seconds = done.Written, done.Zeroed, done.Same, took.Seconds()
+	if done.Lost != nil {
+		r.Lost = done.Lost
+	}
+}
+
+func (r *restored) print(p *page) {
+	from := address(r.Volume, r.Revision)
+	if r.DryRun {
+		p.line("%s could be restored to %s, %s. Nothing was written.", p.bold(from), r.Target, formatSize(r.Size))
+		return
+	}
+	took := time.Duration(r.Seconds * float64(time.Second))
+	switch {
+	case len(r.Lost) > 0:
+		p.line("%s to %s, but for %s that are lost", p.red(from+" is restored"), r.Target, formatSize(backup.Total(r.Lost)))
+	default:
+		p.line("%s to %s: %s in %s, digest verified", p.bold(from+" is restored"), r.Target, formatSize(r.Size), formatDuration(took))
+	}
+	if !p.terse || len(r.Lost) > 0 {
+		p.line("written  %9s   at %s", formatSize(r.Written), formatRate(r.Written+r.Zeroed+r.Same, took))
+		p.line("zeros    %9s", formatSize(r.Zeroed))
+		if r.Same > 0 {
+			p.line("same     %9s   were there already", formatSize(r.Same))
+		}
+	}
+	if r.Untouched > 0 {
+		p.line("untouched %8s   of the device, beyond the image", formatSize(r.Untouched))
+	}
+	for _, x := range r.Lost {
+		p.line("%s     %s bytes at byte %s", p.red("LOST"), formatBytes(x.Length), formatBytes(x.Offset))
+	}
+}

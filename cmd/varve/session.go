@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// session is one run of the program: who listens, how they like it, and what
+// there is to say besides the result.
+type session struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr *screen
+	asked  <-chan os.Signal // SIGUSR1
+
+	globals globalFlags
+	json    bool
+	command string
+	asks    bool // see command
+	log     *slog.Logger
+	begun   time.Time
+	zone    *time.Location
+
+	doing    string   // "backup of db1": what a failure is a failure of
+	good     string   // what is still good after a failure
+	warnings []string // told, or to be told in JSON
+}
+
+func newSession(stdin io.Reader, stdout, stderr io.Writer) *session {
+	return &session{
+		stdin: stdin, stdout: stdout, stderr: &screen{w: stderr},
+		begun: time.Now(), zone: time.Local, log: slog.New(slog.DiscardHandler),
+		globals: defaultGlobals(),
+	}
+}
+
+// begin settles, once all flags are parsed, how the session speaks.
+func (s *session) begin(c *command) error {
+	s.asks = c.asks
+	if s.globals.quiet && s.globals.verbose {
+		return c.misuse("--quiet and --verbose exclude each other")
+	}
+	s.log = s.newLogger()
+	return nil
+}
+
+func (s *session) newLogger() *slog.Logger {
+	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if s.globals.verbose {
+		opts.Level = slog.LevelDebug
+	}
+	if s.globals.logFormat.is("json") {
+		return slog.New(slog.NewJSONHandler(s.stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(s.stderr, opts))
+}
+
+// say tells a person, on standard error, what is going on.
+func (s *session) say(format string, args ...any) {
+	if s.globals.quiet || s.json {
+		return
+	}
+	p := s.page(s.stderr.w)
+	p.line(format, args...)
+	p.writeTo(s.stderr)
+}
+
+// warn tells of something that is not as it should be, and does not change the outcome.
+func (s *session) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.warnings = append(s.warnings, text)
+	if s.globals.quiet || s.json {
+		return
+	}
+	p := s.page(s.stderr.w)
+	p.line("%s  %s", p.yellow("WARNING"), text)
+	p.writeTo(s.stderr)
+}
+
+// close closes what was only read, or whose closing decides nothing any more.
+func (s *session) close(what string, c io.Closer) {
+	if err := c.Close(); err != nil {
+		s.warn("%s: %v", what, err)
+	}
+}
+
+// page is an empty page for what w can show.
+func (s *session) page(w io.Writer) *page {
+	return &page{
+		color:   s.globals.color.is("always") || s.globals.color.is("auto") && isTerminal(w) && wantsColor(),
+		unicode: isTerminal(w) && isUTF8Locale(),
+		terse:   !isTerminal(w) && !s.globals.verbose,
+		now:     s.begun.In(s.zone),
+	}
+}
+
+// afterSignals is a context for what has to be done although the work was interrupted.
+func afterSignals(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

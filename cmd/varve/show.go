@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+func showCommand(s *session) *command {
+	return &command{
+		name: "show", group: everyDay, args: "VOLUME[@REV]", asks: true,
+		summary: "tell everything that a revision says of itself",
+		about: `Shows what was recorded when the revision was made, and what was noted about it since. REV is an id such
+as k3f9, latest (which is what it is without REV), latest~2, latest-good, tag:T, a time such as 2026-11-19T02:00,
+a day such as 2026-11-19, today, yesterday or tuesday, or an age such as 3d.`,
+		example: `varve show db1                              # the newest
+varve show db1@k3f9 --json`,
+		run: func(_ context.Context, args []string) (result, error) { return runShow(s, args[0]) },
+	}
+}
+
+// shown is the result of show.
+type shown struct {
+	State     repository.State    `json:"state"`
+	Reason    string              `json:"reason"`
+	Lost      []repository.Extent `json:"lost"`
+	Tags      []string            `json:"tags"`
+	Note      string              `json:"note"`
+	Statement *revision.Statement `json:"statement"`
+	entry     entry
+}
+
+func runShow(s *session, text string) (result, error) {
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	rev, err := s.choose(repo, text)
+	if err != nil {
+		return nil, err
+	}
+	if rev.Statement == nil {
+		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
+	}
+	e := newEntry(rev)
+	return &shown{State: e.State, Reason: e.Reason, Lost: e.Lost, Tags: e.Tags, Note: e.Note, Statement: rev.Statement, entry: e}, nil
+}
+
+func (v *shown) print(p *page) {
+	st, e := v.Statement, v.entry
+	p.line("%s", p.bold(address(e.Volume, e.ID)))
+	var lost []string
+	for _, x := range v.Lost {
+		lost = append(lost, formatExtent(x))
+	}
+	parent := ""
+	if st.Parent != nil {
+		parent = "on " + st.Parent.ID.String()
+	}
+	pin := ""
+	if st := v.entry.Pin; st != nil {
+		pin = "for ever"
+		if !st.Until.IsZero() {
+			pin = "until " + formatTime(st.Until, p.now)
+		}
+		pin += prefixed(": ", st.Reason)
+	}
+	p.facts(
+		"id", st.ID.String(),
+		"state", e.state(p.now)+prefixed(": ", v.Reason),
+		"lost", strings.Join(lost, ", "),
+		"tags", strings.Join(v.Tags, " "),
+		"note", v.Note,
+		"pinned", pin,
+		"begun", formatTime(st.Begun, p.now),
+		"ended", formatTime(st.Ended, p.now)+", took "+formatDuration(e.took()),
+		"size", fmt.Sprintf("%s (%s bytes)", formatSize(int64(st.Size)), formatBytes(int64(st.Size))),
+		"kind", strings.TrimSpace(string(st.Kind)+" "+parent),
+		"number", fmt.Sprint(st.Sequence),
+		"source", strings.TrimSpace(st.Source.Kind+" "+st.Source.Path)+prefixed(", ", st.Source.Identity),
+		"consistency", consistencyText(st.Consistency)+prefixed(": ", st.Reason),
+		"looked at", planText(st.Plan),
+		"read", fmt.Sprintf("%s, %s of holes skipped", formatSize(int64(e.Read)), formatSize(int64(e.Holes))),
+		"changed", fmt.Sprintf("%s in %s", formatSize(int64(e.Changed)), formatCount(e.Chunks, "chunk")),
+		"stored", fmt.Sprintf("%s: patches %d, new chunks %d; %s were there already",
+			formatSize(int64(e.Stored)), e.Patches, e.NewChunks, formatSize(int64(e.Found))),
+		"chunks", "of "+formatSize(int64(st.ChunkSize)),
+		"digest", st.Digest.String(),
+		"volume", st.Volume.UUID.String(),
+		"lineage", st.Lineage.String(),
+	)
+}
+
+func formatExtent(x repository.Extent) string {
+	return fmt.Sprintf("%s at byte %s", formatSize(x.Length), formatBytes(x.Offset))
+}
+
+func consistencyText(c revision.Consistency) string {
+	switch c {
+	case revision.Frozen:
+		return "frozen, the guest was frozen around a snapshot"
+	case revision.Snapshotted:
+		return "snapshot, one moment of its source"
+	case revision.Still:
+		return "still, nothing wrote to it while it was read"
+	case revision.Live:
+		return "live, something may have written to it while it was read"
+	}
+	return string(c)
+}
+
+func planText(plan revision.Plan) string {
+	text := "every chunk"
+	switch plan.Kind {
+	case revision.PlanData:
+		text = "every chunk that is not a hole of the source"
+	case revision.PlanTracker:
+		text = "what the source's change tracker named since " + plan.Since
+	}
+	if plan.Slice != nil {
+		text += fmt.Sprintf(", and %s from %d on", formatCount(plan.Slice.Count, "chunk"), plan.Slice.First)
+	}
+	return text
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// A signalError is why a context ended: somebody interrupted the program.
+type signalError struct{ signal syscall.Signal }
+
+func (e *signalError) Error() string {
+	if e.signal == syscall.SIGTERM {
+		return "interrupted by SIGTERM"
+	}
+	return "interrupted by SIGINT"
+}
+
+// code is what a shell reports of a program that the signal killed.
+func (e *signalError) code() int { return 128 + int(e.signal) }
+
+// interruption tells which signal ended the context, if one did.
+func interruption(ctx context.Context) *signalError {
+	var e *signalError
+	if !errors.As(context.Cause(ctx), &e) {
+		return nil
+	}
+	return e
+}
+
+// signals is what the process listens to.
+type signals struct {
+	progress <-chan os.Signal // SIGUSR1: say how far you are
+	stop     func()
+}
+
+// watchSignals gives a context that the first SIGINT or SIGTERM ends. From then on
+// they do what they do by themselves: a second one kills at once.
+func watchSignals(parent context.Context) (context.Context, signals) {
+	ctx, cancel := context.WithCancelCause(parent)
+	end, progress := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		if !signal.Ignored(sig) { // as in the background of a shell script
+			signal.Notify(end, sig)
+		}
+	}
+	signal.Notify(progress, syscall.SIGUSR1)
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case sig := <-end:
+			signal.Stop(end)
+			cancel(&signalError{signal: sig.(syscall.Signal)})
+		case <-done:
+		}
+	}()
+	return ctx, signals{progress: progress, stop: func() {
+		signal.Stop(end)
+		signal.Stop(progress)
+		close(done)
+		<-ended
+		cancel(nil)
+	}}
+}

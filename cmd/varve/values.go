@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+// What people type is parsed here, once; all of these are flag.Values, so that
+// urfave/cli names the flag in an error.
+
+// A valueError reports text that does not have the form of a value.
+type valueError struct{ text, want string }
+
+func (e *valueError) Error() string { return fmt.Sprintf("bad value %q: %s", e.text, e.want) }
+
+// size is a number of bytes: 4096, 200MiB, 10G, 5GB.
+type size int64
+
+// units are factors by name. Without a B, and with iB, they are binary.
+var units = map[string]int64{
+	"": 1, "B": 1,
+	"K": 1 << 10, "KIB": 1 << 10, "KB": 1e3,
+	"M": 1 << 20, "MIB": 1 << 20, "MB": 1e6,
+	"G": 1 << 30, "GIB": 1 << 30, "GB": 1e9,
+	"T": 1 << 40, "TIB": 1 << 40, "TB": 1e12,
+}
+
+// Set implements [flag.Value].
+func (n *size) Set(text string) error {
+	digits, unit := cutNumber(text)
+	factor, known := units[strings.ToUpper(unit)]
+	count, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known {
+		return &valueError{text, "want a size such as 4096, 200MiB, 10G or 5GB"}
+	}
+	if count > math.MaxInt64/factor {
+		return &valueError{text, "that is too much"}
+	}
+	*n = size(count * factor)
+	return nil
+}
+
+func (n *size) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return formatSize(int64(*n))
+}
+
+// duration is a time span: 90s, 15m, 6h, 7d, 4w.
+type duration time.Duration
+
+var spans = map[string]time.Duration{
+	"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
+}
+
+// Set implements [flag.Value].
+func (d *duration) Set(text string) error {
+	digits, unit := cutNumber(text)
+	factor, known := spans[unit]
+	count, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known {
+		return &valueError{text, "want a duration such as 90s, 15m, 6h, 7d or 4w"}
+	}
+	if count > int64(math.MaxInt64/factor) {
+		return &valueError{text, "that is too long"}
+	}
+	*d = duration(time.Duration(count) * factor)
+	return nil
+}
+
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return formatDuration(time.Duration(*d))
+}
+
+// cutNumber cuts text after its leading digits.
+func cutNumber(text string) (digits, rest string) {
+	rest = strings.TrimLeft(text, "0123456789")
+	return text[:len(text)-len(rest)], rest
+}
+
+// extent is a range of bytes, OFF+LEN: 8GiB+4096.
+type extent struct {
+	given bool
+	repository.Extent
+}
+
+// Set implements [flag.Value].
+func (e *extent) Set(text string) error {
+	offset, length, found := strings.Cut(text, "+")
+	var o, n size
+	if !found || o.Set(offset) != nil || n.Set(length) != nil {
+		return &valueError{text, "want OFFSET+LENGTH, such as 8GiB+4096"}
+	}
+	if n == 0 {
+		return &valueError{text, "the length is 0"}
+	}
+	if int64(o) > math.MaxInt64-int64(n) {
+		return &valueError{text, "that is too much"}
+	}
+	*e = extent{given: true, Extent: repository.Extent{Offset: int64(o), Length: int64(n)}}
+	return nil
+}
+
+func (e *extent) String() string {
+	if e == nil || !e.given {
+		return ""
+	}
+	return fmt.Sprintf("%d+%d", e.Offset, e.Length)
+}
+
+// tags is a list of tags, one for each time that the flag is given.
+type tags []string
+
+// Set implements [flag.Value].
+func (t *tags) Set(text string) error {
+	if err := revision.CheckTag(text); err != nil {
+		return err
+	}
+	*t = append(*t, text)
+	return nil
+}
+
+func (t *tags) String() string { return strings.Join(*t, " ") }
+
+// moment is a time in the past: a duration before now, a day or a minute.
+type moment struct {
+	time.Time
+	now time.Time // with the zone of what is typed
+}
+
+// Set implements [flag.Value].
+func (m *moment) Set(text string) error {
+	var ago duration
+	if ago.Set(text) == nil {
+		m.Time = m.now.Add(-time.Duration(ago))
+		return nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, text, m.now.Location()); err == nil {
+			m.Time = t
+			return nil
+		}
+	}
+	return &valueError{text, "want a duration such as 7d, or a time such as 2026-11-19 or 2026-11-19T02:00"}
+}
+
+func (m *moment) String() string {
+	if m == nil || m.IsZero() {
+		return ""
+	}
+	return m.Format(time.RFC3339)
+}

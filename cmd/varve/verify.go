@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/backup"
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+)
+
+func verifyCommand(s *session) *command {
+	var f verifyFlags
+	return &command{
+		name: "verify", group: areWe, args: "VOLUME[@REV]",
+		summary: "read a revision back, and prove that it is good",
+		about: `Reads every byte of the revision and checks it, down to the content id of each chunk and the digest of the
+image. When all is well, the revision is proven; when not, it is damaged, and what is lost is listed.
+
+--against also compares it with SOURCE, byte by byte. That makes sense only while SOURCE still holds what it held then;
+it is also what turns a suspect revision into a proven one.`,
+		example: `varve verify db1                            # the newest
+varve verify db1@k3f9 --against /dev/vg/db1-snap
+varve verify db1 --sha256                   # what sha256sum says of the restored image`,
+		codes: "3  stored data is damaged, or SOURCE differs",
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "against", Destination: &f.against, Usage: "compare with `SOURCE` too"},
+			&cli.BoolFlag{Name: "sha256", Destination: &f.sha256, Usage: "also compute the SHA-256 of the image; reads it twice"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) { return runVerify(ctx, s, f, args[0]) },
+	}
+}
+
+type verifyFlags struct {
+	against string
+	sha256  bool
+}
+
+func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (result, error) {
+	opts := backup.VerifyOptions{SHA256: f.sha256, Meter: new(backup.Meter)}
+	if f.against != "" {
+		src, err := openSource(f.against)
+		if err != nil {
+			return nil, err
+		}
+		opts.Against = src
+	}
+	repo, err := s.openRepository(toRead)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	rev, err := s.choose(repo, text)
+	if err != nil {
+		return nil, err
+	}
+	s.doing = "verify of " + address(rev.Volume.Name, rev.ID)
+	rd, err := s.openReader(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("end the lease", rd)
+	im, err := rd.Image(ctx, rev.Volume, rev.ID)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	stop := s.watch("verifying", meterOf(opts.Meter))
+	found, err := backup.Verify(ctx, im, opts)
+	stop()
+	v := newVerified(rev, found, f.against, time.Since(begun))
+	proof := &proof{s: s, repo: repo, rev: rev, result: v}
+	proof.note(ctx, err)
+	if v == nil {
+		return nil, err
+	}
+	return v, err
+}
+
+// proof writes down what a verify came to.
+type proof struct {
+	s      *session
+	repo   *repository.Repository
+	rev    repository.Revision
+	result *verified // nil: it came to nothing
+}
+
+// note marks the revision and writes the journal. The work is done: that either
+// cannot be written is a warning, and none where nothing can be written.
+func (p *proof) note(ctx context.Context, failure error) {
+	ctx = afterSignals(ctx)
+	damage := new(backup.DamageError)
+	switch {
+	case failure == nil:
+		p.mark(ctx, p.prove)
+	case errors.As(failure, &damage):
+		p.mark(ctx, func(info *repository.Info) {
+			info.State, info.Reason, info.Lost = repository.Damaged, damage.Cause.Error(), damage.Lost
+		})
+		if hurt := new(chunkstore.CorruptError); errors.As(failure, &hurt) {
+			p.warnUnlessReadOnly(p.repo.RecordDamage(ctx, hurt))
+		}
+	}
+	e := repository.Event{
+		Op: repository.OpVerify, Result: repository.ResultOK, Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
+	}
+	if p.result != nil {
+		e.Read, e.Seconds = p.result.Bytes, p.result.Seconds
+	}
+	switch {
+	case isDamage(failure):
+		e.Result, e.Findings = repository.ResultFindings, []string{failure.Error()}
+	case failure != nil:
+		e.Result, e.Error = repository.ResultFailed, failure.Error()
+	}
+	p.s.record(ctx, p.repo, e)
+}
+
+// prove notes a clean verify. A suspect revision was stored well all along; only
+// its source can clear it.
+func (p *proof) prove(info *repository.Info) {
+	info.Proven = p.s.begun.UTC().Truncate(time.Second)
+	if info.State != repository.Suspect || p.result.Against != "" {
+		info.State, info.Reason, info.Lost = repository.Proven, "", nil
+	}
+	p.result.State, p.result.Proven = info.State, &info.Proven
+}
+
+func (p *proof) mark(ctx context.Context, change func(*repository.Info)) {
+	p.warnUnlessReadOnly(p.repo.Mark(ctx, p.rev, change))
+}
+
+func (p *proof) warnUnlessReadOnly(err error) {
+	if err != nil && !errors.Is(err, repository.ErrReadOnly) {
+		p.s.warn("%v", err)
+	}
+}
+
+// verified is the result of verify. Its fields are API.
+type verified struct {
+	Volume      revision.Name       `json:"volume"`
+	Revision    revision.ID         `json:"revision"`
+	Size        uint64              `json:"size"`
+	Bytes       int64               `json:"bytes"` // of chunks, read and checked
+	Seconds     float64             `json:"seconds"`
+	State       repository.State    `json:"state"`
+	Proven      *time.Time          `json:"proven"`
+	SHA256      string              `json:"sha256,omitempty"`
+	Against     string              `json:"against,omitempty"`
+	Consistency volume.Consistency  `json:"consistency,omitempty"` // of the source
+	Reason      string              `json:"consistency_reason,omitempty"`
+	Lost        []repository.Extent `json:"lost"`
+	Differing   []repository.Extent `json:"differing"`
+}
+
+func newVerified(rev repository.Revision, found *backup.Verified, against string, took time.Duration) *verified {
+	if found == nil {
+		return nil
+	}
+	v := &verified{
+		Volume: rev.Volume.Name, Revision: rev.ID, Size: rev.Statement.Size, Bytes: found.Bytes, Seconds: took.Seconds(),
+		State: rev.Info.State, SHA256: found.SHA256, Against: against, Consistency: found.Consistency, Reason: found.Reason,
+		Lost: found.Lost, Differing: found.Differing,
+	}
+	if v.Lost == nil {
+		v.Lost = []repository.Extent{}
+	} else {
+		v.State = repository.Damaged
+	}
+	if v.Differing == nil {
+		v.Differing = []repository.Extent{}
+	}
+	return v
+}
+
+func (v *verified) print(p *page) {
+	name := address(v.Volume, v.Revision)
+	took := time.Duration(v.Seconds * float64(time.Second))
+	switch {
+	case len(v.Lost) > 0:
+		p.line("%s: %s in %s are lost", p.red(name+" is DAMAGED"), formatSize(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
+	case len(v.Differing) > 0:
+		p.line("%s from %s: %s in %s. What is stored is whole.", p.red(name+" DIFFERS"), v.Against,
+			formatSize(backup.Total(v.Differing)), formatCount(len(v.Differing), "place"))
+	default:
+		what := "every byte of " + formatSize(int64(v.Size))
+		if v.Against != "" {
+			what += ", and the same as " + v.Against
+		}
+		verdict := name + " is whole"
+		if v.State == repository.Suspect {
+			verdict += " but still suspect"
+		}
+		p.line("%s: %s, in %s, at %s", p.bold(verdict), what, formatDuration(took), formatRate(int64(v.Size), took))
+	}
+	if v.SHA256 != "" {
+		p.line("sha256   %s", v.SHA256)
+	}
+	if v.Consistency == volume.Live {
+		p.line("%s  %s changed while it was read (%s)", p.yellow("WARNING"), v.Against, v.Reason)
+	}
+	for _, x := range v.Lost {
+		p.line("%s", lineOf("LOST", x))
+	}
+	for _, x := range v.Differing {
+		p.line("%s", lineOf("DIFFERS", x))
+	}
+}
+
+func lineOf(what string, x repository.Extent) string {
+	return fmt.Sprintf("%-8s %s bytes at byte %s", what, formatBytes(x.Length), formatBytes(x.Offset))
+}

@@ -25,15 +25,15 @@ type CreateOptions struct {
 	Volume         revision.Name
 	Tags           []string
 	Note           string
-	Full           bool             // no parent; trust nothing that is stored
-	ReadAll        bool             // believe no tracker and no hole
+	Full           bool              // no parent; trust nothing that is stored
+	ReadAll        bool              // believe no tracker and no hole
 	Codec          *chunkstore.Codec // for new objects; nil: the repository's own
-	BytesPerSecond int64            // read from the source; zero: no limit
-	Wait           time.Duration    // for another backup of the volume; zero: fail at once
-	CompareAll     int              // zero means DefaultCompareAll
-	Workers        int              // chunks in flight; zero chooses
-	Meter          *Meter           // may be nil
-	Log            *slog.Logger     // nil discards
+	BytesPerSecond int64             // read from the source; zero: no limit
+	Wait           time.Duration     // for another backup of the volume; zero: fail at once
+	CompareAll     int               // zero means DefaultCompareAll
+	Workers        int               // chunks in flight; zero chooses
+	Meter          *Meter            // may be nil
+	Log            *slog.Logger      // nil discards
 }
 
 func (o CreateOptions) withDefaults() CreateOptions {

@@ -190,10 +190,11 @@ func (m *memSnapshot) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Data calls every block of zeros a hole, and what the source lies about.
-func (m *memSnapshot) Data(context.Context) iter.Seq2[volume.Extent, error] {
+func (m *memSnapshot) Data(_ context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
 	return func(yield func(volume.Extent, error) bool) {
-		for off := int64(0); off < m.Size(); off += block {
-			e := volume.Extent{Offset: off, Length: min(block, m.Size()-off)}
+		end := min(within.End(), m.Size())
+		for off := within.Offset; off < end; off += block {
+			e := volume.Extent{Offset: off, Length: min(block, end-off)}
 			if allZero(m.s.data[e.Offset:e.End()]) || m.lied(e) {
 				continue
 			}

@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"fmt"
-	"iter"
 
 	"varve/repository"
 	"varve/revision"
@@ -147,13 +146,15 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		return look, nil
 	}
 	span := repository.Extent{Offset: int64(first) * c.geo.chunkSize, Length: int64(end-first) * c.geo.chunkSize}
-	for e, err := range dataWithin(ctx, p.holes, span) {
+	for e, err := range p.holes.Data(ctx, volume.Extent(span)) {
 		if err != nil {
 			return nil, err
 		}
-		from := uint64(e.Offset/c.geo.chunkSize) - first
-		to := uint64((e.Offset+e.Length+c.geo.chunkSize-1)/c.geo.chunkSize) - first
-		look.addAll(from, min(to, end-first))
+		if part, ok := cut(repository.Extent(e), span); ok {
+			from := uint64(part.Offset/c.geo.chunkSize) - first
+			to := uint64((part.Offset+part.Length+c.geo.chunkSize-1)/c.geo.chunkSize) - first
+			look.addAll(from, min(to, end-first))
+		}
 	}
 	if b, ok := c.geo.boundary(); ok && b >= first && b < end {
 		look.add(b - first)
@@ -168,21 +169,6 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		}
 	}
 	return look, nil
-}
-
-// dataWithin yields what the source says it may hold data in, cut to a span.
-func dataWithin(ctx context.Context, holes volume.HoleFinder, span repository.Extent) iter.Seq2[repository.Extent, error] {
-	return func(yield func(repository.Extent, error) bool) {
-		for e, err := range holes.Data(ctx) {
-			if err != nil {
-				yield(repository.Extent{}, err)
-				return
-			}
-			if part, ok := cut(repository.Extent(e), span); ok && !yield(part, nil) {
-				return
-			}
-		}
-	}
 }
 
 // parentChunks gives the parent's chunks of a region, none where it has no such region.

@@ -187,7 +187,7 @@ func TestCondemnedAndHurtCopiesAreReadLast(t *testing.T) {
 	for name, view := range map[string]chunkstore.View{
 		"condemned": {Condemned: map[chunkstore.PackID]bool{first.Ref.Pack: true}},
 		"damaged": {Damaged: map[chunkstore.Copy]bool{
-			{Pack: first.Ref.Pack, Kind: chunkstore.Chunk, ID: first.Ref.ID}: true,
+			{Pack: first.Ref.Pack, ID: first.Ref.ID}: true,
 		}},
 	} {
 		opened := &openRecorder{FS: p.fsys}
@@ -204,7 +204,7 @@ func TestCondemnedAndHurtCopiesAreReadLast(t *testing.T) {
 	p.remove(second.Ref.Pack)
 	all := chunkstore.View{
 		Condemned: map[chunkstore.PackID]bool{first.Ref.Pack: true},
-		Damaged:   map[chunkstore.Copy]bool{{Pack: first.Ref.Pack, Kind: chunkstore.Chunk, ID: first.Ref.ID}: true},
+		Damaged:   map[chunkstore.Copy]bool{{Pack: first.Ref.Pack, ID: first.Ref.ID}: true},
 	}
 	if _, err := p.read(s, func() chunkstore.View { return all }, just(first.Ref), chunk(1)); err != nil {
 		t.Errorf("the last copy there is was not read: %v", err)

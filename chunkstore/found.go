@@ -29,8 +29,8 @@ func (w *Writer) find(key objectKey) (PackID, bool) {
 
 // holds tells whether a sealed pack has a copy of the object to rely on.
 func (w *Writer) holds(pack PackID, key objectKey) bool {
-	view := w.cfg.View
-	if view.Condemned[pack] || view.Damaged[Copy{pack, key.kind, key.id}] {
+	view := w.view()
+	if view.Condemned[pack] || view.Damaged[Copy{pack, key.id}] {
 		return false
 	}
 	p, err := w.packs.acquire(pack)
@@ -53,7 +53,7 @@ func (w *Writer) holds(pack PackID, key objectKey) bool {
 	return ok && w.store.possible(e)
 }
 
-// usable tells whether a pack of this repository may be relied on. Usable is asked
+// usable tells whether a pack may be relied on. Usable is asked
 // once, and under the mutex: what it said must hold for all goroutines.
 func (w *Writer) usable(info PackInfo) bool {
 	w.mu.Lock()
@@ -63,8 +63,7 @@ func (w *Writer) usable(info PackInfo) bool {
 	}
 	verdict, asked := w.verdicts[info.ID]
 	if !asked {
-		verdict = info.Repository == w.store.cfg.Repository &&
-			(info.Run == w.cfg.Run || w.cfg.Usable != nil && w.cfg.Usable(info))
+		verdict = info.Run == w.cfg.Run || w.cfg.Usable != nil && w.cfg.Usable(info)
 		w.verdicts[info.ID] = verdict
 	}
 	return verdict

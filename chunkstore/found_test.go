@@ -64,11 +64,11 @@ func TestFoundObjectsFollowTheRules(t *testing.T) {
 		"nobody asked":     {false, func(*place, chunkstore.Put) run { return run{} }},
 		"same run resumed": {true, func(*place, chunkstore.Put) run { return run{Run: [16]byte{1}} }},
 		"condemned": {false, func(_ *place, put chunkstore.Put) run {
-			return run{Usable: anyPack, View: chunkstore.View{Condemned: map[chunkstore.PackID]bool{put.Ref.Pack: true}}}
+			return run{Usable: anyPack, View: seeing(chunkstore.View{Condemned: map[chunkstore.PackID]bool{put.Ref.Pack: true}})}
 		}},
 		"damaged": {false, func(_ *place, put chunkstore.Put) run {
-			hurt := chunkstore.Copy{Pack: put.Ref.Pack, Kind: chunkstore.Chunk, ID: put.Ref.ID}
-			return run{Usable: anyPack, View: chunkstore.View{Damaged: map[chunkstore.Copy]bool{hurt: true}}}
+			hurt := chunkstore.Copy{Pack: put.Ref.Pack, ID: put.Ref.ID}
+			return run{Usable: anyPack, View: seeing(chunkstore.View{Damaged: map[chunkstore.Copy]bool{hurt: true}})}
 		}},
 		"pack gone": {false, func(p *place, put chunkstore.Put) run {
 			p.remove(put.Ref.Pack)
@@ -100,12 +100,15 @@ func TestFoundObjectsFollowTheRules(t *testing.T) {
 			if got := slices.Contains(w.Relied(), put.Ref.Pack); got != rule.want {
 				t.Errorf("relied on = %v, want %v", got, rule.want)
 			}
-			r := s.Reader(func() chunkstore.View { return cfg.View })
+			r := s.Reader(cfg.View)
 			defer closeReader(t, r)
 			p.mustRead(r, just(again.Ref), chunk(1))
 		})
 	}
 }
+
+// seeing is a view that never changes.
+func seeing(v chunkstore.View) func() chunkstore.View { return func() chunkstore.View { return v } }
 
 func TestAPackOfAnotherRepositoryIsNotReliedOn(t *testing.T) {
 	t.Parallel()
@@ -114,7 +117,8 @@ func TestAPackOfAnotherRepositoryIsNotReliedOn(t *testing.T) {
 	cfg.Repository = [16]byte{8}
 	put := p.store(p.openWith(cfg), chunk(1))[0]
 	s := p.open() // finds a foreign catalog, and the foreign pack
-	if again := p.put(p.writer(s), chunk(1)); again.Found {
+	own := chunkstore.WriterConfig{Usable: func(info chunkstore.PackInfo) bool { return info.Repository == p.config().Repository }}
+	if again := p.put(p.writerWith(s, own), chunk(1)); again.Found {
 		t.Error("a pack that says it belongs to another repository was relied on")
 	}
 	r := s.Reader(nil)

@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // BlockSize is the unit of change: what a patch replaces, in bytes.
@@ -41,14 +42,28 @@ func (p PackID) String() string { return hex.EncodeToString(p[:]) }
 func (p PackID) IsZero() bool { return p == PackID{} }
 
 // ParsePackID reads what [PackID.String] writes, and nothing else.
-func ParsePackID(text string) (PackID, error) {
-	var p PackID
-	if len(text) == hex.EncodedLen(len(p)) {
-		if _, err := hex.Decode(p[:], []byte(text)); err == nil && p.String() == text {
-			return p, nil
-		}
+func ParsePackID(text string) (p PackID, err error) {
+	if !parseHex(p[:], text) {
+		return PackID{}, fmt.Errorf("%q is no pack id: 32 lower-case hexadecimal digits expected", text)
 	}
-	return PackID{}, fmt.Errorf("%q is no pack id: 32 lower-case hexadecimal digits expected", text)
+	return p, nil
+}
+
+// ParseID reads what [ID.String] writes, and nothing else.
+func ParseID(text string) (id ID, err error) {
+	if !parseHex(id[:], text) {
+		return ID{}, fmt.Errorf("%q is no object id: 64 lower-case hexadecimal digits expected", text)
+	}
+	return id, nil
+}
+
+// parseHex fills dst from exactly as many lower-case digits as it holds.
+func parseHex(dst []byte, text string) bool {
+	if len(text) != hex.EncodedLen(len(dst)) || strings.ContainsAny(text, "ABCDEF") {
+		return false
+	}
+	_, err := hex.Decode(dst, []byte(text))
+	return err == nil
 }
 
 // Kind is what an object is. It is part of the object's name.
@@ -83,10 +98,10 @@ type Stack struct {
 	Patches []Ref
 }
 
-// A Copy is one object in one pack.
+// A Copy is one object in one pack. That a chunk and a patch have the same id is
+// as impossible as two chunks having it.
 type Copy struct {
 	Pack PackID
-	Kind Kind
 	ID   ID
 }
 

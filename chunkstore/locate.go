@@ -100,7 +100,7 @@ func (s *search) proposed() []PackID {
 }
 
 func (s *search) hurt(pack PackID) bool {
-	return s.view.Damaged[Copy{pack, s.key.kind, s.key.id}]
+	return s.view.Damaged[Copy{pack, s.key.id}]
 }
 
 // tryAll tries the good ones among packs, and puts the others off.
@@ -253,7 +253,7 @@ func (s *search) verdict() error {
 		return s.damage
 	case s.absent && !s.ref.Pack.IsZero():
 		return &CorruptError{
-			Pack: s.ref.Pack, Kind: s.key.kind, ID: s.key.id, Path: packPath(s.ref.Pack),
+			Pack: s.ref.Pack, Kind: s.key.kind, ID: s.key.id, Path: PackName(s.ref.Pack),
 			Cause: fmt.Errorf("the pack is gone, and no other has the object: %w", ErrNotFound),
 		}
 	}

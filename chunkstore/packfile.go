@@ -20,8 +20,8 @@ const (
 // packDir is the directory of the packs that begin with this byte.
 func packDir(first byte) string { return packsDir + "/" + hex.EncodeToString([]byte{first}) }
 
-// packPath is the name of a sealed pack in the repository.
-func packPath(id PackID) string { return path.Join(packDir(id[0]), id.String()+packSuffix) }
+// PackName is the name of a sealed pack's file in the repository.
+func PackName(id PackID) string { return path.Join(packDir(id[0]), id.String()+packSuffix) }
 
 // MakeDirs makes the directories for packs in a new repository, durably. It may be
 // repeated after a failure.
@@ -82,7 +82,7 @@ type packFile struct {
 // contents. A pack that is gone gives fs.ErrNotExist, a damaged one a
 // *CorruptError; any other error is trouble that says nothing about the pack.
 func openPack(fsys durable.FS, id PackID) (*packFile, error) {
-	p := &packFile{path: packPath(id)}
+	p := &packFile{path: PackName(id)}
 	var err error
 	if p.file, err = fsys.Open(p.path); err != nil {
 		return nil, err

@@ -148,7 +148,7 @@ func (f *filling) finish(fsys durable.FS) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	return fsys.RenameNew(f.temp, packPath(f.info.ID))
+	return fsys.RenameNew(f.temp, PackName(f.info.ID))
 }
 
 // sealed lets others know of a pack: the catalog first, so that its objects are

@@ -22,8 +22,10 @@ type WriterConfig struct {
 	Run   [16]byte // of the run record; stands in each pack
 	Codec Codec
 	Temps *durable.Temps
-	View  View
-	// Usable decides whether a sealed pack of another run may be relied on. It is
+	// View is asked for before a found copy is relied on. Nil: nothing is known.
+	View func() View
+	// Usable decides whether a sealed pack of another run may be relied on, and
+	// whether it is one of this repository's at all. It is
 	// asked once for each pack, and must not call the Writer. Nil: none may.
 	Usable func(PackInfo) bool
 	// PackSize is where a pack is sealed; zero means 64 MiB.
@@ -160,6 +162,14 @@ func (w *Writer) put(ctx context.Context, c *coder, key objectKey, plain []byte)
 	return w.append(ctx, key, frame, len(plain))
 }
 
+// view is what the repository knows now.
+func (w *Writer) view() View {
+	if w.cfg.View == nil {
+		return View{}
+	}
+	return w.cfg.View()
+}
+
 // failure tells why nothing more can be put.
 func (w *Writer) failure(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -242,7 +252,7 @@ func (w *Writer) withdraw(first byte) error {
 	}
 	w.mu.Unlock()
 	for _, id := range gone {
-		errs = append(errs, w.store.cfg.FS.Remove(packPath(id)))
+		errs = append(errs, w.store.cfg.FS.Remove(PackName(id)))
 	}
 	w.store.catalog.drop(gone)
 	return errors.Join(errs...)

@@ -11,6 +11,7 @@ import (
 	"path"
 	"time"
 
+	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/revision"
 )
@@ -265,7 +266,7 @@ func (b *Backup) packsStand() error {
 	}
 	spared := maps.Clone(current.Condemned)
 	for _, pack := range b.chunks.Relied() {
-		_, err := b.repo.fsys.Lstat(packName(pack))
+		_, err := b.repo.fsys.Lstat(chunkstore.PackName(pack))
 		if notFound(err) {
 			return fmt.Errorf("%w: pack %s is gone", ErrLostGround, pack)
 		}

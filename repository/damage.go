@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,7 +40,7 @@ func (r *Repository) loadDamage() (map[chunkstore.Copy]bool, error) {
 			continue
 		}
 		p, packErr := chunkstore.ParsePackID(pack)
-		id, idErr := parseObjectID(object)
+		id, idErr := chunkstore.ParseID(object)
 		if packErr == nil && idErr == nil {
 			damaged[chunkstore.Copy{Pack: p, ID: id}] = true
 		}
@@ -81,12 +80,4 @@ func (r *Repository) RecordDamage(ctx context.Context, c *chunkstore.CorruptErro
 	damaged[hurt] = true
 	r.damaged = damaged
 	return nil
-}
-
-func parseObjectID(text string) (id chunkstore.ID, err error) {
-	if len(text) != hex.EncodedLen(len(id)) {
-		return id, hex.ErrLength
-	}
-	_, err = hex.Decode(id[:], []byte(text))
-	return id, err
 }

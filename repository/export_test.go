@@ -24,7 +24,7 @@ var (
 	CopyName         = copyName
 	RevisionName     = revisionName
 	RunName          = runName
-	PackName         = packName
+	PackName         = chunkstore.PackName
 	TrashName        = trashName
 	InfoName         = infoName
 )

@@ -73,8 +73,3 @@ func generationName(g uint64) string {
 func damageName(c chunkstore.Copy) string {
 	return path.Join(damageDir, c.Pack.String()+"-"+c.ID.String()+infoExt)
 }
-
-func packName(pack chunkstore.PackID) string {
-	text := pack.String()
-	return path.Join(packsDir, text[:2], text+".pack")
-}

@@ -29,9 +29,9 @@ type Snapshot interface {
 
 // A HoleFinder is a Snapshot that knows where it may hold data.
 type HoleFinder interface {
-	// Data yields the extents that may hold data, ascending, not touching each other and within Size.
-	// Everything else reads as zeros, says the source. An error ends the sequence.
-	Data(ctx context.Context) iter.Seq2[Extent, error]
+	// Data yields the extents that may hold data, ascending, not touching each other and cut to within.
+	// Everything else there reads as zeros, says the source. An error ends the sequence.
+	Data(ctx context.Context, within Extent) iter.Seq2[Extent, error]
 }
 
 // A Differ is a Snapshot that knows what changed since an older one.

@@ -13,17 +13,18 @@ import (
 
 // Data implements [volume.HoleFinder] with SEEK_DATA and SEEK_HOLE. Where the file system does not have them,
 // or answers what cannot be, the rest of the file is one extent of data.
-func (s *fileSnapshot) Data(ctx context.Context) iter.Seq2[volume.Extent, error] {
+func (s *fileSnapshot) Data(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
 	seek := func(off int64, whence int) (int64, error) {
 		return unix.Seek(int(s.cache.f.Fd()), off, whence)
 	}
 	return func(yield func(volume.Extent, error) bool) {
-		for off := int64(0); off < s.Size(); {
+		end := min(within.End(), s.Size())
+		for off := max(within.Offset, 0); off < end; {
 			if err := ctx.Err(); err != nil {
 				yield(volume.Extent{}, err)
 				return
 			}
-			data, err := nextData(seek, off, s.Size())
+			data, err := nextData(seek, off, end)
 			if err != nil {
 				yield(volume.Extent{}, fmt.Errorf("find holes of %q: %w", s.path, err))
 				return
@@ -38,8 +39,8 @@ func (s *fileSnapshot) Data(ctx context.Context) iter.Seq2[volume.Extent, error]
 		}
 		// To a file cut short, all beyond its new end is a hole.
 		now, err := s.cache.f.Stat()
-		if err == nil && now.Size() < s.Size() {
-			err = &volume.ReadError{Volume: s.path, Offset: now.Size(), Err: volume.ErrChanged}
+		if err == nil && now.Size() < end {
+			err = &volume.ReadError{Volume: s.path, Offset: max(now.Size(), within.Offset), Err: volume.ErrChanged}
 		}
 		if err != nil {
 			yield(volume.Extent{}, err)

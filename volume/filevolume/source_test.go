@@ -64,7 +64,7 @@ func TestSourceIsCutShortWhileRead(t *testing.T) {
 		}
 	}
 	var last error
-	for _, err := range snapshot.(volume.HoleFinder).Data(t.Context()) {
+	for _, err := range snapshot.(volume.HoleFinder).Data(t.Context(), volume.Extent{Length: snapshot.Size()}) {
 		last = err
 	}
 	if !errors.Is(last, volume.ErrChanged) {

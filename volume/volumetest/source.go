@@ -96,7 +96,7 @@ func testHoles(t *testing.T, source volume.Source, content []byte) {
 		return
 	}
 	var end int64
-	for data, err := range finder.Data(t.Context()) {
+	for data, err := range finder.Data(t.Context(), volume.Extent{Length: snapshot.Size()}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func testHoles(t *testing.T, source volume.Source, content []byte) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range finder.Data(ctx) {
+	for _, err := range finder.Data(ctx, volume.Extent{Length: snapshot.Size()}) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}

@@ -162,21 +162,32 @@ func inWord(word string) string {
 
 // nearest is the flag that was perhaps meant.
 func (t flagTable) nearest(name string) string {
-	best, distance := "", 3
+	var names []string
 	for other := range t {
-		if d := editDistance(name, other); len(other) > 1 && (d < distance || d == distance && "--"+other < best) {
-			best, distance = "--"+other, d
+		if len(other) > 1 {
+			names = append(names, other)
 		}
 	}
-	return best
+	return prefixed("--", closest(name, names))
 }
 
 // nearest is the command that was perhaps meant.
 func nearest(name string, commands []*command) string {
-	best, distance := "", 3
+	var names []string
 	for _, c := range commands {
-		if d := editDistance(name, c.name); c.group != "" && d < distance {
-			best, distance = "varve "+c.name, d
+		if c.group != "" {
+			names = append(names, c.name)
+		}
+	}
+	return prefixed("varve ", closest(name, names))
+}
+
+// closest finds the name that differs least from one with a typing error or two.
+func closest(name string, names []string) string {
+	best, distance := "", 1+(len(name)+1)/3
+	for _, other := range slices.Sorted(slices.Values(names)) {
+		if d := editDistance(name, other); d < distance {
+			best, distance = other, d
 		}
 	}
 	return best

@@ -70,7 +70,7 @@ type made struct {
 
 func (m *made) print(p *page) {
 	p.line("%s in %s", p.bold("made a repository"), m.Directory)
-	p.line("%s in chunks of %s, compressed with %s", "data       ", formatSize(int64(m.ChunkSize)), m.Codec)
+	p.line("chunks of %s, compressed with %s", formatSize(int64(m.ChunkSize)), m.Codec)
 	p.line("%s varve -r %s backup NAME /dev/VOLUME   (or: export VARVE_REPO=%s)", p.arrow(), m.Directory, m.Directory)
 }
 
@@ -162,20 +162,21 @@ const probeLockName = "__probe-lock"
 func probeLockCommand() *command {
 	return &command{
 		name: probeLockName, args: "DIR NAME",
-		run: func(_ context.Context, args []string) (result, error) {
-			tree, err := durable.OpenTree(args[0])
-			if err != nil {
-				return nil, err
-			}
-			defer tree.Close()
-			lock, err := durable.OpenLocked(tree, args[1])
-			if err != nil {
-				return nil, err
-			}
-			if lock == nil {
-				return nil, &repository.BusyError{What: args[1]}
-			}
-			return nil, lock.Close()
-		},
+		run: func(_ context.Context, args []string) (result, error) { return nil, tryLock(args[0], args[1]) },
 	}
+}
+
+func tryLock(dir, name string) error {
+	tree, err := durable.OpenTree(dir)
+	if err != nil {
+		return err
+	}
+	lock, err := durable.OpenLocked(tree, name)
+	switch {
+	case err == nil && lock == nil:
+		err = &repository.BusyError{What: name}
+	case lock != nil:
+		err = lock.Close()
+	}
+	return errors.Join(err, tree.Close())
 }

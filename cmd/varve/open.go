@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 
-	"errors"
-
+	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/repository"
 	"varve/volume"
@@ -82,6 +82,22 @@ func (s *session) openReader(ctx context.Context, repo *repository.Repository) (
 func (s *session) record(ctx context.Context, repo *repository.Repository, e repository.Event) {
 	err := repo.Record(afterSignals(ctx), e)
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !durable.IsReadOnly(err) {
+		s.warn("%v", err)
+	}
+}
+
+// noteDamage remembers which copy of an object is hurt, so that the next backup
+// does not build on it.
+func (s *session) noteDamage(ctx context.Context, repo *repository.Repository, found error) {
+	hurt := new(chunkstore.CorruptError)
+	if errors.As(found, &hurt) {
+		s.warnIfWritable(repo.RecordDamage(afterSignals(ctx), hurt))
+	}
+}
+
+// warnIfWritable warns of what could not be written, unless nothing can.
+func (s *session) warnIfWritable(err error) {
+	if err != nil && !errors.Is(err, repository.ErrReadOnly) {
 		s.warn("%v", err)
 	}
 }

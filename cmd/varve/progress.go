@@ -53,14 +53,14 @@ func (s *session) showUntil(done <-chan struct{}, every time.Duration, show func
 	for {
 		select {
 		case now := <-tick:
-			show(v.at(now))
+			show(v.at(now)) // what cannot be shown does no harm
 		case <-s.asked:
-			fmt.Fprintln(s.stderr, v.at(time.Now()).line(80, false, false))
+			_, _ = fmt.Fprintln(s.stderr, v.at(time.Now()).line(80, false, false)) // likewise
 		case <-done:
 			if s.globals.progress.is("json") {
 				show(v.at(time.Now())) // a program that follows sees the end
 			}
-			_ = s.stderr.draw("") // what cannot be shown does no harm
+			_ = s.stderr.draw("") // likewise
 			return
 		}
 	}

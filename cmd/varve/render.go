@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -31,7 +30,9 @@ func (s *session) report(ctx context.Context, res result, err error) int {
 		r = jsonRenderer{s}
 	}
 	if err := r.render(o); err != nil {
-		fmt.Fprintf(s.stderr, "varve: write the result: %v\n", err)
+		p := s.page(s.stderr.w)
+		p.line("%s write the result: %v", p.red("varve:"), err)
+		s.tell(p)
 		return max(o.code, exitFailed)
 	}
 	return o.code
@@ -96,7 +97,7 @@ func (s *session) subject() string {
 	if s.doing != "" {
 		return s.doing
 	}
-	return strings.TrimSpace("varve " + s.command)
+	return s.command
 }
 
 func prefixed(prefix, text string) string {

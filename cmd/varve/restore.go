@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"varve/backup"
+	"varve/internal/durable"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -133,6 +135,7 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	} else {
 		res, err = r.toTarget(ctx)
 	}
+	s.noteDamage(ctx, r.repo, err)
 	r.journal(ctx, err)
 	return res, err
 }
@@ -233,9 +236,10 @@ func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.Res
 }
 
 // needed is how many bytes a new file will take up, as far as the maps tell.
+// Reading all maps takes a while: where there is room for everything, it is 0.
 func (r *restoration) needed(ctx context.Context) (int64, error) {
-	if r.part != nil {
-		return 0, nil // the part may be a hole: what is written tells
+	if r.part != nil || hasRoom(filepath.Dir(r.target.Path), r.image.Size()) {
+		return 0, nil
 	}
 	total := int64(0)
 	for e, err := range r.image.Extents(ctx) {
@@ -245,6 +249,16 @@ func (r *restoration) needed(ctx context.Context) (int64, error) {
 		total += e.Length
 	}
 	return total, nil
+}
+
+// hasRoom tells whether a file system has so many bytes to spare, if it says so.
+func hasRoom(dir string, size int64) bool {
+	tree, err := durable.OpenTree(dir)
+	if err != nil {
+		return false
+	}
+	available, _, err := tree.Free()
+	return errors.Join(err, tree.Close()) == nil && available >= size
 }
 
 // journal records what was done.

@@ -42,7 +42,7 @@ func newSession(stdin io.Reader, stdout, stderr io.Writer) *session {
 
 // begin settles, once all flags are parsed, how the session speaks.
 func (s *session) begin(c *command) error {
-	s.asks = c.asks
+	s.asks, s.json = c.asks, s.globals.json
 	if s.globals.quiet && s.globals.verbose {
 		return c.misuse("--quiet and --verbose exclude each other")
 	}
@@ -52,8 +52,11 @@ func (s *session) begin(c *command) error {
 
 func (s *session) newLogger() *slog.Logger {
 	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
-	if s.globals.verbose {
+	switch {
+	case s.globals.verbose:
 		opts.Level = slog.LevelDebug
+	case s.globals.quiet:
+		opts.Level = slog.LevelError
 	}
 	if s.globals.logFormat.is("json") {
 		return slog.New(slog.NewJSONHandler(s.stderr, opts))
@@ -68,7 +71,7 @@ func (s *session) say(format string, args ...any) {
 	}
 	p := s.page(s.stderr.w)
 	p.line(format, args...)
-	p.writeTo(s.stderr)
+	s.tell(p)
 }
 
 // warn tells of something that is not as it should be, and does not change the outcome.
@@ -80,8 +83,11 @@ func (s *session) warn(format string, args ...any) {
 	}
 	p := s.page(s.stderr.w)
 	p.line("%s  %s", p.yellow("WARNING"), text)
-	p.writeTo(s.stderr)
+	s.tell(p)
 }
+
+// tell writes to standard error. That nobody can be told is no reason to stop.
+func (s *session) tell(p *page) { _ = p.writeTo(s.stderr) }
 
 // close closes what was only read, or whose closing decides nothing any more.
 func (s *session) close(what string, c io.Closer) {

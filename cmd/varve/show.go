@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"varve/repository"
 	"varve/revision"
@@ -26,9 +27,11 @@ varve show db1@k3f9 --json`,
 type shown struct {
 	State     repository.State    `json:"state"`
 	Reason    string              `json:"reason"`
+	Proven    *time.Time          `json:"proven"`
 	Lost      []repository.Extent `json:"lost"`
 	Tags      []string            `json:"tags"`
 	Note      string              `json:"note"`
+	Pin       *revision.Pin       `json:"pin"`
 	Statement *revision.Statement `json:"statement"`
 	entry     entry
 }
@@ -47,7 +50,10 @@ func runShow(s *session, text string) (result, error) {
 		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
 	}
 	e := newEntry(rev)
-	return &shown{State: e.State, Reason: e.Reason, Lost: e.Lost, Tags: e.Tags, Note: e.Note, Statement: rev.Statement, entry: e}, nil
+	return &shown{
+		State: e.State, Reason: e.Reason, Proven: e.Proven, Lost: e.Lost, Tags: e.Tags, Note: e.Note, Pin: e.Pin,
+		Statement: rev.Statement, entry: e,
+	}, nil
 }
 
 func (v *shown) print(p *page) {
@@ -61,21 +67,13 @@ func (v *shown) print(p *page) {
 	if st.Parent != nil {
 		parent = "on " + st.Parent.ID.String()
 	}
-	pin := ""
-	if st := v.entry.Pin; st != nil {
-		pin = "for ever"
-		if !st.Until.IsZero() {
-			pin = "until " + formatTime(st.Until, p.now)
-		}
-		pin += prefixed(": ", st.Reason)
-	}
 	p.facts(
 		"id", st.ID.String(),
 		"state", e.state(p.now)+prefixed(": ", v.Reason),
 		"lost", strings.Join(lost, ", "),
 		"tags", strings.Join(v.Tags, " "),
 		"note", v.Note,
-		"pinned", pin,
+		"pinned", pinText(v.Pin, p.now),
 		"begun", formatTime(st.Begun, p.now),
 		"ended", formatTime(st.Ended, p.now)+", took "+formatDuration(e.took()),
 		"size", fmt.Sprintf("%s (%s bytes)", formatSize(int64(st.Size)), formatBytes(int64(st.Size))),
@@ -93,6 +91,16 @@ func (v *shown) print(p *page) {
 		"volume", st.Volume.UUID.String(),
 		"lineage", st.Lineage.String(),
 	)
+}
+
+func pinText(pin *revision.Pin, now time.Time) string {
+	switch {
+	case pin == nil:
+		return ""
+	case pin.Until.IsZero():
+		return "for ever" + prefixed(": ", pin.Reason)
+	}
+	return "until " + formatTime(pin.Until, now) + prefixed(": ", pin.Reason)
 }
 
 func formatExtent(x repository.Extent) string {

@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/backup"
-	"varve/chunkstore"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -66,14 +65,8 @@ func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (res
 		return nil, err
 	}
 	defer s.close("end the lease", rd)
-	im, err := rd.Image(ctx, rev.Volume, rev.ID)
-	if err != nil {
-		return nil, err
-	}
 	begun := time.Now()
-	stop := s.watch("verifying", meterOf(opts.Meter))
-	found, err := backup.Verify(ctx, im, opts)
-	stop()
+	found, err := s.readBack(ctx, rd, rev, opts)
 	v := newVerified(rev, found, f.against, time.Since(begun))
 	proof := &proof{s: s, repo: repo, rev: rev, result: v}
 	proof.note(ctx, err)
@@ -81,6 +74,16 @@ func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (res
 		return nil, err
 	}
 	return v, err
+}
+
+// readBack reads a revision, and shows how far it is.
+func (s *session) readBack(ctx context.Context, rd *repository.Reader, rev repository.Revision, opts backup.VerifyOptions) (*backup.Verified, error) {
+	im, err := rd.Image(ctx, rev.Volume, rev.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer s.watch("verifying", meterOf(opts.Meter))()
+	return backup.Verify(ctx, im, opts)
 }
 
 // proof writes down what a verify came to.
@@ -95,17 +98,13 @@ type proof struct {
 // cannot be written is a warning, and none where nothing can be written.
 func (p *proof) note(ctx context.Context, failure error) {
 	ctx = afterSignals(ctx)
-	damage := new(backup.DamageError)
-	switch {
-	case failure == nil:
+	if failure == nil {
 		p.mark(ctx, p.prove)
-	case errors.As(failure, &damage):
+	} else if lost, cause := lostOf(p.rev, failure); cause != nil {
 		p.mark(ctx, func(info *repository.Info) {
-			info.State, info.Reason, info.Lost = repository.Damaged, damage.Cause.Error(), damage.Lost
+			info.State, info.Reason, info.Lost = repository.Damaged, cause.Error(), lost
 		})
-		if hurt := new(chunkstore.CorruptError); errors.As(failure, &hurt) {
-			p.warnUnlessReadOnly(p.repo.RecordDamage(ctx, hurt))
-		}
+		p.s.noteDamage(ctx, p.repo, failure)
 	}
 	e := repository.Event{
 		Op: repository.OpVerify, Result: repository.ResultOK, Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
@@ -122,6 +121,20 @@ func (p *proof) note(ctx context.Context, failure error) {
 	p.s.record(ctx, p.repo, e)
 }
 
+// lostOf tells which bytes of a revision an error says are lost, and why; without
+// a reason, none are.
+func lostOf(rev repository.Revision, failure error) ([]repository.Extent, error) {
+	var damage *backup.DamageError
+	var unreadable *repository.DamagedRevisionError
+	switch {
+	case errors.As(failure, &damage):
+		return damage.Lost, damage.Cause
+	case errors.As(failure, &unreadable) && rev.Statement != nil:
+		return []repository.Extent{{Length: int64(rev.Statement.Size)}}, unreadable.Cause
+	}
+	return nil, nil
+}
+
 // prove notes a clean verify. A suspect revision was stored well all along; only
 // its source can clear it.
 func (p *proof) prove(info *repository.Info) {
@@ -133,13 +146,7 @@ func (p *proof) prove(info *repository.Info) {
 }
 
 func (p *proof) mark(ctx context.Context, change func(*repository.Info)) {
-	p.warnUnlessReadOnly(p.repo.Mark(ctx, p.rev, change))
-}
-
-func (p *proof) warnUnlessReadOnly(err error) {
-	if err != nil && !errors.Is(err, repository.ErrReadOnly) {
-		p.s.warn("%v", err)
-	}
+	p.s.warnIfWritable(p.repo.Mark(ctx, p.rev, change))
 }
 
 // verified is the result of verify. Its fields are API.
@@ -167,6 +174,9 @@ func newVerified(rev repository.Revision, found *backup.Verified, against string
 		Volume: rev.Volume.Name, Revision: rev.ID, Size: rev.Statement.Size, Bytes: found.Bytes, Seconds: took.Seconds(),
 		State: rev.Info.State, SHA256: found.SHA256, Against: against, Consistency: found.Consistency, Reason: found.Reason,
 		Lost: found.Lost, Differing: found.Differing,
+	}
+	if !rev.Info.Proven.IsZero() {
+		v.Proven = &rev.Info.Proven
 	}
 	if v.Lost == nil {
 		v.Lost = []repository.Extent{}

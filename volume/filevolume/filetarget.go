@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,10 @@ type fileTarget struct {
 	partial  string        // the name it has until Commit; empty: it is written in place
 	replaces fs.FileInfo   // the file that a new one replaces; nil: none, and the name must be free
 	only     volume.Extent // what is written in place, if not everything: the file may keep its size then
+
+	// One write at a time: the kernel lets one in anyway, and the others would spin
+	// for its lock, where here they sleep.
+	writing sync.Mutex
 }
 
 var _ volume.Target = (*fileTarget)(nil)
@@ -84,7 +89,9 @@ func (t *fileTarget) WriteAt(p []byte, off int64) (int, error) {
 	if err := checkRange(t.name, t.size, off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	t.writing.Lock()
 	n, err := t.file.WriteAt(p, off)
+	t.writing.Unlock()
 	if err != nil {
 		return n, &volume.WriteError{Volume: t.name, Offset: off + int64(n), Err: err}
 	}

@@ -23,7 +23,7 @@ import (
 func randomBytes(n int, seed uint64) []byte {
 	p := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
-	r.Read(p)
+	_, _ = r.Read(p) // never fails
 	return p
 }
 
@@ -325,13 +325,11 @@ func scratchPacks(t *testing.T, dir string, off int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	b := make([]byte, 1)
-	if _, err := f.ReadAt(b, off); err != nil {
-		t.Fatal(err)
-	}
+	_, err = f.ReadAt(b, off)
 	b[0] ^= 0x10
-	if _, err := f.WriteAt(b, off); err != nil {
+	_, werr := f.WriteAt(b, off)
+	if err := errors.Join(err, werr, f.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -122,13 +122,20 @@ func (p *place) image(t tester, name revision.Name, id revision.ID, use func(*re
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rd.Close()
+	defer mustClose(t, rd)
 	im, err := rd.Image(context.Background(), p.volume(t, name), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer im.Close()
+	defer mustClose(t, im)
 	use(im)
+}
+
+func mustClose(t tester, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
 }
 
 // restored gives a whole revision back.

@@ -91,7 +91,11 @@ func TestEveryNightComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
+		defer func() {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Error(err)
+			}
+		}()
 		p := newPlace(t, dir)
 		defer p.close(t)
 		nights := map[revision.ID][]byte{}

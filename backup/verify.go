@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"varve/chunkstore"
@@ -37,23 +36,22 @@ type Verified struct {
 // Verify reads every byte of an image and checks it; it writes nothing. Damage is
 // a [*DamageError], a source that differs a [*DifferenceError]; both come with
 // what was found, after everything was read.
-func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (*Verified, error) {
+func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (_ *Verified, err error) {
 	if opts.Meter == nil {
 		opts.Meter = new(Meter)
 	}
 	var result Verified
 	v := &verification{im: im}
 	if opts.Against != nil {
-		snap, err := opts.Against.Snapshot(ctx)
-		if err != nil {
+		if v.source, err = opts.Against.Snapshot(ctx); err != nil {
 			return nil, err
 		}
-		defer snap.Close()
-		v.source, v.size = snap, snap.Size()
+		defer func() { err = errors.Join(err, v.source.Close()) }()
+		v.size = v.source.Size()
 	}
 	w := newWalk(im, nil, opts.Workers, opts.Meter, v)
 	w.keepGoing = true
-	err := w.run(ctx)
+	err = w.run(ctx)
 	damage := new(DamageError)
 	if err != nil && !errors.As(err, &damage) {
 		return nil, fmt.Errorf("verify revision %s: %w", im.Statement().ID, err)
@@ -62,7 +60,7 @@ func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (*Ver
 	if opts.Against != nil {
 		result.Differing = v.differences()
 		var cerr error
-		if result.Consistency, result.Reason, cerr = v.source.(volume.Snapshot).Consistency(); cerr != nil {
+		if result.Consistency, result.Reason, cerr = v.source.Consistency(); cerr != nil {
 			return nil, cerr
 		}
 	}
@@ -89,8 +87,8 @@ func sumSHA256(ctx context.Context, im *repository.Image, opts VerifyOptions) (s
 // verification compares what it is given with a source, if there is one.
 type verification struct {
 	im     *repository.Image
-	source io.ReaderAt // nil: nothing to compare with
-	size   int64       // of the source
+	source volume.Snapshot // nil: nothing to compare with
+	size   int64           // of the source
 
 	mu   sync.Mutex
 	diff []repository.Extent

@@ -79,7 +79,7 @@ func WaitLocked(ctx context.Context, fsys FS, name string) (File, error) {
 // CheckFlock makes sure that a lock on the named file, which must exist, excludes
 // a second handle. File systems that take locks and forget them fail it. That
 // locks reach across processes is for the caller to try with two.
-func CheckFlock(fsys FS, name string) error {
+func CheckFlock(fsys FS, name string) (err error) {
 	first, err := OpenLocked(fsys, name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoFlock, err)
@@ -87,7 +87,7 @@ func CheckFlock(fsys FS, name string) error {
 	if first == nil {
 		return nil // somebody holds it against us: it works
 	}
-	defer first.Close()
+	defer func() { err = errors.Join(err, first.Close()) }()
 	second, err := OpenLocked(fsys, name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoFlock, err)

@@ -26,7 +26,7 @@ func TestLocksExcludeEachOtherInOneProcess(t *testing.T) {
 	if err != nil || third == nil {
 		t.Fatalf("OpenLocked after Close = %v, %v", third, err)
 	}
-	third.Close()
+	mustClose(t, third)
 }
 
 func TestALockOnARemovedFileIsNotTaken(t *testing.T) {
@@ -36,7 +36,7 @@ func TestALockOnARemovedFileIsNotTaken(t *testing.T) {
 	if err != nil || first == nil {
 		t.Fatalf("OpenLocked = %v, %v", first, err)
 	}
-	defer first.Close()
+	defer mustClose(t, first)
 	if err := tree.Remove("lock"); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestALockOnARemovedFileIsNotTaken(t *testing.T) {
 	if err != nil || second == nil {
 		t.Fatalf("OpenLocked of the name made anew = %v, %v", second, err)
 	}
-	defer second.Close()
+	defer mustClose(t, second)
 	if same, err := second.Is("lock"); err != nil || !same {
 		t.Errorf("the lock taken is not the named file: %v, %v", same, err)
 	}
@@ -81,7 +81,7 @@ func TestWaitLockedEndsWithItsContext(t *testing.T) {
 	if f := <-got; f == nil {
 		t.Error("WaitLocked got nothing after the lock was given up")
 	} else {
-		f.Close()
+		mustClose(t, f)
 	}
 }
 

@@ -100,18 +100,13 @@ func (t *Tree) Mkdir(name string) error {
 }
 
 // ReadDir implements [FS].
-func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
-	d, err := t.openDir(name)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	entries, err := d.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
+func (t *Tree) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = t.inDir(name, func(d *os.File) error {
+		entries, err = d.ReadDir(-1)
+		return err
+	})
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return entries, nil
+	return entries, err
 }
 
 // Lstat implements [FS].
@@ -157,21 +152,15 @@ func (t *Tree) RenameNew(oldName, newName string) error {
 }
 
 func (t *Tree) renameNoReplace(oldName, newName string) error {
-	oldDir, err := t.openDir(path.Dir(oldName))
-	if err != nil {
-		return err
-	}
-	defer oldDir.Close()
-	newDir, err := t.openDir(path.Dir(newName))
-	if err != nil {
-		return err
-	}
-	defer newDir.Close()
-	err = unix.Renameat2(int(oldDir.Fd()), path.Base(oldName), int(newDir.Fd()), path.Base(newName), unix.RENAME_NOREPLACE)
-	if err != nil {
-		return &os.LinkError{Op: "renameat2", Old: oldName, New: newName, Err: err}
-	}
-	return nil
+	return t.inDir(path.Dir(oldName), func(oldDir *os.File) error {
+		return t.inDir(path.Dir(newName), func(newDir *os.File) error {
+			err := unix.Renameat2(int(oldDir.Fd()), path.Base(oldName), int(newDir.Fd()), path.Base(newName), unix.RENAME_NOREPLACE)
+			if err != nil {
+				return &os.LinkError{Op: "renameat2", Old: oldName, New: newName, Err: err}
+			}
+			return nil
+		})
+	})
 }
 
 // Remove implements [FS].
@@ -185,23 +174,14 @@ func (t *Tree) Remove(name string) error {
 
 // SyncDir implements [FS].
 func (t *Tree) SyncDir(name string) error {
-	d, err := t.openDir(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return t.inDir(name, (*os.File).Sync)
 }
 
 // Free implements [FS].
 func (t *Tree) Free() (available, total int64, err error) {
-	d, err := t.openDir(".")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer d.Close()
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(d.Fd()), &st); err != nil {
+	err = t.inDir(".", func(d *os.File) error { return unix.Fstatfs(int(d.Fd()), &st) })
+	if err != nil {
 		return 0, 0, &fs.PathError{Op: "statfs", Path: t.root.Name(), Err: err}
 	}
 	return int64(st.Bavail) * st.Frsize, int64(st.Blocks) * st.Frsize, nil
@@ -210,11 +190,16 @@ func (t *Tree) Free() (available, total int64, err error) {
 // Close implements [FS].
 func (t *Tree) Close() error { return t.root.Close() }
 
-func (t *Tree) openDir(name string) (*os.File, error) {
+// inDir lends an open directory.
+func (t *Tree) inDir(name string, use func(*os.File) error) error {
 	if err := t.checkDir(name); err != nil {
-		return nil, err
+		return err
 	}
-	return t.root.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	d, err := t.root.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(d), d.Close())
 }
 
 func (t *Tree) checkDirs(names ...string) error {

@@ -2,6 +2,7 @@ package durable_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +20,15 @@ func newTree(t *testing.T) (*durable.Tree, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { tree.Close() })
+	t.Cleanup(func() { mustClose(t, tree) })
 	return tree, dir
+}
+
+func mustClose(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func mustWrite(t *testing.T, path, content string) {
@@ -50,11 +58,11 @@ func TestTreeFollowsNoLinks(t *testing.T) {
 	}
 	for _, name := range []string{"file-out", "file-in", "dir-out/secret", "dir-in/file"} {
 		if f, err := tree.Open(name); err == nil {
-			f.Close()
+			mustClose(t, f)
 			t.Errorf("Open(%q) succeeded through a link", name)
 		}
 		if f, err := tree.OpenWrite(name); err == nil {
-			f.Close()
+			mustClose(t, f)
 			t.Errorf("OpenWrite(%q) succeeded through a link", name)
 		}
 	}
@@ -66,7 +74,7 @@ func TestTreeFollowsNoLinks(t *testing.T) {
 			t.Errorf("SyncDir(%q) = %v, want ErrLink", name, err)
 		}
 		if f, err := tree.Create(name + "/new"); err == nil {
-			f.Close()
+			mustClose(t, f)
 			t.Errorf("Create(%q) succeeded through a link", name+"/new")
 		}
 		if err := tree.RenameNew("real/file", name+"/moved"); err == nil {
@@ -75,7 +83,7 @@ func TestTreeFollowsNoLinks(t *testing.T) {
 	}
 	for _, name := range []string{"../x", "/etc/passwd", "real/../../x", ""} {
 		if f, err := tree.Open(name); err == nil {
-			f.Close()
+			mustClose(t, f)
 			t.Errorf("Open(%q) succeeded", name)
 		}
 	}
@@ -150,7 +158,7 @@ func TestIsTellsWhetherANameStillLeadsHere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer mustClose(t, f)
 	check := func(when string, want bool) {
 		t.Helper()
 		if got, err := f.Is("a"); err != nil || got != want {

@@ -117,18 +117,25 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	data, err := readWhole(f, limit)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+func readWhole(f File, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, ErrTooLarge, info.Size(), limit)
+		return nil, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", f.Name(), ErrTooLarge, info.Size(), limit)
 	}
 	data := make([]byte, info.Size())
 	n, err := f.ReadAt(data, 0)
 	if n < len(data) {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

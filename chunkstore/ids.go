@@ -57,6 +57,24 @@ func ParseID(text string) (id ID, err error) {
 	return id, nil
 }
 
+// MarshalText is the text of String.
+func (p PackID) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText accepts what [ParsePackID] accepts.
+func (p *PackID) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePackID(string(text))
+	return err
+}
+
+// MarshalText is the text of String.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText accepts what [ParseID] accepts.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
+
 // parseHex fills dst from exactly as many lower-case digits as it holds.
 func parseHex(dst []byte, text string) bool {
 	if len(text) != hex.EncodedLen(len(dst)) || strings.ContainsAny(text, "ABCDEF") {

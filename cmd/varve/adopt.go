@@ -17,10 +17,12 @@ func adoptCommand(s *session) *command {
 		summary: "take over a repository whose directory was copied or moved",
 		about: `Every repository has an id, by which hosts tell one from another.
 
---copied   this directory is a copy, and the original lives on. The copy gets an id of its own, so that no host takes
-           one for the other; it keeps its lineage, its keys and all its revisions.
---moved    the directory, or its disk, came here from elsewhere, and there is no other. It keeps its id; the catalog of
-           this host, which may be about another time of it, is made anew.`,
+--copied   this directory is a copy, and the original lives on. The copy gets
+           an id of its own, so that no host takes one for the other; it keeps
+           its lineage, its keys and all its revisions.
+--moved    the directory, or its disk, came here from elsewhere, and there is
+           no other. It keeps its id; the catalog of this host, which may be
+           about another time of it, is made anew.`,
 		example: `cp -a /srv/varve /mnt/usb/varve && varve -r /mnt/usb/varve adopt --copied
 varve -r /srv/varve adopt --moved`,
 		flags: []cli.Flag{

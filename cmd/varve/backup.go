@@ -20,11 +20,13 @@ func backupCommand(s *session) *command {
 	return &command{
 		name: "backup", group: everyDay, args: "VOLUME [SOURCE]",
 		summary: "store a volume as it is now, as a new revision",
-		about: `Reads SOURCE, a raw file or a block device, and stores what changed since the last revision of VOLUME.
-The first backup of a VOLUME makes it; later ones may leave SOURCE out, and read what the newest revision was
-read from. When it says that the revision is safe, it is: it survives a power cut.
+		about: `Reads SOURCE, a raw file or a block device, and stores what changed since the
+last revision of VOLUME. The first backup of a VOLUME makes it; later ones may
+leave SOURCE out, and read what the newest revision was read from. When it
+says that the revision is safe, it is: it survives a power cut.
 
-An interrupted backup leaves no revision, but what it stored is found again by the next one.`,
+An interrupted backup leaves no revision, but what it stored is found again by
+the next one.`,
 		example: `varve backup db1 /dev/vg/db1-snap           # the first night
 varve backup db1                            # every night after
 varve backup db1 --tag before-upgrade --note "as 14.2 left it"`,
@@ -106,7 +108,9 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 	done, err := backup.Create(ctx, repo, src, opts)
 	stop()
 	if err != nil {
-		s.good = "all revisions are as they were; what was stored so far is found again by the next run"
+		if !isBusy(err) {
+			s.good = "all revisions are as they were; what was stored so far is found again by the next run"
+		}
 		return nil, err
 	}
 	s.warnings = append(s.warnings, done.Warnings...)

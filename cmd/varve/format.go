@@ -10,6 +10,9 @@ import (
 
 // formatSize writes bytes for people, in binary units and about three digits.
 func formatSize(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
 	value, unit := scale(n)
 	return value + " " + unit
 }

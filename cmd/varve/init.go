@@ -21,11 +21,13 @@ func initCommand(s *session) *command {
 	return &command{
 		name: "init", group: everyDay, args: "[REPO]",
 		summary: "make a repository",
-		about: `Makes a repository in the directory REPO, or in the one that -r or VARVE_REPO names. The directory
-is made if it is missing; one that is there must be empty. Repeating an init that was interrupted completes it.
+		about: `Makes a repository in the directory REPO, or in the one that -r or VARVE_REPO
+names. The directory is made if it is missing; one that is there must be
+empty. Repeating an init that was interrupted completes it.
 
-Everything in a repository is read by any varve of this or a later version, without this host. What is set
-here holds for as long as the repository lives, but for the compression, which each backup may choose anew.`,
+Everything in a repository is read by any varve of this or a later version,
+without this host. What is set here holds for as long as the repository lives,
+but for the compression, which each backup may choose anew.`,
 		example: `varve init /srv/varve                       # the usual
 varve init /srv/varve --compression lz4     # faster, and larger`,
 		flags: []cli.Flag{

@@ -17,9 +17,11 @@ func logCommand(s *session) *command {
 	return &command{
 		name: "log", group: everyDay, args: "[VOLUME]", asks: true,
 		summary: "list volumes, or the revisions of one",
-		about: `Lists the revisions of VOLUME, the newest last. Without VOLUME, lists the volumes.
+		about: `Lists the revisions of VOLUME, the newest last. Without VOLUME, lists the
+volumes.
 
-Damaged and suspect revisions are in capitals. Times are those of this host's time zone; with --json, UTC.`,
+Damaged and suspect revisions are in capitals. Times are those of this host's
+time zone; with --json, UTC.`,
 		example: `varve log                                   # which volumes are there?
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program`,

@@ -13,9 +13,11 @@ func rebuildCommand(s *session) *command {
 	return &command{
 		name: "rebuild", group: plumbing,
 		summary: "make this host's catalog anew",
-		about: `The catalog is a cache on this host that tells which pack holds which object, so that what is stored
-already is not stored again. It is never believed, and losing it loses nothing. This reads the tables of contents of all
-packs and makes it anew: on a host that has not backed up to this repository before, or when duplicates are not found.`,
+		about: `The catalog is a cache on this host that tells which pack holds which object,
+so that what is stored already is not stored again. It is never believed, and
+losing it loses nothing. This reads the tables of contents of all packs and
+makes it anew: on a host that has not backed up to this repository before, or
+when duplicates are not found.`,
 		example: "varve rebuild",
 		codes:   "3  some packs cannot be read; the catalog leaves them out",
 		run:     func(ctx context.Context, _ []string) (result, error) { return runRebuild(ctx, s) },

@@ -87,7 +87,7 @@ func verdict(err error) string {
 	case exitDamage:
 		return "found trouble"
 	case exitBusy:
-		return "has to wait"
+		return "could not begin"
 	}
 	return "failed"
 }

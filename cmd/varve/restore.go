@@ -23,14 +23,18 @@ func restoreCommand(s *session) *command {
 	return &command{
 		name: "restore", group: everyDay, args: "VOLUME[@REV] TARGET",
 		summary: "write a revision to a file, a device or a pipe",
-		about: `Writes the revision to TARGET: a raw file, a block device, or - for standard output. Everything that is
-read is checked, and success is told only after TARGET is synced and the digest of the image came out right.
+		about: `Writes the revision to TARGET: a raw file, a block device, or - for standard
+output. Everything that is read is checked, and success is told only after
+TARGET is synced and the digest of the image came out right.
 
-A new file is written as TARGET.partial and gets its name at the end. What exists is overwritten only with --force
-(a file is replaced at the end) or --in-place (what differs is written into it). A device may be larger than the image;
-the rest of it is left as it is. What the repository lies on is never overwritten.
+A new file is written as TARGET.partial and gets its name at the end. What
+exists is overwritten only with --force (a file is replaced at the end) or
+--in-place (what differs is written into it). A device may be larger than the
+image; the rest of it is left as it is. What the repository lies on is never
+overwritten.
 
---range restores a part: into a new file or a pipe exactly these bytes, with --in-place at the same offset.`,
+--range restores a part: into a new file or a pipe exactly these bytes, with
+--in-place at the same offset.`,
 		example: `varve restore db1 db1.img                   # the newest, to a new file
 varve restore db1@yesterday /dev/vg/db1 --in-place
 varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'

@@ -74,7 +74,6 @@ func image(ts *testscript.TestScript, _ bool, args []string) {
 	seed := number(ts, args[2])
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
-	defer f.Close()
 	source := rand.NewChaCha8([32]byte{byte(seed)})
 	block := make([]byte, 1<<20)
 	for off := int64(0); off < size; off += int64(len(block)) {
@@ -87,6 +86,7 @@ func image(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 	}
 	ts.Check(f.Truncate(size))
+	ts.Check(f.Close())
 }
 
 func number(ts *testscript.TestScript, text string) int64 {
@@ -99,9 +99,8 @@ func number(ts *testscript.TestScript, text string) int64 {
 func poke(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
 	ts.Check(err)
-	defer f.Close()
 	_, err = f.WriteAt([]byte(args[2]), number(ts, args[1]))
-	ts.Check(err)
+	ts.Check(errors.Join(err, f.Close()))
 }
 
 // corrupt PATTERN OFFSET: turns a byte of each file around.

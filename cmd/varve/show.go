@@ -14,9 +14,10 @@ func showCommand(s *session) *command {
 	return &command{
 		name: "show", group: everyDay, args: "VOLUME[@REV]", asks: true,
 		summary: "tell everything that a revision says of itself",
-		about: `Shows what was recorded when the revision was made, and what was noted about it since. REV is an id such
-as k3f9, latest (which is what it is without REV), latest~2, latest-good, tag:T, a time such as 2026-11-19T02:00,
-a day such as 2026-11-19, today, yesterday or tuesday, or an age such as 3d.`,
+		about: `Shows what was recorded when the revision was made, and what was noted about
+it since. REV is an id such as k3f9, latest (which is what it is without REV),
+latest~2, latest-good, tag:T, a time such as 2026-11-19T02:00, a day such as
+2026-11-19, today, yesterday or tuesday, or an age such as 3d.`,
 		example: `varve show db1                              # the newest
 varve show db1@k3f9 --json`,
 		run: func(_ context.Context, args []string) (result, error) { return runShow(s, args[0]) },

@@ -19,11 +19,13 @@ func verifyCommand(s *session) *command {
 	return &command{
 		name: "verify", group: areWe, args: "VOLUME[@REV]",
 		summary: "read a revision back, and prove that it is good",
-		about: `Reads every byte of the revision and checks it, down to the content id of each chunk and the digest of the
-image. When all is well, the revision is proven; when not, it is damaged, and what is lost is listed.
+		about: `Reads every byte of the revision and checks it, down to the content id of each
+chunk and the digest of the image. When all is well, the revision is proven;
+when not, it is damaged, and what is lost is listed.
 
---against also compares it with SOURCE, byte by byte. That makes sense only while SOURCE still holds what it held then;
-it is also what turns a suspect revision into a proven one.`,
+--against also compares it with SOURCE, byte by byte. That makes sense only
+while SOURCE still holds what it held then; it is also what turns a suspect
+revision into a proven one.`,
 		example: `varve verify db1                            # the newest
 varve verify db1@k3f9 --against /dev/vg/db1-snap
 varve verify db1 --sha256                   # what sha256sum says of the restored image`,

@@ -25,7 +25,7 @@ func completionCommand() *command {
 	return &command{
 		name: "completion", group: plumbing, args: "bash|zsh|fish", asks: true,
 		summary: "print a script that completes words in a shell",
-		about:   "Prints a script for the shell, which then completes commands, flags, volumes and revisions.",
+		about:   "Prints a script for the shell, which then completes commands, flags,\nvolumes and revisions.",
 		example: `varve completion bash >/etc/bash_completion.d/varve
 varve completion zsh >"${fpath[1]}/_varve"
 varve completion fish >~/.config/fish/completions/varve.fish`,

@@ -39,9 +39,11 @@ func (g *globalFlags) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &g.verbose, Usage: "say more"},
 		&cli.GenericFlag{Name: "log-format", Value: &g.logFormat, Usage: "`FORM` of log lines: text or json"},
 		&cli.GenericFlag{Name: "color", Value: &g.color, Usage: "colours: `WHEN` is auto, always or never"},
-		&cli.GenericFlag{Name: "progress", Value: &g.progress, Usage: "show progress: `WHEN` is auto, always, never, or json for lines of JSON"},
+		&cli.GenericFlag{Name: "progress", Value: &g.progress,
+			Usage: "show progress: `WHEN` is auto, always, never or json"},
 		&cli.BoolFlag{Name: "yes", Destination: &g.yes, Usage: "ask nothing: every answer is yes"},
-		&cli.GenericFlag{Name: "wait", Value: &g.wait, Usage: "wait up to `DURATION` for what is locked", DefaultText: "do not wait"},
+		&cli.GenericFlag{Name: "wait", Value: &g.wait, DefaultText: "do not wait",
+			Usage: "wait up to `DURATION` for what is locked"},
 	}
 }
 

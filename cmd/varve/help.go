@@ -38,7 +38,10 @@ func (m *manual) print(p *page) { p.line("%s", strings.TrimRight(m.Text, "\n")) 
 // overview lists the commands.
 func overview(all []*command, globals []cli.Flag) *manual {
 	var out strings.Builder
-	out.WriteString("varve keeps block devices and disk images as they were, every night of them.\n\nvarve COMMAND [ARGUMENTS] [FLAGS]\n")
+	out.WriteString(`varve keeps block devices and disk images as they were, every night of them.
+
+varve COMMAND [ARGUMENTS] [FLAGS]
+`)
 	for _, group := range []string{everyDay, areWe, plumbing} {
 		fmt.Fprintf(&out, "\n%s\n", group)
 		for _, c := range all {
@@ -78,7 +81,12 @@ func (c *command) manual(globals []cli.Flag) *manual {
 	for line := range strings.Lines(c.example + "\n") {
 		out.WriteString("  " + line)
 	}
-	out.WriteString("\nEXIT STATUS\n  0  done; warnings do not change it\n  1  failed\n  2  wrong usage, or an unknown volume or revision: nothing was done\n")
+	out.WriteString(`
+EXIT STATUS
+  0  done; warnings do not change it
+  1  failed
+  2  wrong usage, or an unknown volume or revision: nothing was done
+`)
 	if c.codes != "" {
 		out.WriteString("  " + c.codes + "\n")
 	}

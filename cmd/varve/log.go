@@ -26,7 +26,8 @@ time zone; with --json, UTC.`,
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program`,
 		flags: []cli.Flag{
-			&cli.UintFlag{Name: "n", Destination: &f.count, Usage: "list the newest `N` revisions", DefaultText: "20, with --since all"},
+			&cli.UintFlag{Name: "n", Destination: &f.count, DefaultText: "20, with --since all",
+				Usage: "list the newest `N` revisions"},
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list all revisions"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
 				Usage: "list what was begun since `TIME`: 7d, 2026-11-19 or 2026-11-19T02:00"},
@@ -112,7 +113,9 @@ func (l *listed) print(p *page) {
 	if len(l.Revisions) == 0 {
 		return
 	}
-	rows := [][]cell{{left("ID"), left("BEGUN"), left("KIND"), right("READ"), right("CHANGED"), right("STORED"), left("STATE"), left("NOTES")}}
+	rows := [][]cell{{
+		left("ID"), left("BEGUN"), left("KIND"), right("READ"), right("CHANGED"), right("STORED"), left("STATE"), left("NOTES"),
+	}}
 	first := len(l.all) - len(l.Revisions)
 	for i := range l.Revisions {
 		var before *entry
@@ -132,12 +135,15 @@ func (e *entry) row(p *page, before *entry) []cell {
 	case repository.Suspect:
 		state.paint = p.yellow
 	}
-	row := []cell{left(e.ID.Short()), left(formatTime(e.Begun, p.now)), left("?"), right("?"), right("?"), right("?"), state, left(e.notes(before))}
+	kind, read, changed, stored := "?", "?", "?", "?"
 	if e.Kind != "" {
-		row[2] = left(string(e.Kind))
-		row[3], row[4], row[5] = right(formatSize(int64(e.Read))), right(formatSize(int64(e.Changed))), right(formatSize(int64(e.Stored)))
+		kind, read = string(e.Kind), formatSize(int64(e.Read))
+		changed, stored = formatSize(int64(e.Changed)), formatSize(int64(e.Stored))
 	}
-	return row
+	return []cell{
+		left(e.ID.Short()), left(formatTime(e.Begun, p.now)), left(kind), right(read), right(changed), right(stored),
+		state, left(e.notes(before)),
+	}
 }
 
 // volumes is the result of log without a volume.
@@ -174,8 +180,8 @@ func runLogVolumes(s *session) (result, error) {
 		e := volumeEntry{Name: v.Name, UUID: v.UUID, Revisions: len(revisions)}
 		if len(revisions) > 0 {
 			newest := newEntry(revisions[len(revisions)-1])
-			e.Source, e.Size, e.Newest, e.Begun, e.State = newest.Source, newest.Size, &newest.ID, &newest.Begun, newest.State
-			e.state = newest.state(s.begun)
+			e.Source, e.Size, e.Newest, e.Begun = newest.Source, newest.Size, &newest.ID, &newest.Begun
+			e.State, e.state = newest.State, newest.state(s.begun)
 		}
 		out.Volumes = append(out.Volumes, e)
 	}
@@ -188,7 +194,9 @@ func (v *volumes) print(p *page) {
 		p.line("%s varve backup NAME /dev/VOLUME", p.arrow())
 		return
 	}
-	rows := [][]cell{{left("VOLUME"), left("SOURCE"), right("SIZE"), right("REVISIONS"), left("NEWEST"), left("BEGUN"), left("STATE")}}
+	rows := [][]cell{{
+		left("VOLUME"), left("SOURCE"), right("SIZE"), right("REVISIONS"), left("NEWEST"), left("BEGUN"), left("STATE"),
+	}}
 	for _, e := range v.Volumes {
 		row := []cell{left(e.Name.String()), left(e.Source), right(formatSize(int64(e.Size))), right(fmt.Sprint(e.Revisions))}
 		if e.Newest == nil {

@@ -17,7 +17,8 @@ func (r *restoration) writeLostMap(lost []repository.Extent) error {
 		return nil
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "# bytes of %s@%s that are lost, and were not restored to %s\n", r.rev.Volume.Name, r.rev.ID, quote(r.target.Path))
+	fmt.Fprintf(&out, "# bytes of %s@%s that are lost, and were not restored to %s\n",
+		r.rev.Volume.Name, r.rev.ID, quote(r.target.Path))
 	fmt.Fprintf(&out, "# offset length, in bytes of the volume\n")
 	for _, e := range lost {
 		fmt.Fprintf(&out, "%d %d\n", e.Offset, e.Length)

@@ -14,8 +14,8 @@ func statement() *revision.Statement {
 	begun := time.Date(2026, 11, 24, 1, 0, 3, 0, time.UTC)
 	return &revision.Statement{
 		ID: "20261124T010003Z-k3f9", Volume: revision.Volume{Name: "db1"}, Sequence: 33, Kind: revision.Delta,
-		Parent: &revision.Parent{ID: "20261121T010002Z-p7d1"}, Begun: begun, Size: 60 << 30, Source: revision.Source{Path: "/dev/vg/db1"},
-		Consistency: revision.Frozen,
+		Parent: &revision.Parent{ID: "20261121T010002Z-p7d1"}, Begun: begun, Size: 60 << 30,
+		Source: revision.Source{Path: "/dev/vg/db1"}, Consistency: revision.Frozen,
 		Statistics: revision.Statistics{
 			Read: 60 << 30, Holes: 12 << 30, Changed: 412 << 20, ChangedChunks: 391, NewChunks: 9, Patches: 29,
 			Stored: 38 << 20, Found: 22 << 20, Milliseconds: 31000,
@@ -25,7 +25,8 @@ func statement() *revision.Statement {
 
 func deltas(changes ...uint64) (list []repository.Revision) {
 	for _, n := range changes {
-		list = append(list, repository.Revision{Statement: &revision.Statement{Kind: revision.Delta, Statistics: revision.Statistics{Changed: n}}})
+		st := &revision.Statement{Kind: revision.Delta, Statistics: revision.Statistics{Changed: n}}
+		list = append(list, repository.Revision{Statement: st})
 	}
 	return list
 }

@@ -47,7 +47,8 @@ varve restore db1 part.img --range 8GiB+1MiB`,
 			&cli.GenericFlag{Name: "range", Value: &f.part, Usage: "restore only the bytes `OFF+LEN`", DefaultText: "everything"},
 			&cli.BoolFlag{Name: "keep-going", Destination: &f.keepGoing, Usage: "restore around damage, and a damaged revision"},
 			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun, Usage: "open and check everything, write nothing"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun,
+				Usage: "open and check everything, write nothing"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {
 			return runRestore(ctx, s, f, args[0], args[1])
@@ -317,7 +318,8 @@ func (r *restored) print(p *page) {
 	case len(r.Lost) > 0:
 		p.line("%s to %s, but for %s that are lost", p.red(from+" is restored"), r.Target, formatSize(backup.Total(r.Lost)))
 	default:
-		p.line("%s to %s: %s in %s, digest verified", p.bold(from+" is restored"), r.Target, formatSize(r.Size), formatDuration(took))
+		p.line("%s to %s: %s in %s, digest verified", p.bold(from+" is restored"), r.Target,
+			formatSize(r.Size), formatDuration(took))
 	}
 	if !p.terse || len(r.Lost) > 0 {
 		p.line("written  %9s   at %s", formatSize(r.Written), formatRate(r.Written+r.Zeroed+r.Same, took))

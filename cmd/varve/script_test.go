@@ -33,6 +33,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("VARVE_REPO", filepath.Join(env.WorkDir, "repo"))
 			env.Setenv("VARVE_STATE", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // or each of the many processes sleeps for a second
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C")
 			return nil

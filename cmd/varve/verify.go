@@ -79,7 +79,9 @@ func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (res
 }
 
 // readBack reads a revision, and shows how far it is.
-func (s *session) readBack(ctx context.Context, rd *repository.Reader, rev repository.Revision, opts backup.VerifyOptions) (*backup.Verified, error) {
+func (s *session) readBack(
+	ctx context.Context, rd *repository.Reader, rev repository.Revision, opts backup.VerifyOptions,
+) (*backup.Verified, error) {
 	im, err := rd.Image(ctx, rev.Volume, rev.ID)
 	if err != nil {
 		return nil, err
@@ -109,7 +111,8 @@ func (p *proof) note(ctx context.Context, failure error) {
 		p.s.noteDamage(ctx, p.repo, failure)
 	}
 	e := repository.Event{
-		Op: repository.OpVerify, Result: repository.ResultOK, Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
+		Op: repository.OpVerify, Result: repository.ResultOK,
+		Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
 	}
 	if p.result != nil {
 		e.Read, e.Seconds = p.result.Bytes, p.result.Seconds
@@ -196,7 +199,8 @@ func (v *verified) print(p *page) {
 	took := time.Duration(v.Seconds * float64(time.Second))
 	switch {
 	case len(v.Lost) > 0:
-		p.line("%s: %s in %s are lost", p.red(name+" is DAMAGED"), formatSize(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
+		p.line("%s: %s in %s are lost", p.red(name+" is DAMAGED"),
+			formatSize(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
 	case len(v.Differing) > 0:
 		p.line("%s from %s: %s in %s. What is stored is whole.", p.red(name+" DIFFERS"), v.Against,
 			formatSize(backup.Total(v.Differing)), formatCount(len(v.Differing), "place"))

@@ -32,7 +32,10 @@ type build struct {
 }
 
 func thisVersion() *build {
-	b := &build{Version: version, Commit: "unknown", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Format: repositoryFormat}
+	b := &build{
+		Version: version, Commit: "unknown", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Format: repositoryFormat,
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
@@ -12,11 +13,13 @@ import (
 // Codec is how the segments of a frame are compressed.
 type Codec uint8
 
-// These values are on disk. Never change them; 3 is reserved for s2.
+// These values are on disk. Never change them. Nobody asks for S2: it is what
+// Zstd chooses for a frame that S2 makes nearly as small, see [coder.choose].
 const (
 	None Codec = 0
 	LZ4  Codec = 1
 	Zstd Codec = 2
+	S2   Codec = 3
 )
 
 func (c Codec) String() string {
@@ -27,11 +30,13 @@ func (c Codec) String() string {
 		return "lz4"
 	case Zstd:
 		return "zstd"
+	case S2:
+		return "s2"
 	}
 	return fmt.Sprintf("codec %d", uint8(c))
 }
 
-// ParseCodec reads what [Codec.String] writes for the codecs there are.
+// ParseCodec reads what [Codec.String] writes for the codecs that can be asked for.
 func ParseCodec(text string) (Codec, error) {
 	for _, c := range []Codec{None, LZ4, Zstd} {
 		if text == c.String() {
@@ -85,11 +90,47 @@ func (c *coder) compress(codec Codec, dst, src []byte) ([]byte, error) {
 		if len(out)-start < limit {
 			return out, nil
 		}
+	case codec == S2:
+		out := s2.Encode(dst[start:cap(dst)], src)
+		if len(out) < limit && cap(dst)-start >= s2.MaxEncodedLen(len(src)) { // or it is no part of dst
+			return dst[:start+len(out)], nil
+		}
 	default:
 		return nil, &FeatureError{What: "codec", Value: uint64(codec)}
 	}
 	return append(dst[:start], src...), nil
 }
+
+// choose gives the codec for a frame. Where S2 costs no more than a quarter of the
+// space on top, it is taken for Zstd: it encodes and decodes twice as fast. One
+// compressible segment near the middle decides for all.
+func (c *coder) choose(codec Codec, plain []byte) (Codec, error) {
+	const segment = 1 << segmentLog
+	if codec != Zstd || len(plain) < minSampled*segment {
+		return codec, nil
+	}
+	for at := len(plain) / 2 / segment * segment; at+segment <= len(plain); at += segment {
+		sample := plain[at : at+segment]
+		if incompressible(sample) {
+			continue
+		}
+		c.segment = sized(c.segment, segment+encoderSlack)
+		small, err := c.compress(Zstd, c.segment[:0], sample)
+		if err != nil {
+			return codec, err
+		}
+		dense := len(small)
+		fast, err := c.compress(S2, c.segment[:0], sample)
+		if err == nil && len(fast) <= dense+dense/4 {
+			return S2, nil
+		}
+		return codec, err
+	}
+	return codec, nil
+}
+
+// minSampled is the number of segments from which on trying one of them pays.
+const minSampled = 8
 
 // decompress fills dst with the plain bytes of a segment that was compressed.
 func (c *coder) decompress(codec Codec, dst, stored []byte) error {
@@ -103,6 +144,14 @@ func (c *coder) decompress(codec Codec, dst, stored []byte) error {
 		}
 		if n != len(dst) {
 			return errDecodedLength
+		}
+		return nil
+	case S2:
+		if n, err := s2.DecodedLen(stored); err != nil || n != len(dst) {
+			return errDecodedLength
+		}
+		if _, err := s2.Decode(dst, stored); err != nil {
+			return fmt.Errorf("s2: %w", err)
 		}
 		return nil
 	case Zstd:

@@ -24,7 +24,7 @@ func mixed(n int, seed uint64) []byte {
 func TestFramesDecodeToWhatWasEncoded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		codec := rapid.SampledFrom([]Codec{None, LZ4, Zstd}).Draw(t, "codec")
+		codec := rapid.SampledFrom([]Codec{None, LZ4, Zstd, S2}).Draw(t, "codec")
 		n := rapid.OneOf(rapid.IntRange(1, 5000), rapid.SampledFrom([]int{65535, 65536, 65537, 300_000, maxPlain})).Draw(t, "length")
 		plain := mixed(n, rapid.Uint64().Draw(t, "seed"))
 		c := new(coder)
@@ -93,7 +93,7 @@ func TestFramesOfFormat1AreRead(t *testing.T) {
 
 func FuzzFrame(f *testing.F) {
 	c := new(coder)
-	for _, codec := range []Codec{None, LZ4, Zstd} {
+	for _, codec := range []Codec{None, LZ4, Zstd, S2} {
 		frame, err := c.encodeFrame(codec, Chunk, ID{2}, mixed(70000, 3))
 		if err != nil {
 			f.Fatal(err)

@@ -24,7 +24,7 @@ func TestConstantsOnDisk(t *testing.T) {
 		{"footer magic", footerMagic, "VRVE"}, {"footer version", footerVersion, 1}, {"footer", footerLen, 56},
 		{"objects in a pack", maxPackObjects, 65536},
 		{"chunk", Chunk, Kind(1)}, {"patch", Patch, Kind(2)},
-		{"none", None, Codec(0)}, {"lz4", LZ4, Codec(1)}, {"zstd", Zstd, Codec(2)},
+		{"none", None, Codec(0)}, {"lz4", LZ4, Codec(1)}, {"zstd", Zstd, Codec(2)}, {"s2", S2, Codec(3)},
 		{"block", BlockSize, 4096}, {"XOR below", xorLimit, 2048},
 	} {
 		if c.got != c.want {

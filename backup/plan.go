@@ -41,16 +41,17 @@ func (c *creation) plan(context.Context) (*plan, error) {
 }
 
 // nextSlice goes on where the parent's slice ended, so that CompareAll backups
-// together compare every chunk.
+// together compare every chunk. It ends with the volume: the next begins anew.
 func (c *creation) nextSlice() *revision.Slice {
 	if c.geo.chunks == 0 {
 		return nil
 	}
 	n := uint64(c.opts.CompareAll)
-	s := &revision.Slice{Count: (c.geo.chunks + n - 1) / n}
+	s := new(revision.Slice)
 	if last := c.backup.Parent().Statement().Plan.Slice; last != nil {
 		s.First = (last.First + last.Count) % c.geo.chunks
 	}
+	s.Count = min((c.geo.chunks+n-1)/n, c.geo.chunks-s.First)
 	return s
 }
 
@@ -61,6 +62,9 @@ type lie struct {
 
 // compareSlice reads the part of the slice that the plan would pass over, and
 // returns the first lie. It may shorten the slice.
+//
+// Data in a hole is a lie only if the source still calls it one: what was written
+// since it was asked is the writer's doing, and the fill asks again.
 func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 	if p.slice == nil {
 		return nil, nil
@@ -68,7 +72,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 	budget := int64(maxSliceHoles)
 	buf := make([]byte, c.geo.chunkSize)
 	for at := uint64(0); at < p.slice.Count; {
-		first := (p.slice.First + at) % c.geo.chunks
+		first := p.slice.First + at
 		region := first / revision.RegionChunks
 		_, end := c.geo.span(region)
 		end = min(end, first+p.slice.Count-at)
@@ -87,7 +91,13 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 			if err := c.read(ctx, i, buf); err != nil {
 				return nil, err
 			}
-			if !isZero(buf) {
+			if isZero(buf) {
+				continue
+			}
+			if look, err = c.selection(ctx, p, region); err != nil {
+				return nil, err
+			}
+			if !look.has(i % revision.RegionChunks) {
 				return &lie{extent: c.geo.extent(i)}, nil
 			}
 		}

@@ -214,17 +214,27 @@ func (r *Repository) openRevision(v Volume, id revision.ID) (*mapFile, error) {
 // openVisible opens a revision that was named from outside. Its copy does for it
 // only if the revision ever was visible, and was not removed.
 func (r *Repository) openVisible(v Volume, id revision.ID) (*mapFile, error) {
-	_, err := r.fsys.Lstat(revisionName(v.Name, id))
-	if notFound(err) {
-		_, lost, listErr := r.list(v)
-		if listErr != nil {
-			return nil, listErr
-		}
-		if !lost[id] {
-			return nil, err
-		}
+	if err := r.checkVisible(v, id); err != nil {
+		return nil, err
 	}
 	return r.openRevision(v, id)
+}
+
+// checkVisible fails with fs.ErrNotExist if there is no such revision. One that
+// only lost its file is there.
+func (r *Repository) checkVisible(v Volume, id revision.ID) error {
+	_, err := r.fsys.Lstat(revisionName(v.Name, id))
+	if !notFound(err) {
+		return nil // of trouble, opening it will tell
+	}
+	_, lost, listErr := r.list(v)
+	if listErr != nil {
+		return listErr
+	}
+	if !lost[id] {
+		return err
+	}
+	return nil
 }
 
 // openCopy opens the second copy of a revision's file.
@@ -297,7 +307,7 @@ func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info))
 			return err
 		}
 		change(&info)
-		if _, err := r.fsys.Lstat(revisionName(rev.Volume.Name, rev.ID)); err != nil {
+		if err := r.checkVisible(rev.Volume, rev.ID); err != nil {
 			return err // removed meanwhile
 		}
 		return replaceSmall(r.fsys, temps, infoName(rev.Volume.Name, rev.ID), info)

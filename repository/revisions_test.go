@@ -356,12 +356,28 @@ func TestMark(t *testing.T) {
 		t.Errorf("with its file damaged: %+v", info)
 	}
 	h.remove(repository.RevisionName("db2", st.ID))
+	h.remove(repository.CopyName(rev.Volume.UUID, st.ID))
 	if err := r.Mark(t.Context(), rev, func(*repository.Info) {}); err == nil {
-		t.Error("a revision without a file was marked")
+		t.Error("a revision that is gone was marked")
 	}
 	damaged := new(repository.DamagedRevisionError)
 	if err := r.Mark(t.Context(), repository.Revision{Volume: rev.Volume, ID: rev.ID}, nil); !errors.As(err, &damaged) {
 		t.Errorf("Mark of an unreadable revision = %v, want a DamagedRevisionError", err)
+	}
+}
+
+func TestMarkWithoutAFile(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	r := h.open()
+	revisions := h.revisions(r, "db1")
+	lost := revisions[0] // the next one is its child
+	h.remove(repository.RevisionName("db1", lost.ID))
+	if err := r.Mark(t.Context(), lost, func(info *repository.Info) { info.State = repository.Suspect }); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.revisions(r, "db1")[0]; got.ID != lost.ID || got.Info.State != repository.Suspect {
+		t.Errorf("revision %s is %s", got.ID, got.Info.State)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"varve/chunkstore"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -241,7 +242,7 @@ func (c *creation) warnAboutSource() {
 	if st.Size < parent.Size {
 		change, by = "shrank", parent.Size-st.Size
 	}
-	c.warn("the source %s by %d bytes since %s", change, by, parent.ID.Short())
+	c.warn("the source %s by %s since %s", change, human.Size(int64(by)), parent.ID.Short())
 }
 
 func (c *creation) warn(format string, args ...any) {

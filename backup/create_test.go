@@ -218,7 +218,7 @@ func TestAResizeIsSaid(t *testing.T) {
 	for _, size := range []int{2*chunkSize - 5, 5 * chunkSize, 0, 1} {
 		src.data = append(bytes.Clone(src.data), make([]byte, 5*chunkSize)...)[:size]
 		result := p.mustCreate(t, src, backup.CreateOptions{})
-		if len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "bytes since") {
+		if len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], " since ") {
 			t.Errorf("resize to %d: warnings %q", size, result.Warnings)
 		}
 		if got := p.restored(t, "v", result.Statement.ID); !bytes.Equal(got, src.data) {

@@ -3,6 +3,7 @@ package backup
 import (
 	"fmt"
 
+	"varve/internal/human"
 	"varve/repository"
 )
 
@@ -14,7 +15,7 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("%d bytes in %d places are lost: %v", Total(e.Lost), len(e.Lost), e.Cause)
+	return fmt.Sprintf("%s lost in %s: %v", human.Size(Total(e.Lost)), places(e.Lost), e.Cause)
 }
 
 func (e *DamageError) Unwrap() error { return e.Cause }
@@ -25,7 +26,7 @@ type DifferenceError struct {
 }
 
 func (e *DifferenceError) Error() string {
-	return fmt.Sprintf("the source differs from the revision in %d bytes in %d places", Total(e.Differing), len(e.Differing))
+	return fmt.Sprintf("the source differs from the revision by %s in %s", human.Size(Total(e.Differing)), places(e.Differing))
 }
 
 // A DigestError reports that what was read does not give the image's digest,
@@ -36,4 +37,11 @@ type DigestError struct {
 
 func (e *DigestError) Error() string {
 	return fmt.Sprintf("what was read has the image digest %s, the revision says %s", e.Got, e.Want)
+}
+
+func places(extents []repository.Extent) string {
+	if len(extents) == 1 {
+		return "one place"
+	}
+	return fmt.Sprintf("%d places", len(extents))
 }

@@ -10,6 +10,7 @@ import (
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -185,7 +186,7 @@ func medianChange(history []repository.Revision) (median uint64, known bool) {
 func (b *backed) print(p *page) {
 	if p.terse {
 		p.line("%s safe: %s, read %s, stored %s, %s", address(b.Volume, b.ID), string(b.Kind),
-			formatSize(int64(b.Read)), formatSize(int64(b.Stored)), formatDuration(b.took()))
+			human.Size(int64(b.Read)), human.Size(int64(b.Stored)), formatDuration(b.took()))
 	} else {
 		b.printBlock(p)
 	}
@@ -200,17 +201,17 @@ func (b *backed) print(p *page) {
 func (b *backed) printBlock(p *page) {
 	verdict := fmt.Sprintf("%-50s", address(b.Volume, b.ID)+" is safe")
 	p.line("%s %s, took %s", p.bold(verdict), formatTime(b.Begun, p.now), formatDuration(b.took()))
-	read := "at " + formatRate(int64(b.Read), b.took())
+	read := "at " + human.Rate(int64(b.Read), b.took())
 	if b.Holes > 0 {
-		read += ", " + formatSize(int64(b.Holes)) + " of holes skipped"
+		read += ", " + human.Size(int64(b.Holes)) + " of holes skipped"
 	}
 	row := func(name string, n uint64, text string) {
-		p.line("%-8s %9s   %s", name, formatSize(int64(n)), text)
+		p.line("%-8s %9s   %s", name, human.Size(int64(n)), text)
 	}
 	row("read", b.Read, read)
 	changed := "in " + formatCount(b.Chunks, "chunk")
 	if b.Usually != nil {
-		changed += " (usually " + formatSize(int64(*b.Usually)) + ")"
+		changed += " (usually " + human.Size(int64(*b.Usually)) + ")"
 	}
 	name := "changed"
 	if b.Kind == revision.Full {
@@ -219,7 +220,7 @@ func (b *backed) printBlock(p *page) {
 	row(name, b.Changed, changed)
 	stored := fmt.Sprintf("patches %d, new chunks %d", b.Patches, b.NewChunks)
 	if b.Found > 0 {
-		stored += "; " + formatSize(int64(b.Found)) + " were here already"
+		stored += "; " + human.Size(int64(b.Found)) + " were here already"
 	}
 	row("stored", b.Stored, stored)
 }

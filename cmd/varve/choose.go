@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -92,7 +93,7 @@ func (s *session) announce(rev repository.Revision) {
 		s.say("%s  %s, its file is damaged", name, formatTime(rev.ID.Begun(), s.begun.In(s.zone)))
 		return
 	}
-	s.say("%s  %s, %s", name, formatTime(rev.Statement.Begun, s.begun.In(s.zone)), formatSize(int64(rev.Statement.Size)))
+	s.say("%s  %s, %s", name, formatTime(rev.Statement.Begun, s.begun.In(s.zone)), human.Size(int64(rev.Statement.Size)))
 }
 
 func (s *session) warnSuspect(rev repository.Revision, good revision.ID, latest bool) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"varve/backup"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -94,7 +95,7 @@ func (e *entry) state(now time.Time) string {
 func (e *entry) notes(before *entry) string {
 	var notes []string
 	if lost := backup.Total(e.Lost); lost > 0 {
-		notes = append(notes, formatSize(lost)+" lost")
+		notes = append(notes, human.Size(lost)+" lost")
 	} else if e.State == repository.Damaged || e.State == repository.Suspect {
 		notes = append(notes, e.Reason)
 	}
@@ -103,9 +104,9 @@ func (e *entry) notes(before *entry) string {
 	}
 	if before != nil && before.Kind != "" && e.Kind != "" && before.Size != e.Size {
 		if e.Size > before.Size {
-			notes = append(notes, "grown +"+formatSize(int64(e.Size-before.Size)))
+			notes = append(notes, "grown +"+human.Size(int64(e.Size-before.Size)))
 		} else {
-			notes = append(notes, "shrunk -"+formatSize(int64(before.Size-e.Size)))
+			notes = append(notes, "shrunk -"+human.Size(int64(before.Size-e.Size)))
 		}
 	}
 	if e.Pin != nil {

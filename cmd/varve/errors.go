@@ -7,6 +7,7 @@ import (
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -62,7 +63,7 @@ type distrustedError struct {
 func (e *distrustedError) Error() string {
 	text := fmt.Sprintf("revision %s is damaged", address(e.Revision.Volume.Name, e.Revision.ID))
 	if lost := e.Revision.Info.Lost; len(lost) > 0 {
-		text += fmt.Sprintf(": %s are lost", formatSize(backup.Total(lost)))
+		text += fmt.Sprintf(": %s are lost", human.Size(backup.Total(lost)))
 	} else if e.Revision.Info.Reason != "" {
 		text += ": " + e.Revision.Info.Reason
 	}

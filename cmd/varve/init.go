@@ -13,6 +13,7 @@ import (
 
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/human"
 	"varve/repository"
 )
 
@@ -72,7 +73,7 @@ type made struct {
 
 func (m *made) print(p *page) {
 	p.line("%s in %s", p.bold("made a repository"), m.Directory)
-	p.line("chunks of %s, compressed with %s", formatSize(int64(m.ChunkSize)), m.Codec)
+	p.line("chunks of %s, compressed with %s", human.Size(int64(m.ChunkSize)), m.Codec)
 	p.line("%s varve -r %s backup NAME /dev/VOLUME   (or: export VARVE_REPO=%s)", p.arrow(), m.Directory, m.Directory)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -108,7 +109,7 @@ func (l *listed) print(p *page) {
 		return
 	}
 	newest := l.all[len(l.all)-1]
-	p.line("%s   %s   %s   %s since %s", p.bold(l.Volume.String()), newest.Source, formatSize(int64(newest.Size)),
+	p.line("%s   %s   %s   %s since %s", p.bold(l.Volume.String()), newest.Source, human.Size(int64(newest.Size)),
 		formatCount(len(l.all), "revision"), formatDay(l.all[0].Begun, p.now))
 	if len(l.Revisions) == 0 {
 		return
@@ -137,8 +138,8 @@ func (e *entry) row(p *page, before *entry) []cell {
 	}
 	kind, read, changed, stored := "?", "?", "?", "?"
 	if e.Kind != "" {
-		kind, read = string(e.Kind), formatSize(int64(e.Read))
-		changed, stored = formatSize(int64(e.Changed)), formatSize(int64(e.Stored))
+		kind, read = string(e.Kind), human.Size(int64(e.Read))
+		changed, stored = human.Size(int64(e.Changed)), human.Size(int64(e.Stored))
 	}
 	return []cell{
 		left(e.ID.Short()), left(formatTime(e.Begun, p.now)), left(kind), right(read), right(changed), right(stored),
@@ -198,7 +199,7 @@ func (v *volumes) print(p *page) {
 		left("VOLUME"), left("SOURCE"), right("SIZE"), right("REVISIONS"), left("NEWEST"), left("BEGUN"), left("STATE"),
 	}}
 	for _, e := range v.Volumes {
-		row := []cell{left(e.Name.String()), left(e.Source), right(formatSize(int64(e.Size))), right(fmt.Sprint(e.Revisions))}
+		row := []cell{left(e.Name.String()), left(e.Source), right(human.Size(int64(e.Size))), right(fmt.Sprint(e.Revisions))}
 		if e.Newest == nil {
 			row[2] = right("?")
 			rows = append(rows, append(row, left("none"), left(""), left("")))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"varve/backup"
+	"varve/internal/human"
 )
 
 // sample is how far an operation is.
@@ -136,12 +137,12 @@ func (v view) line(columns int, bar, unicode bool) string {
 	if v.packs {
 		fields = append(fields, fmt.Sprintf("%d of %d packs", v.done, v.total))
 	} else {
-		fields = append(fields, formatPart(v.done, v.total))
+		fields = append(fields, human.Part(v.done, v.total))
 		if v.Rate > 0 {
-			fields = append(fields, formatSize(int64(v.Rate))+"/s")
+			fields = append(fields, human.Size(int64(v.Rate))+"/s")
 		}
 		if v.changed > 0 {
-			fields = append(fields, "changed "+formatSize(v.changed))
+			fields = append(fields, "changed "+human.Size(v.changed))
 		}
 	}
 	if v.Rate > 0 && v.Seconds >= 1 {

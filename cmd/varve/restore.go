@@ -12,6 +12,7 @@ import (
 
 	"varve/backup"
 	"varve/internal/durable"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -310,26 +311,26 @@ func (r *restored) fill(done *backup.Restored, took time.Duration) {
 func (r *restored) print(p *page) {
 	from := address(r.Volume, r.Revision)
 	if r.DryRun {
-		p.line("%s could be restored to %s, %s. Nothing was written.", p.bold(from), r.Target, formatSize(r.Size))
+		p.line("%s could be restored to %s, %s. Nothing was written.", p.bold(from), r.Target, human.Size(r.Size))
 		return
 	}
 	took := time.Duration(r.Seconds * float64(time.Second))
 	switch {
 	case len(r.Lost) > 0:
-		p.line("%s to %s, but for %s that are lost", p.red(from+" is restored"), r.Target, formatSize(backup.Total(r.Lost)))
+		p.line("%s to %s, but for %s that are lost", p.red(from+" is restored"), r.Target, human.Size(backup.Total(r.Lost)))
 	default:
 		p.line("%s to %s: %s in %s, digest verified", p.bold(from+" is restored"), r.Target,
-			formatSize(r.Size), formatDuration(took))
+			human.Size(r.Size), formatDuration(took))
 	}
 	if !p.terse || len(r.Lost) > 0 {
-		p.line("written  %9s   at %s", formatSize(r.Written), formatRate(r.Written+r.Zeroed+r.Same, took))
-		p.line("zeros    %9s", formatSize(r.Zeroed))
+		p.line("written  %9s   at %s", human.Size(r.Written), human.Rate(r.Written+r.Zeroed+r.Same, took))
+		p.line("zeros    %9s", human.Size(r.Zeroed))
 		if r.Same > 0 {
-			p.line("same     %9s   were there already", formatSize(r.Same))
+			p.line("same     %9s   were there already", human.Size(r.Same))
 		}
 	}
 	if r.Untouched > 0 {
-		p.line("untouched %8s   of the device, beyond the image", formatSize(r.Untouched))
+		p.line("untouched %8s   of the device, beyond the image", human.Size(r.Untouched))
 	}
 	for _, x := range r.Lost {
 		p.line("%s     %s bytes at byte %s", p.red("LOST"), formatBytes(x.Length), formatBytes(x.Offset))

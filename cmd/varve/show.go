@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -77,17 +78,17 @@ func (v *shown) print(p *page) {
 		"pinned", pinText(v.Pin, p.now),
 		"begun", formatTime(st.Begun, p.now),
 		"ended", formatTime(st.Ended, p.now)+", took "+formatDuration(e.took()),
-		"size", fmt.Sprintf("%s (%s bytes)", formatSize(int64(st.Size)), formatBytes(int64(st.Size))),
+		"size", fmt.Sprintf("%s (%s bytes)", human.Size(int64(st.Size)), formatBytes(int64(st.Size))),
 		"kind", strings.TrimSpace(string(st.Kind)+" "+parent),
 		"number", fmt.Sprint(st.Sequence),
 		"source", strings.TrimSpace(st.Source.Kind+" "+st.Source.Path)+prefixed(", ", st.Source.Identity),
 		"consistency", consistencyText(st.Consistency)+prefixed(": ", st.Reason),
 		"looked at", planText(st.Plan),
-		"read", fmt.Sprintf("%s, %s of holes skipped", formatSize(int64(e.Read)), formatSize(int64(e.Holes))),
-		"changed", fmt.Sprintf("%s in %s", formatSize(int64(e.Changed)), formatCount(e.Chunks, "chunk")),
+		"read", fmt.Sprintf("%s, %s of holes skipped", human.Size(int64(e.Read)), human.Size(int64(e.Holes))),
+		"changed", fmt.Sprintf("%s in %s", human.Size(int64(e.Changed)), formatCount(e.Chunks, "chunk")),
 		"stored", fmt.Sprintf("%s: patches %d, new chunks %d; %s were there already",
-			formatSize(int64(e.Stored)), e.Patches, e.NewChunks, formatSize(int64(e.Found))),
-		"chunks", "of "+formatSize(int64(st.ChunkSize)),
+			human.Size(int64(e.Stored)), e.Patches, e.NewChunks, human.Size(int64(e.Found))),
+		"chunks", "of "+human.Size(int64(st.ChunkSize)),
 		"digest", st.Digest.String(),
 		"volume", st.Volume.UUID.String(),
 		"lineage", st.Lineage.String(),
@@ -105,7 +106,7 @@ func pinText(pin *revision.Pin, now time.Time) string {
 }
 
 func formatExtent(x repository.Extent) string {
-	return fmt.Sprintf("%s at byte %s", formatSize(x.Length), formatBytes(x.Offset))
+	return fmt.Sprintf("%s at byte %s", human.Size(x.Length), formatBytes(x.Offset))
 }
 
 func consistencyText(c revision.Consistency) string {

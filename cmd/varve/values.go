@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -50,7 +51,7 @@ func (n *size) String() string {
 	if *n == 0 {
 		return ""
 	}
-	return formatSize(int64(*n))
+	return human.Size(int64(*n))
 }
 
 // duration is a time span: 90s, 15m, 6h, 7d, 4w.

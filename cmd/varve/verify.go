@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/backup"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -200,12 +201,12 @@ func (v *verified) print(p *page) {
 	switch {
 	case len(v.Lost) > 0:
 		p.line("%s: %s in %s are lost", p.red(name+" is DAMAGED"),
-			formatSize(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
+			human.Size(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
 	case len(v.Differing) > 0:
 		p.line("%s from %s: %s in %s. What is stored is whole.", p.red(name+" DIFFERS"), v.Against,
-			formatSize(backup.Total(v.Differing)), formatCount(len(v.Differing), "place"))
+			human.Size(backup.Total(v.Differing)), formatCount(len(v.Differing), "place"))
 	default:
-		what := "every byte of " + formatSize(int64(v.Size))
+		what := "every byte of " + human.Size(int64(v.Size))
 		if v.Against != "" {
 			what += ", and the same as " + v.Against
 		}
@@ -213,7 +214,7 @@ func (v *verified) print(p *page) {
 		if v.State == repository.Suspect {
 			verdict += " but still suspect"
 		}
-		p.line("%s: %s, in %s, at %s", p.bold(verdict), what, formatDuration(took), formatRate(int64(v.Size), took))
+		p.line("%s: %s, in %s, at %s", p.bold(verdict), what, formatDuration(took), human.Rate(int64(v.Size), took))
 	}
 	if v.SHA256 != "" {
 		p.line("sha256   %s", v.SHA256)

@@ -6,6 +6,7 @@ package archtest
 // like. "*" is every package.
 var mayImport = map[string][]string{
 	"internal/durable":             {},
+	"internal/human":               {},
 	"internal/durable/durabletest": {"internal/durable"},
 	"internal/archtest":            {},
 	"chunkstore":                   {"internal/durable"},
@@ -16,7 +17,7 @@ var mayImport = map[string][]string{
 	"volume/volumetest":            {"volume"},
 	"volume/filevolume":            {"volume", "internal/durable"},
 	"volume/rbdvolume":             {"volume"},
-	"backup":                       {"repository", "revision", "chunkstore", "volume"},
+	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "internal/durable"},
 	"drill":                        {"fusemount", "repository"},

@@ -14,8 +14,8 @@ import (
 	"varve/revision"
 )
 
-// formatVersion is the one format of repositories that this program writes and reads.
-const formatVersion = 1
+// FormatVersion is the one format of repositories that this program writes and reads.
+const FormatVersion = 1
 
 // Chunk sizes that a repository may have, in bytes; all are powers of two.
 const (
@@ -113,7 +113,7 @@ func decodeDescriptor(file []byte) (*Descriptor, error) {
 	if err := json.Unmarshal(data, &peek); err != nil {
 		return nil, fmt.Errorf("%w: %v", errBadContent, err)
 	}
-	if peek.Format != formatVersion {
+	if peek.Format != FormatVersion {
 		return nil, &FormatError{Format: peek.Format}
 	}
 	unknown := slices.DeleteFunc(slices.Clone(peek.Features), func(f string) bool { return slices.Contains(knownFeatures, f) })

@@ -77,7 +77,7 @@ func (e *FormatError) Error() string {
 	if len(e.Features) > 0 {
 		return fmt.Sprintf("the repository needs %s, which this program does not know", strings.Join(e.Features, ", "))
 	}
-	return fmt.Sprintf("the repository has format %d, this program reads format %d", e.Format, formatVersion)
+	return fmt.Sprintf("the repository has format %d, this program reads format %d", e.Format, FormatVersion)
 }
 
 // A DamagedRevisionError reports a revision that cannot be opened, because its

@@ -95,7 +95,7 @@ func newDescriptor(opts InitOptions) (*Descriptor, error) {
 		opts.Codec = chunkstore.Zstd.String()
 	}
 	d := &Descriptor{
-		Format: formatVersion, Features: []string{}, Serial: 1,
+		Format: FormatVersion, Features: []string{}, Serial: 1,
 		Repository: newUUID(), Former: []revision.UUID{}, Lineage: newUUID(),
 		Created: time.Now().UTC().Truncate(time.Second), ChunkSize: opts.ChunkSize,
 		Names: contentAlgorithm, Prints: fingerprintAlgorithm,

@@ -113,18 +113,3 @@ func TestInterruptionDecidesTheCode(t *testing.T) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
-func TestFormatIsThatOfRepositories(t *testing.T) {
-	tree, err := durable.OpenTree(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mustClose(t, tree)
-	d, err := repository.Init(t.Context(), tree, repository.InitOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.Format != repositoryFormat {
-		t.Errorf("varve version says format %d, repositories have %d", repositoryFormat, d.Format)
-	}
-}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"runtime"
 	"runtime/debug"
+
+	"varve/repository"
 )
 
 // version is what the Makefile says that this is.
 var version = "unknown"
-
-// repositoryFormat is the format of repositories that this program reads and writes.
-const repositoryFormat = 1
 
 func versionCommand() *command {
 	return &command{
@@ -34,7 +33,7 @@ type build struct {
 func thisVersion() *build {
 	b := &build{
 		Version: version, Commit: "unknown", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Format: repositoryFormat,
+		Format: repository.FormatVersion,
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

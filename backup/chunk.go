@@ -34,7 +34,10 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 	}
 	hasher := c.repo.Hasher()
 	fp := hasher.Fingerprint(now)
-	if before != nil && before.Fingerprint == fp && !c.backup.Parent().Hurt(before.Stack) {
+	if before != nil && c.backup.Hurt(before.Stack) {
+		before = nil // nothing to build on, nor to hand on
+	}
+	if before != nil && before.Fingerprint == fp && !c.backup.IsLost(index) {
 		return outcome{}, nil
 	}
 	out, err := c.store(ctx, index, before, now, below, fp)
@@ -64,7 +67,8 @@ func (c *creation) read(ctx context.Context, index uint64, buf []byte) error {
 	return nil
 }
 
-// store stores a chunk that differs from the parent's, or whose stored copy is hurt.
+// store stores a chunk that differs from the parent's, or that the parent has not,
+// or has in a hurt copy only.
 func (c *creation) store(ctx context.Context, index uint64, before *revision.Chunk, now, below []byte, fp chunkstore.Fingerprint) (outcome, error) {
 	content := c.repo.Hasher().ChunkID(now)
 	blocks := -1 // changed ones; unknown

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +40,9 @@ func (c *creation) fill(ctx context.Context, p *plan) ([]revision.Region, error)
 		if err := c.backup.Map().AddZeros(c.geo.chunks, c.geo.parentCount-c.geo.chunks); err != nil {
 			return nil, err
 		}
+	}
+	for _, pack := range c.backup.GonePacks() {
+		c.found.add(Finding{Kind: FoundDamage, Text: fmt.Sprintf("pack %s is gone; what the parent had in it is stored anew", pack)})
 	}
 	return rows, nil
 }

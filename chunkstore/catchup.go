@@ -52,17 +52,15 @@ func (w *Writer) DropCatalogClaims() error {
 	if s.catalog == nil {
 		return nil
 	}
-	var gone []PackID
-	present := map[PackID]bool{}
-	for first := range 256 {
-		ids, err := listPacks(s.cfg.FS, byte(first))
-		if err != nil {
-			return fmt.Errorf("drop claims of the catalog: %w", err)
-		}
-		for _, id := range ids {
-			present[id] = true
-		}
+	ids, err := s.PackIDs()
+	if err != nil {
+		return fmt.Errorf("drop claims of the catalog: %w", err)
 	}
+	present := make(map[PackID]bool, len(ids))
+	for _, id := range ids {
+		present[id] = true
+	}
+	var gone []PackID
 	state, ok := s.catalog.state()
 	for id := range state.packs {
 		if !present[id] {

@@ -55,6 +55,19 @@ func (s *Store) Packs(ctx context.Context) iter.Seq2[*Pack, error] {
 	}
 }
 
+// PackIDs lists the sealed packs that there are, ascending, without a look into them.
+func (s *Store) PackIDs() ([]PackID, error) {
+	var all []PackID
+	for first := range 256 {
+		ids, err := listPacks(s.cfg.FS, byte(first))
+		if err != nil {
+			return nil, fmt.Errorf("list packs: %w", err)
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
+
 func (s *Store) readPack(id PackID) (*Pack, error) {
 	p, err := openPack(s.cfg.FS, id)
 	if err != nil {

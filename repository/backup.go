@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -46,6 +47,7 @@ type Backup struct {
 	parentInfo Info
 	chunks     *chunkstore.Writer
 	draft      *draft
+	presence   presence
 
 	passedOver []error
 	recorded   bool // the run record is there
@@ -138,6 +140,9 @@ func (b *Backup) open(ctx context.Context) (err error) {
 		if err := b.findParent(ctx); err != nil {
 			return err
 		}
+		if b.parent != nil {
+			b.surveyPacks()
+		}
 	}
 	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
 		Run: b.run, Codec: b.opts.Codec, Temps: b.lease.temps, View: b.reader.currentView, Usable: b.usable,
@@ -209,13 +214,15 @@ func (b *Backup) newID() revision.ID {
 	}
 }
 
-// findParent opens the newest revision that can be read.
+// findParent opens the newest revision whose map can be read, every region of it:
+// the backup needs them all, and could not change its parent halfway.
 func (b *Backup) findParent(ctx context.Context) error {
 	for _, rev := range slices.Backward(b.visible) {
 		im, err := b.reader.Image(ctx, b.volume, rev.ID)
 		if err == nil {
-			if _, err = im.Regions(); err == nil {
+			if err = im.checkRegions(ctx); err == nil {
 				b.parent, b.parentInfo = im, rev.Info
+				slices.SortFunc(b.parentInfo.Lost, func(x, y Extent) int { return cmp.Compare(x.Offset, y.Offset) })
 				return nil
 			}
 			err = errors.Join(err, im.Close())

@@ -117,6 +117,22 @@ func (im *Image) Chunks(n uint64) ([]revision.Chunk, error) {
 	return reg.chunks, reg.err
 }
 
+// checkRegions resolves every region, and so makes sure that all of them can be.
+func (im *Image) checkRegions(ctx context.Context) error {
+	if _, err := im.Regions(); err != nil {
+		return err
+	}
+	for n := range im.RegionCount() {
+		if _, err := im.Chunks(n); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // region finds the place of a region in the cache, or makes one.
 func (im *Image) region(n uint64) *region {
 	im.mu.Lock()

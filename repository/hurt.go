@@ -1,0 +1,97 @@
+package repository
+
+import (
+	"slices"
+	"sort"
+	"sync"
+
+	"varve/chunkstore"
+)
+
+// presence tells which packs there are, for a backup that would leave chunks to
+// its parent: what lay in a pack that is gone is not to be handed on.
+type presence struct {
+	packs map[chunkstore.PackID]bool // when the backup began; nil: not known
+
+	mu   sync.Mutex
+	gone map[chunkstore.PackID]bool // verdicts on those that are not among packs
+}
+
+// surveyPacks lists the packs. Those that gc takes away after this were condemned
+// after the lease was taken, and stay.
+func (b *Backup) surveyPacks() {
+	packs, err := b.repo.store.PackIDs()
+	if err != nil {
+		b.repo.opts.Log.Warn("packs that are gone will not be noticed", "error", err)
+		return
+	}
+	b.presence.packs = make(map[chunkstore.PackID]bool, len(packs))
+	for _, pack := range packs {
+		b.presence.packs[pack] = true
+	}
+}
+
+// Hurt tells whether a stack of the parent is known not to be whole: in a copy that
+// is damaged, or in a pack that is gone. It is safe for many goroutines.
+func (b *Backup) Hurt(s chunkstore.Stack) bool {
+	return b.parent.Hurt(s) || b.isGone(s.Base) || slices.ContainsFunc(s.Patches, b.isGone)
+}
+
+// IsLost tells whether a chunk lies in a range of the parent that was found lost.
+// Which copy is to blame is not known, nor whether it still is so.
+func (b *Backup) IsLost(index uint64) bool {
+	chunkSize := int64(b.repo.desc.ChunkSize)
+	off := int64(index) * chunkSize
+	lost := b.parentInfo.Lost // ascending
+	i := sort.Search(len(lost), func(i int) bool { return lost[i].Offset+lost[i].Length > off })
+	return i < len(lost) && lost[i].Offset < off+chunkSize
+}
+
+// isGone tells whether the pack of a reference is gone, and none took its frames.
+func (b *Backup) isGone(ref chunkstore.Ref) bool {
+	p := &b.presence
+	if p.packs == nil || ref.Pack.IsZero() || p.packs[ref.Pack] {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	gone, known := p.gone[ref.Pack]
+	if !known {
+		gone = !b.wasMoved(ref.Pack)
+		if p.gone == nil {
+			p.gone = map[chunkstore.PackID]bool{}
+		}
+		p.gone[ref.Pack] = gone
+	}
+	return gone
+}
+
+// wasMoved tells whether compaction took a pack's frames to one that is there.
+func (b *Backup) wasMoved(pack chunkstore.PackID) bool {
+	packs := []chunkstore.PackID{pack}
+	for i := 0; i < len(packs); i++ {
+		for _, next := range b.repo.moved(packs[i]) {
+			if b.presence.packs[next] {
+				return true
+			}
+			if !slices.Contains(packs, next) {
+				packs = append(packs, next)
+			}
+		}
+	}
+	return false
+}
+
+// GonePacks lists the packs that Hurt found gone, ascending.
+func (b *Backup) GonePacks() []chunkstore.PackID {
+	b.presence.mu.Lock()
+	defer b.presence.mu.Unlock()
+	var packs []chunkstore.PackID
+	for pack, gone := range b.presence.gone {
+		if gone {
+			packs = append(packs, pack)
+		}
+	}
+	slices.SortFunc(packs, func(x, y chunkstore.PackID) int { return slices.Compare(x[:], y[:]) })
+	return packs
+}

@@ -106,12 +106,20 @@ func (v *verification) data(_ context.Context, off int64, p []byte) error {
 	if err != nil {
 		return err
 	}
+	var diff []repository.Extent // touching blocks as one: many chunks may differ
 	for at := 0; at < len(p); at += chunkstore.BlockSize {
 		end := min(at+chunkstore.BlockSize, len(p))
-		if end > len(there) || !bytes.Equal(p[at:end], there[at:end]) {
-			v.differs(repository.Extent{Offset: off + int64(at), Length: int64(end - at)})
+		if end <= len(there) && bytes.Equal(p[at:end], there[at:end]) {
+			continue
+		}
+		e := repository.Extent{Offset: off + int64(at), Length: int64(end - at)}
+		if n := len(diff); n > 0 && diff[n-1].Offset+diff[n-1].Length == e.Offset {
+			diff[n-1].Length += e.Length
+		} else {
+			diff = append(diff, e)
 		}
 	}
+	v.differs(diff...)
 	return nil
 }
 
@@ -140,14 +148,13 @@ func (v *verification) read(off, length int64) ([]byte, error) {
 	return p, nil
 }
 
-func (v *verification) differs(e repository.Extent) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if n := len(v.diff); n > 0 && v.diff[n-1].Offset+v.diff[n-1].Length == e.Offset {
-		v.diff[n-1].Length += e.Length
+func (v *verification) differs(diff ...repository.Extent) {
+	if len(diff) == 0 {
 		return
 	}
-	v.diff = append(v.diff, e)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.diff = append(v.diff, diff...)
 }
 
 // differences gives the ranges that differ; what only the source has differs too.

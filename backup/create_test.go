@@ -308,7 +308,7 @@ func TestADamagedParentCostsOneChunk(t *testing.T) {
 	p.image(t, "v", first.Statement.ID, func(im *repository.Image) {
 		result, err := backup.Verify(t.Context(), im, backup.VerifyOptions{})
 		damage := new(backup.DamageError)
-		if !errors.As(err, &damage) || len(result.Lost) != 1 || result.Lost[0].Length != chunkSize {
+		if !errors.As(err, &damage) || len(result.Lost) != 1 || result.Lost[0].Length != chunkSize || len(damage.Hurt) != 1 {
 			t.Errorf("verify of the damaged revision: %+v, %v", result, err)
 		}
 	})

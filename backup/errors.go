@@ -3,6 +3,7 @@ package backup
 import (
 	"fmt"
 
+	"varve/chunkstore"
 	"varve/internal/human"
 	"varve/repository"
 )
@@ -10,8 +11,9 @@ import (
 // A DamageError reports stored bytes of an image that are lost. With KeepGoing
 // the work went on around them.
 type DamageError struct {
-	Lost  []repository.Extent // ascending, joined
-	Cause error               // of the first
+	Lost  []repository.Extent        // ascending, joined
+	Hurt  []*chunkstore.CorruptError // the objects that are damaged, each copy once, in no order
+	Cause error                      // of the first
 }
 
 func (e *DamageError) Error() string {

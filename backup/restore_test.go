@@ -101,6 +101,20 @@ func TestRestoreAroundDamage(t *testing.T) {
 	})
 }
 
+func TestVerifyNamesEachHurtObject(t *testing.T) {
+	t.Parallel()
+	p, rev := onePlace(t, randomBytes(10*chunkSize, 1))
+	scratchPacks(t, p.dir, 3*chunkSize)
+	scratchPacks(t, p.dir, 7*chunkSize)
+	p.image(t, "v", rev.ID, func(im *repository.Image) {
+		_, err := backup.Verify(t.Context(), im, backup.VerifyOptions{})
+		damage := new(backup.DamageError)
+		if !errors.As(err, &damage) || len(damage.Hurt) != 2 || damage.Hurt[0].ID == damage.Hurt[1].ID {
+			t.Errorf("verify with two hurt objects: %v", err)
+		}
+	})
+}
+
 func TestATargetThatFailsIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	p, rev := onePlace(t, randomBytes(10*chunkSize, 1))

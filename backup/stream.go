@@ -19,7 +19,9 @@ type StreamOptions struct {
 }
 
 // Stream writes an image, or a range of it, from its first byte to its last to w.
-// Damage ends it with an error: a pipe has no place to leave out.
+// Each chunk is checked down to its content id before it is written, and so, when
+// Stream returns nil, is the image's digest. Damage ends it with an error: a pipe
+// has no place to leave out.
 func Stream(ctx context.Context, im *repository.Image, w io.Writer, opts StreamOptions) error {
 	if opts.Workers <= 0 {
 		opts.Workers = defaultWorkers()
@@ -33,7 +35,7 @@ func Stream(ctx context.Context, im *repository.Image, w io.Writer, opts StreamO
 		span.Length = max(span.Length, 0)
 	}
 	opts.Meter.Total.Store(span.Length)
-	if _, err := im.Regions(); err != nil { // the digest stands on them
+	if _, err := im.Regions(); err != nil { // they give the digest, regions give them, content ids give regions
 		return err
 	}
 	pieces := make([]piece, opts.Workers)
@@ -59,7 +61,25 @@ func Stream(ctx context.Context, im *repository.Image, w io.Writer, opts StreamO
 // piece is a part of the stream: never more than one chunk.
 type piece struct {
 	offset, length int64
-	buf            []byte
+	buf            []byte // has the size of a chunk
+}
+
+// read fills the beginning of the piece's buffer with its bytes.
+func (p *piece) read(ctx context.Context, im *repository.Image) error {
+	chunkSize := int64(im.ChunkSize())
+	c, found, err := im.Chunk(uint64(p.offset / chunkSize))
+	if err != nil {
+		return err
+	}
+	if !found {
+		clear(p.buf[:p.length])
+		return nil
+	}
+	if err := readChunk(ctx, im, c, p.buf); err != nil {
+		return err
+	}
+	copy(p.buf, p.buf[p.offset%chunkSize:][:p.length])
+	return nil
 }
 
 // readPieces reads the next pieces of the stream side by side, and returns how many.
@@ -73,11 +93,7 @@ func readPieces(ctx context.Context, im *repository.Image, pieces []piece, at, e
 			if err := gctx.Err(); err != nil {
 				return err
 			}
-			_, err := im.ReadAt(p.buf[:p.length], p.offset)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
+			return p.read(gctx, im)
 		})
 		at += p.length
 		n++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,10 @@ import (
 	"varve/repository"
 	"varve/revision"
 )
+
+// maxHurt bounds the hurt objects that one walk remembers; the lost ranges are
+// told without a bound.
+const maxHurt = 10_000
 
 // visitor is given an image piece by piece, by many goroutines, in no order.
 type visitor interface {
@@ -40,6 +45,7 @@ type walk struct {
 	mu    sync.Mutex
 	lost  []repository.Extent
 	cause error
+	hurt  map[chunkstore.Copy]*chunkstore.CorruptError
 }
 
 // item is one piece of work: a chunk, or a gap between chunks.
@@ -70,7 +76,7 @@ func (w *walk) run(ctx context.Context) error {
 		}
 	}
 	if len(w.lost) > 0 {
-		return &DamageError{Lost: joined(w.lost), Cause: w.cause}
+		return &DamageError{Lost: joined(w.lost), Hurt: slices.Collect(maps.Values(w.hurt)), Cause: w.cause}
 	}
 	return w.checkDigest(read)
 }
@@ -176,7 +182,7 @@ func (w *walk) item(ctx context.Context, it item, buf []byte) error {
 			return err
 		}
 	}
-	if err := w.read(ctx, *it.chunk, buf); err != nil {
+	if err := readChunk(ctx, w.im, *it.chunk, buf); err != nil {
 		return w.damage(part, err)
 	}
 	w.meter.Read.Add(int64(len(buf)))
@@ -184,12 +190,12 @@ func (w *walk) item(ctx context.Context, it item, buf []byte) error {
 	return w.visit.data(ctx, part.Offset, buf[from:from+part.Length])
 }
 
-// read reads a chunk and checks its content id, which the image's digest stands on.
-func (w *walk) read(ctx context.Context, c revision.Chunk, buf []byte) error {
-	if err := w.im.ReadChunk(ctx, c, buf); err != nil {
+// readChunk reads a chunk and checks its content id, which the image's digest stands on.
+func readChunk(ctx context.Context, im *repository.Image, c revision.Chunk, buf []byte) error {
+	if err := im.ReadChunk(ctx, c, buf); err != nil {
 		return err
 	}
-	if got := w.im.Hasher().ChunkID(buf); got != c.Content {
+	if got := im.Hasher().ChunkID(buf); got != c.Content {
 		return &chunkstore.CorruptError{
 			Pack: c.Stack.Base.Pack, Kind: chunkstore.Chunk, ID: c.Stack.Base.ID,
 			Cause: fmt.Errorf("chunk %d has the content id %s, its map says %s", c.Index, got, c.Content),
@@ -211,8 +217,14 @@ func (w *walk) damage(e repository.Extent, err error) error {
 		w.cause = err
 	}
 	w.lost = append(w.lost, e)
+	if corrupt != nil && len(w.hurt) < maxHurt {
+		if w.hurt == nil {
+			w.hurt = map[chunkstore.Copy]*chunkstore.CorruptError{}
+		}
+		w.hurt[chunkstore.Copy{Pack: corrupt.Pack, ID: corrupt.ID}] = corrupt
+	}
 	if !w.keepGoing {
-		return &DamageError{Lost: []repository.Extent{e}, Cause: err}
+		return &DamageError{Lost: []repository.Extent{e}, Hurt: slices.Collect(maps.Values(w.hurt)), Cause: err}
 	}
 	return nil
 }

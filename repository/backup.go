@@ -263,16 +263,6 @@ func (b *Backup) Chunks() *chunkstore.Writer { return b.chunks }
 // Map is where the records of the revision's map go, ascending.
 func (b *Backup) Map() *revision.Writer { return b.draft.writer }
 
-// Restart throws the map away, to be written from its beginning.
-func (b *Backup) Restart() error {
-	if err := b.draft.discard(); err != nil {
-		return err
-	}
-	var err error
-	b.draft, err = b.newDraft()
-	return err
-}
-
 // Close ends the backup. Without a Commit that succeeded there is no revision;
 // the packs that were sealed stay for the volume's next run to go on with.
 func (b *Backup) Close() error {

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -270,20 +271,31 @@ func (im *Image) ReadAt(p []byte, off int64) (int, error) {
 	return int(done), nil
 }
 
+// Chunk finds one chunk by its index. It is not found if it is zeros.
+func (im *Image) Chunk(index uint64) (c revision.Chunk, found bool, err error) {
+	chunks, err := im.Chunks(index / revision.RegionChunks)
+	if err != nil {
+		return c, false, err
+	}
+	i, found := slices.BinarySearchFunc(chunks, index, func(c revision.Chunk, index uint64) int {
+		return cmp.Compare(c.Index, index)
+	})
+	if !found {
+		return c, false, nil
+	}
+	return chunks[i], true, nil
+}
+
 // readWithin reads a part of one chunk.
 func (im *Image) readWithin(p []byte, index uint64, off int) error {
-	chunks, err := im.Chunks(index / revision.RegionChunks)
+	c, found, err := im.Chunk(index)
 	if err != nil {
 		return err
 	}
-	i, found := slices.BinarySearchFunc(chunks, index, func(c revision.Chunk, index uint64) int {
-		return int(int64(c.Index) - int64(index))
-	})
 	if !found {
 		clear(p)
 		return nil
 	}
-	c := chunks[i]
 	if len(p) == im.ChunkSize() {
 		return im.ReadChunk(context.Background(), c, p)
 	}

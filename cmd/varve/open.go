@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 
-	"varve/chunkstore"
+	"varve/backup"
 	"varve/internal/durable"
 	"varve/repository"
 	"varve/volume"
@@ -86,12 +86,18 @@ func (s *session) record(ctx context.Context, repo *repository.Repository, e rep
 	}
 }
 
-// noteDamage remembers which copy of an object is hurt, so that the next backup
-// does not build on it.
+// noteDamage remembers which copies of objects are hurt, so that the next backup
+// does not build on them.
 func (s *session) noteDamage(ctx context.Context, repo *repository.Repository, found error) {
-	hurt := new(chunkstore.CorruptError)
-	if errors.As(found, &hurt) {
-		s.warnIfWritable(repo.RecordDamage(afterSignals(ctx), hurt))
+	damage := new(backup.DamageError)
+	if !errors.As(found, &damage) {
+		return
+	}
+	for _, hurt := range damage.Hurt {
+		if err := repo.RecordDamage(afterSignals(ctx), hurt); err != nil {
+			s.warnIfWritable(err)
+			return
+		}
 	}
 }
 

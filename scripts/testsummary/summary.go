@@ -41,6 +41,16 @@ type skip struct {
 	reason string
 }
 
+// missed counts the skipped tests that could have been run.
+func (s *summary) missed() (n int) {
+	for _, t := range s.skipped {
+		if !strings.Contains(t.reason, "needs a kernel with ") {
+			n++
+		}
+	}
+	return n
+}
+
 func (s skip) String() string { return s.test.String() + ": " + s.reason }
 
 func (s *summary) readFile(name string) error {

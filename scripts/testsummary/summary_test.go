@@ -40,6 +40,7 @@ func TestRun(t *testing.T) {
 		{"all passed", []string{passing}, true, true, "1 passed, 0 failed, 0 skipped"},
 		{"two files", []string{passing, passing}, true, true, "2 passed, 0 failed, 0 skipped"},
 		{"a skip at home", []string{passing + skipping}, false, true, "1 passed, 0 failed, 1 skipped"},
+		{"a kernel in CI", []string{passing + strings.ReplaceAll(skipping, "no mkfs.xfs here", "needs a kernel with wings")}, true, true, "1 passed, 0 failed, 1 skipped"},
 		{"a skip in CI", []string{passing + skipping}, true, false, "1 passed, 0 failed, 1 skipped"},
 		{"failed, with a subtest", []string{passing + failing}, false, false, "1 passed, 2 failed, 0 skipped"},
 		{"a package that does not build", []string{passing + unbuilt}, false, false, "1 passed, 1 failed, 0 skipped"},

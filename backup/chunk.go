@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"varve/chunkstore"
-	"varve/repository"
 	"varve/revision"
 )
 
@@ -131,20 +130,16 @@ func (c *creation) readParent(ctx context.Context, before *revision.Chunk, buf [
 		return false, ctx.Err()
 	}
 	e := c.geo.extent(before.Index)
-	kind := FoundTrouble
+	kind, cause := FoundTrouble, err.Error()
 	if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
-		kind = FoundDamage
+		kind, cause = FoundDamage, corrupt.Error()
 		if err := c.repo.RecordDamage(ctx, corrupt); err != nil {
 			return false, err
 		}
 	} else if errors.Is(err, chunkstore.ErrNotFound) {
 		kind = FoundDamage
 	}
-	c.found.add(Finding{
-		Kind:   kind,
-		Text:   fmt.Sprintf("bytes %d to %d of the parent: %v; the chunk is stored anew", e.Offset, e.Offset+e.Length, err),
-		Extent: &repository.Extent{Offset: e.Offset, Length: e.Length},
-	})
+	c.found.add(Finding{Kind: kind, Extent: &e, unread: cause})
 	return false, nil
 }
 

@@ -71,6 +71,8 @@ type Finding struct {
 	Kind   FindingKind        `json:"kind"`
 	Text   string             `json:"text"`
 	Extent *repository.Extent `json:"extent,omitempty"` // of the volume
+
+	unread string // why the parent could not be read there; Text is made of it at the end
 }
 
 // FindingKind sorts findings.

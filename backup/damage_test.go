@@ -42,7 +42,7 @@ func TestWhatWasFoundLostIsStoredAnew(t *testing.T) {
 	t.Parallel()
 	p := testPlace(t)
 	src := &memSource{data: randomBytes(10*chunkSize, 1)}
-	first := p.mustCreate(t, src, backup.CreateOptions{})
+	first := p.mustCreate(t, src, backup.CreateOptions{Workers: 1}) // so that a place in the pack is one in the volume
 	scratchPacks(t, p.dir, 3*chunkSize)
 	scratchPacks(t, p.dir, 6*chunkSize)
 	p.close(t)

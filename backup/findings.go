@@ -2,10 +2,12 @@ package backup
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"varve/internal/human"
 	"varve/revision"
 )
 
@@ -30,7 +32,8 @@ func (f *findings) add(finding Finding) {
 }
 
 // sorted gives the findings in the order of the volume's bytes, whichever worker
-// met which first.
+// met which first. Neighbours with one cause are one finding: a pack that is lost
+// is not as many.
 func (f *findings) sorted() []Finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +44,30 @@ func (f *findings) sorted() []Finding {
 		return x.Extent.Offset
 	}
 	slices.SortStableFunc(f.list, func(a, b Finding) int { return cmp.Compare(offset(a), offset(b)) })
-	return f.list
+	var joined []Finding
+	for _, next := range f.list {
+		if n := len(joined); n > 0 && joined[n-1].reaches(next) {
+			joined[n-1].Extent.Length += next.Extent.Length
+			continue
+		}
+		joined = append(joined, next)
+	}
+	for i := range joined {
+		joined[i].describe()
+	}
+	return joined
+}
+
+// reaches tells whether another finding goes on where this one ends, for the same cause.
+func (f Finding) reaches(next Finding) bool {
+	return f.unread != "" && f.unread == next.unread && f.Kind == next.Kind && f.Extent.Offset+f.Extent.Length == next.Extent.Offset
+}
+
+// describe says of a place of the parent that could not be read what it came to.
+func (f *Finding) describe() {
+	if f.unread != "" {
+		f.Text = fmt.Sprintf("%s of the parent from byte %d on: %s; stored anew", human.Size(f.Extent.Length), f.Extent.Offset, f.unread)
+	}
 }
 
 func (f *findings) changed(bytes, chunks int64) {

@@ -19,6 +19,6 @@ service. A copy of the directory on read-only media restores as well.
   journal/          what was done, when, by whom: text, one line each
   locks/ runs/ gc/ damage/ trash/   its own bookkeeping
 
-Do not rename, edit or remove anything in here by hand. Deleting a revision is
-"varve rm". The format is described, byte for byte, in Varve's docs/format.md.
+Nothing in here is to be renamed, edited or removed by hand. The format is
+described, byte for byte, in Varve's docs/format.md.
 `

@@ -115,7 +115,26 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
 		revisions = append(revisions, rev)
 	}
-	return sortRevisions(revisions), lost, nil
+	revisions = sortRevisions(revisions)
+	spreadDamage(revisions)
+	return revisions, lost, nil
+}
+
+// spreadDamage marks, oldest first, the revisions that build on one that cannot be
+// read. A parent that is not listed was removed meanwhile, and says nothing.
+func spreadDamage(revisions []Revision) {
+	unreadable := map[revision.ID]bool{}
+	for i := range revisions {
+		rev := &revisions[i]
+		switch {
+		case rev.Statement == nil:
+			unreadable[rev.ID] = true
+		case rev.Statement.Parent != nil && unreadable[rev.Statement.Parent.ID]:
+			unreadable[rev.ID] = true
+			rev.Info.State = Damaged
+			rev.Info.Reason = fmt.Sprintf("it builds on %s, which cannot be read", rev.Statement.Parent.ID.Short())
+		}
+	}
 }
 
 // listers is how many revisions are looked at together: enough to hide the latency

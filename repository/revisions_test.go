@@ -184,6 +184,9 @@ func TestAParentWithoutFileAndCopyIsDamage(t *testing.T) {
 	if len(revs) != 2 || revs[0].ID != oldest.ID || revs[0].Info.State != repository.Damaged || revs[0].Statement != nil {
 		t.Fatalf("listed %+v", revs)
 	}
+	if child := revs[1]; child.Info.State != repository.Damaged || child.Candidate().Trusted || child.Statement == nil {
+		t.Errorf("its child, which cannot be read without it, is listed as %+v", child.Info)
+	}
 	damaged := new(repository.DamagedRevisionError)
 	for i, st := range h.made {
 		if err := compare(t.Context(), r, st, h.images[i]); !errors.As(err, &damaged) {

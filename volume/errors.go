@@ -14,6 +14,8 @@ var (
 	ErrNotVolume = errors.New("neither a regular file nor a block device")
 	// ErrExists reports a target that exists and that nobody allowed to be overwritten.
 	ErrExists = errors.New("the target exists")
+	// ErrNoTarget reports a target that is to be written in place, and does not exist.
+	ErrNoTarget = errors.New("there is nothing to write into: the target does not exist")
 	// ErrBusy reports a target that another run is writing at this moment.
 	ErrBusy = errors.New("another run is writing this target")
 	// ErrRepository reports a target that would overwrite the repository, or what the repository lies on.
@@ -54,13 +56,24 @@ type LocationError struct {
 
 func (e *LocationError) Error() string { return fmt.Sprintf("location %q: %s", e.Text, e.Cause) }
 
+// A NoDeviceError reports a new file that would be made among the devices, in memory.
+type NoDeviceError struct{ Target string }
+
+func (e *NoDeviceError) Error() string {
+	return fmt.Sprintf("there is no device %s, and a file is not made in /dev", e.Target)
+}
+
 // A SizeError reports a target that is too small for the volume.
 type SizeError struct {
 	Target     string
 	Have, Need int64
+	Part       bool // a range of the volume is written, which ends at Need
 }
 
 func (e *SizeError) Error() string {
+	if e.Part {
+		return fmt.Sprintf("target %q holds %d bytes, the range ends at byte %d", e.Target, e.Have, e.Need)
+	}
 	return fmt.Sprintf("target %q holds %d bytes, the volume needs %d", e.Target, e.Have, e.Need)
 }
 

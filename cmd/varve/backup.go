@@ -110,7 +110,7 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 	stop()
 	if err != nil {
 		if !isBusy(err) {
-			s.good = "all revisions are as they were; what was stored so far is found again by the next run"
+			s.good = "all revisions are as they were; packs that were finished are used by the next run"
 		}
 		return nil, err
 	}

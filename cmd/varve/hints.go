@@ -100,7 +100,14 @@ func hintOnVolume(err error) string {
 	var inUse *volume.InUseError
 	var tooSmall *volume.SizeError
 	var noSpace *volume.SpaceError
+	var noDevice *volume.NoDeviceError
 	switch {
+	case errors.As(err, &noDevice):
+		return "look at the name: ls /dev; a file belongs elsewhere"
+	case errors.Is(err, volume.ErrNoTarget):
+		return "look at the name, or leave out --in-place to make a new file"
+	case errors.As(err, &tooSmall) && tooSmall.Part:
+		return "name the TARGET that the range belongs to, or leave out --in-place to get these bytes in a file of their own"
 	case errors.Is(err, volume.ErrExists):
 		return "--force replaces it, --in-place writes into it what differs; or name another TARGET"
 	case errors.As(err, &inUse):

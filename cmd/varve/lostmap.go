@@ -11,25 +11,34 @@ import (
 	"varve/repository"
 )
 
-// writeLostMap writes the ranges that could not be restored for programs to read.
-func (r *restoration) writeLostMap(lost []repository.Extent) error {
-	if r.f.lostMap == "" {
-		return nil
-	}
+// beginLostMap makes the map of lost ranges before anything is restored: where it
+// cannot be written, that is found out at once.
+func (r *restoration) beginLostMap() error {
+	return r.writeLostMap("# not complete: the restore has not ended\n")
+}
+
+// endLostMap writes the ranges that could not be restored, if any, for programs to read.
+func (r *restoration) endLostMap(lost []repository.Extent) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "# bytes of %s@%s that are lost, and were not restored to %s\n",
-		r.rev.Volume.Name, r.rev.ID, quote(r.target.Path))
-	fmt.Fprintf(&out, "# offset length, in bytes of the volume\n")
 	for _, e := range lost {
 		fmt.Fprintf(&out, "%d %d\n", e.Offset, e.Length)
 	}
+	return r.writeLostMap(out.String())
+}
+
+func (r *restoration) writeLostMap(body string) error {
+	if r.f.lostMap == "" {
+		return nil
+	}
+	text := fmt.Sprintf("# bytes of %s@%s that are lost, and were not restored to %s\n# offset length, in bytes of the volume\n%s",
+		r.rev.Volume.Name, r.rev.ID, quote(r.target.Path), body)
 	dir, base := filepath.Split(r.f.lostMap)
 	tree, err := durable.OpenTree(filepath.Clean(dir + "."))
 	if err != nil {
 		return fmt.Errorf("write the map of lost ranges: %w", err)
 	}
 	temps := durable.NewTemps("lost-" + rand.Text())
-	if err := errors.Join(durable.Replace(tree, temps, base, []byte(out.String())), tree.Close()); err != nil {
+	if err := errors.Join(durable.Replace(tree, temps, base, []byte(text)), tree.Close()); err != nil {
 		return fmt.Errorf("write the map of lost ranges: %w", err)
 	}
 	return nil

@@ -76,6 +76,9 @@ func (s *session) failure(p *page, err error) {
 	if s.good != "" {
 		p.line("  good   %s", s.good)
 	}
+	if s.bad != "" {
+		p.line("  bad    %s", s.bad)
+	}
 	if next := hint(err); next != "" {
 		p.line("  next   %s", next)
 	}

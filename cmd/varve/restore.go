@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -173,7 +174,7 @@ func (r *restoration) stream(ctx context.Context, w io.Writer) error {
 		_, err := r.image.Regions()
 		return err
 	}
-	r.s.good = "what was written to standard output is not complete: do not use it"
+	r.s.bad = "what was written to standard output is not complete: do not use it"
 	stop := r.s.watch("restoring", meterOf(r.meter))
 	defer stop()
 	return backup.Stream(ctx, r.image, w, backup.StreamOptions{Range: r.part, Meter: r.meter})
@@ -184,13 +185,17 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if _, err := r.image.Regions(); err != nil {
 		return nil, err
 	}
+	former := r.longer()
 	target, opts, err := r.openTarget(ctx)
 	if err != nil {
 		return nil, err
 	}
 	done := &restored{
-		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: r.target.Path, DryRun: r.f.dryRun, Size: target.Size(),
-		Lost: []repository.Extent{},
+		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: r.target.Path, DryRun: r.f.dryRun, Size: r.image.Size(),
+		Lost: []repository.Extent{}, Range: r.part, inPlace: r.f.inPlace, former: former,
+	}
+	if r.part != nil {
+		done.Size = r.part.Length
 	}
 	if larger, can := target.(volume.Larger); can && r.part == nil {
 		done.Untouched = larger.Surplus()
@@ -198,9 +203,13 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if r.f.dryRun {
 		return done, target.Close()
 	}
+	if err := r.beginLostMap(); err != nil {
+		return nil, errors.Join(err, target.Close())
+	}
 	r.s.good = "the repository; there is no " + r.target.Path + ", or it is as it was"
 	if !target.Fresh() {
-		r.s.good = "the repository; but " + r.target.Path + " is not complete: do not use it before a restore succeeded"
+		r.s.good = "the repository"
+		r.s.bad = r.target.Path + " is not complete: do not use it before a restore succeeded"
 	}
 	stop := r.s.watch("restoring", meterOf(r.meter))
 	outcome, err := backup.Restore(ctx, r.image, target, opts)
@@ -211,10 +220,18 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	}
 	done.fill(outcome, time.Since(r.begun))
 	if len(outcome.Lost) > 0 {
-		r.s.good = "everything but the lost ranges was restored"
-		err = errors.Join(err, r.writeLostMap(outcome.Lost))
+		r.s.good, r.s.bad = "everything but the lost ranges was restored", ""
 	}
-	return done, err
+	return done, errors.Join(err, r.endLostMap(outcome.Lost))
+}
+
+// longer is the size of a file that will be cut where the image ends; 0: none will.
+func (r *restoration) longer() int64 {
+	info, err := os.Stat(r.target.Path)
+	if err != nil || !r.f.inPlace || r.part != nil || !info.Mode().IsRegular() || info.Size() <= r.image.Size() {
+		return 0 // what cannot be looked at is refused by who opens it
+	}
+	return info.Size()
 }
 
 // openTarget opens the target after all checks that can be made before the first
@@ -291,7 +308,7 @@ type restored struct {
 	Volume    revision.Name       `json:"volume"`
 	Revision  revision.ID         `json:"revision"`
 	Target    string              `json:"target"`
-	Size      int64               `json:"size"`
+	Size      int64               `json:"size"` // of what was restored
 	DryRun    bool                `json:"dry_run"`
 	Written   int64               `json:"written"`
 	Zeroed    int64               `json:"zeroed"`
@@ -299,6 +316,9 @@ type restored struct {
 	Untouched int64               `json:"untouched"` // of a larger device, beyond the image
 	Lost      []repository.Extent `json:"lost"`
 	Seconds   float64             `json:"seconds"`
+	Range     *repository.Extent  `json:"range"` // of the volume; null: all of it
+	inPlace   bool
+	former    int64 // of a file that was longer; 0: it was not
 }
 
 func (r *restored) fill(done *backup.Restored, took time.Duration) {
@@ -310,12 +330,21 @@ func (r *restored) fill(done *backup.Restored, took time.Duration) {
 
 func (r *restored) print(p *page) {
 	from := address(r.Volume, r.Revision)
+	if r.Range != nil {
+		from = fmt.Sprintf("bytes %d+%d (%s) of %s", r.Range.Offset, r.Range.Length, human.Size(r.Range.Length), from)
+	}
+	if r.DryRun && r.Range != nil {
+		p.line("%s could be restored to %s. Nothing was written.", p.bold(from), r.Target)
+		return
+	}
 	if r.DryRun {
 		p.line("%s could be restored to %s, %s. Nothing was written.", p.bold(from), r.Target, human.Size(r.Size))
 		return
 	}
 	took := time.Duration(r.Seconds * float64(time.Second))
 	switch {
+	case r.Range != nil:
+		r.printPart(p, from)
 	case len(r.Lost) > 0:
 		p.line("%s to %s, but for %s that are lost", p.red(from+" is restored"), r.Target, human.Size(backup.Total(r.Lost)))
 	default:
@@ -329,10 +358,27 @@ func (r *restored) print(p *page) {
 			p.line("same     %9s   were there already", human.Size(r.Same))
 		}
 	}
+	if r.former > 0 {
+		p.line("%s was %s, is %s now", r.Target, human.Size(r.former), human.Size(r.Size))
+	}
 	if r.Untouched > 0 {
 		p.line("untouched %8s   of the device, beyond the image", human.Size(r.Untouched))
 	}
 	for _, x := range r.Lost {
 		p.line("%s     %s bytes at byte %s", p.red("LOST"), formatBytes(x.Length), formatBytes(x.Offset))
 	}
+}
+
+// printPart says what is told of a range. The digest is that of the whole image, so
+// nothing is said of it.
+func (r *restored) printPart(p *page, from string) {
+	rest := ""
+	if r.inPlace {
+		rest = "; the rest of it was not touched"
+	}
+	if len(r.Lost) > 0 {
+		p.line("%s are in %s, but for %s that are lost%s", p.red(from), r.Target, human.Size(backup.Total(r.Lost)), rest)
+		return
+	}
+	p.line("%s are in %s, each chunk checked%s", p.bold(from), r.Target, rest)
 }

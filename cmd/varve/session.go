@@ -29,6 +29,7 @@ type session struct {
 
 	doing    string   // "backup of db1": what a failure is a failure of
 	good     string   // what is still good after a failure
+	bad      string   // what is not to be used after a failure
 	warnings []string // told, or to be told in JSON
 }
 

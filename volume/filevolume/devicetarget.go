@@ -47,7 +47,7 @@ func openDeviceTarget(path string, size int64, opts TargetOptions) (_ *deviceTar
 		return nil, err
 	}
 	if need := opts.end(size); geometry.size < need {
-		return nil, &volume.SizeError{Target: path, Have: geometry.size, Need: need}
+		return nil, &volume.SizeError{Target: path, Have: geometry.size, Need: need, Part: opts.Range != (volume.Extent{})}
 	}
 	return &deviceTarget{name: path, size: size, geometry: geometry, direct: newDirectFile(f, geometry.block)}, nil
 }

@@ -47,7 +47,25 @@ func openInPlaceTarget(path string, size int64, opts TargetOptions) (*fileTarget
 		return nil, errors.Join(fmt.Errorf("target %q: %w", path, err), t.tree.Close())
 	}
 	t.only = opts.Range
+	if err := t.checkPart(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	return t, nil
+}
+
+// checkPart refuses a range that does not fit into the file: what is put at a place of it does not make it longer.
+func (t *fileTarget) checkPart() error {
+	if t.only == (volume.Extent{}) {
+		return nil
+	}
+	info, err := t.file.Stat()
+	if err != nil {
+		return fmt.Errorf("target %q: %w", t.name, err)
+	}
+	if info.Size() < t.only.End() {
+		return &volume.SizeError{Target: t.name, Have: info.Size(), Need: t.only.End(), Part: true}
+	}
+	return nil
 }
 
 // newFileTarget finds the directory that a target is in, links followed: replacing a link would leave
@@ -200,14 +218,10 @@ func (t *fileTarget) resize() error {
 	if err != nil {
 		return err
 	}
-	want := t.size
-	if t.only != (volume.Extent{}) {
-		want = max(t.only.End(), info.Size())
-	}
-	if info.Size() == want {
+	if t.only != (volume.Extent{}) || info.Size() == t.size {
 		return nil
 	}
-	return t.file.Truncate(want)
+	return t.file.Truncate(t.size)
 }
 
 // inherit gives a file that replaces another the owner and mode of that one, so that whoever used it still can.

@@ -94,8 +94,8 @@ func TestDeviceTargetInUse(t *testing.T) {
 	})
 }
 
-// insist is all that a person can say to have a target overwritten.
-var insist = filevolume.TargetOptions{Force: true, InPlace: true, EvenInUse: true}
+// insist is all that a person can say to have a target overwritten or made.
+var insist = filevolume.TargetOptions{Force: true, EvenInUse: true}
 
 func wantRepository(t *testing.T, path, repository string) {
 	t.Helper()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"varve/volume"
 )
@@ -16,7 +18,7 @@ type TargetOptions struct {
 	EvenInUse bool // a target that is mounted, held or open for writing may be written all the same
 
 	// Range is the part of the volume that will be written; zero: all of it. In place a file then keeps its size,
-	// as far as the range fits, and a device may be smaller than the volume.
+	// and what is there may be smaller than the volume, as long as the range fits.
 	Range volume.Extent
 	// Needed is how many bytes a new file will take up: there must be room for them. Zero: not known, not checked.
 	Needed int64
@@ -43,14 +45,19 @@ func (o TargetOptions) check(size int64) error {
 
 // OpenTarget opens path to receive a volume of size bytes, after all checks that can be made before the first write.
 //
-// It refuses with [volume.ErrNotVolume], [volume.ErrExists], [*volume.InUseError], [volume.ErrRepository],
-// [*volume.SizeError], [*volume.SpaceError], and [volume.ErrBusy] while another run writes the same new file.
+// It refuses with [volume.ErrNotVolume], [volume.ErrExists], [volume.ErrNoTarget], [*volume.NoDeviceError],
+// [*volume.InUseError], [volume.ErrRepository], [*volume.SizeError], [*volume.SpaceError], and [volume.ErrBusy] while
+// another run writes the same new file.
 func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, error) {
 	if err := opts.check(size); err != nil {
 		return nil, fmt.Errorf("target %q: %w", path, err)
 	}
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && isAmongDevices(path):
+		return nil, &volume.NoDeviceError{Target: path}
+	case errors.Is(err, fs.ErrNotExist) && opts.InPlace:
+		return nil, fmt.Errorf("target %q: %w", path, volume.ErrNoTarget)
 	case errors.Is(err, fs.ErrNotExist):
 		return openNewTarget(path, size, nil, opts)
 	case err != nil:
@@ -72,6 +79,19 @@ func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, err
 		return openInPlaceTarget(path, size, opts)
 	}
 	return openNewTarget(path, size, info, opts)
+}
+
+// isAmongDevices tells whether a new file would lie in /dev, where only a mistyped name of a device leads. What is
+// below /dev/shm is meant to be a file.
+func isAmongDevices(path string) bool {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(full)); err == nil {
+		full = filepath.Join(dir, filepath.Base(full))
+	}
+	return strings.HasPrefix(full, "/dev/") && !strings.HasPrefix(full, "/dev/shm/")
 }
 
 // guard refuses an existing target that holds the repository or is in use.

@@ -193,7 +193,7 @@ func TestInPlaceChangesNothingBeforeTheFirstWrite(t *testing.T) {
 func TestRangeInPlace(t *testing.T) {
 	tests := []struct{ file, volume, off, n, want int64 }{
 		{file: 5000, volume: 10_000, off: 1000, n: 100, want: 5000},
-		{file: 5000, volume: 10_000, off: 6000, n: 100, want: 6100},
+		{file: 6100, volume: 10_000, off: 6000, n: 100, want: 6100},
 		{file: 20_000, volume: 10_000, off: 1000, n: 100, want: 20_000},
 		{file: 20_000, volume: 10_000, want: 10_000}, // no range: all of it
 	}
@@ -212,10 +212,34 @@ func TestRangeInPlace(t *testing.T) {
 			t.Errorf("%+v: ended with %d bytes", tt, got)
 		}
 	}
+	short := writeFile(t, make([]byte, 6099))
+	opts := filevolume.TargetOptions{InPlace: true, Range: volume.Extent{Offset: 6000, Length: 100}}
+	tooSmall := new(volume.SizeError)
+	if _, err := filevolume.OpenTarget(short, 10_000, opts); !errors.As(err, &tooSmall) || tooSmall.Need != 6100 {
+		t.Errorf("a range beyond the end: %v", err)
+	}
+	if _, err := filevolume.OpenTarget(t.TempDir()+"/x", 10_000, opts); !errors.Is(err, volume.ErrNoTarget) {
+		t.Errorf("in place where nothing is: %v", err)
+	}
 	for _, r := range []volume.Extent{{Offset: -1, Length: 1}, {Offset: 1, Length: 10}, {Offset: 11}, {Offset: 1, Length: 1<<63 - 1}} {
 		if _, err := filevolume.OpenTarget(t.TempDir()+"/x", 10, filevolume.TargetOptions{Range: r}); err == nil {
 			t.Errorf("the range %+v of a volume of 10 bytes was accepted", r)
 		}
+	}
+}
+
+func TestNoFileAmongDevices(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/dev", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/dev/varve-none", "/dev/../dev/varve-none", link + "/varve-none"} {
+		_, err := filevolume.OpenTarget(path, 1, filevolume.TargetOptions{Force: true, InPlace: true})
+		if none := new(volume.NoDeviceError); !errors.As(err, &none) {
+			t.Errorf("%s: %v", path, err)
+		}
+		wantAbsent(t, "/dev/varve-none")
+		wantAbsent(t, "/dev/varve-none.partial")
 	}
 }
 

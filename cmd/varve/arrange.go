@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,6 +28,8 @@ func arrange(words []string, globals []cli.Flag, commands []*command) (line, err
 		word := words[0]
 		words = words[1:]
 		switch {
+		case l.command == nil && (word == "--version" || word == "-V"):
+			l.command = find(commands, "version")
 		case flagsEnded || word == "-" || !strings.HasPrefix(word, "-"):
 			if l.command != nil {
 				args = append(args, word)
@@ -109,8 +112,8 @@ func (t flagTable) read(word string, rest []string) ([]setting, []string, *usage
 		return nil, nil, &usageError{Text: "unknown flag --" + name, Near: t.nearest(name)}
 	}
 	if f.takesValue && !hasValue {
-		if len(rest) == 0 {
-			return nil, nil, &usageError{Text: "flag --" + name + " needs a value"}
+		if err := checkValue("--"+name, rest); err != nil {
+			return nil, nil, err
 		}
 		value, hasValue, rest = rest[0], true, rest[1:]
 	}
@@ -133,8 +136,8 @@ func (t flagTable) readShort(word string, rest []string) ([]setting, []string, *
 		value, hasEquals := strings.CutPrefix(after, "=")
 		switch {
 		case f.takesValue && after == "":
-			if len(rest) == 0 {
-				return nil, nil, &usageError{Text: "flag -" + string(letter) + " needs a value"}
+			if err := checkValue("-"+string(letter), rest); err != nil {
+				return nil, nil, err
 			}
 			return append(settings, f.set(rest[0], true)), rest[1:], nil
 		case f.takesValue || hasEquals:
@@ -143,6 +146,19 @@ func (t flagTable) readShort(word string, rest []string) ([]setting, []string, *
 		settings = append(settings, f.set("", false))
 	}
 	return settings, rest, nil
+}
+
+// checkValue refuses a value that is missing, or that looks like the flag after it.
+func checkValue(flag string, rest []string) *usageError {
+	switch {
+	case len(rest) == 0:
+		return &usageError{Text: "flag " + flag + " needs a value"}
+	case len(rest[0]) > 1 && rest[0][0] == '-':
+		return &usageError{
+			Text: fmt.Sprintf("flag %s needs a value; one that begins with - is written %s=%s", flag, flag, rest[0]),
+		}
+	}
+	return nil
 }
 
 func (f knownFlag) set(value string, hasValue bool) setting {

@@ -63,7 +63,9 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		for place, words := range places(name, test.args, test.flags, global) {
 			t.Run(name+" "+place, func(t *testing.T) {
 				if name == "init" { // into a new place each time
-					words[slices.Index(words, "REPO")] = filepath.Join(t.TempDir(), "repo")
+					fresh := filepath.Join(t.TempDir(), "repo")
+					words[slices.Index(words, "REPO")] = fresh
+					words[slices.Index(words, repo)] = fresh // both name the same
 				}
 				code, stdout, stderr := typed(words...)
 				if code != 0 {
@@ -126,23 +128,27 @@ func TestArrange(t *testing.T) {
 		"short and value":     {[]string{"log", "-n5", "v"}, "log --n=5 -- v"},
 		"short equals":        {[]string{"log", "-n=5", "v"}, "log --n=5 -- v"},
 		"short ones together": {[]string{"log", "-qvn5", "v"}, "--quiet --verbose log --n=5 -- v"},
-		"value like a flag":   {[]string{"backup", "--note", "--json", "v"}, "backup --note=--json -- v"},
-		"value of dashes":     {[]string{"backup", "--note", "--", "v"}, "backup --note=-- -- v"},
-		"empty value":         {[]string{"backup", "--note=", "v"}, "backup --note= -- v"},
-		"empty argument":      {[]string{"backup", "v", ""}, "backup -- v "},
-		"dash":                {[]string{"restore", "v", "-", "-q"}, "--quiet restore -- v -"},
-		"after dashes":        {[]string{"restore", "--", "-v", "-q"}, "restore -- -v -q"},
-		"bool with value":     {[]string{"log", "--all=false"}, "log --all=false --"},
-		"alias":               {[]string{"restore", "-n", "v", "-r", "x", "t"}, "--repo=x restore --dry-run -- v t"},
-		"name of a flag":      {[]string{"log", "repo"}, "log -- repo"},
-		"unknown command":     {[]string{"frobnicate"}, `unknown command "frobnicate"`},
-		"flag of another":     {[]string{"log", "--tag", "x"}, "unknown flag --tag"},
-		"flag too early":      {[]string{"--tag", "x", "backup"}, "unknown flag --tag"},
-		"one dash too few":    {[]string{"log", "-json"}, "unknown flag -json"},
-		"one dash too many":   {[]string{"log", "--n", "5"}, "unknown flag --n"},
-		"unknown letter":      {[]string{"log", "-qx"}, `unknown flag -x in "-qx"`},
-		"no value":            {[]string{"log", "-n"}, "flag -n needs a value"},
-		"no value, long":      {[]string{"backup", "v", "--tag"}, "flag --tag needs a value"},
+		"value like a flag": {[]string{"backup", "--note", "--json", "v"},
+			"flag --note needs a value; one that begins with - is written --note=--json"},
+		"value of dashes": {[]string{"backup", "--note", "--", "v"},
+			"flag --note needs a value; one that begins with - is written --note=--"},
+		"value of a dash":   {[]string{"backup", "--note", "-", "v"}, "backup --note=- -- v"},
+		"version flag":      {[]string{"-V"}, "version --"},
+		"empty value":       {[]string{"backup", "--note=", "v"}, "backup --note= -- v"},
+		"empty argument":    {[]string{"backup", "v", ""}, "backup -- v "},
+		"dash":              {[]string{"restore", "v", "-", "-q"}, "--quiet restore -- v -"},
+		"after dashes":      {[]string{"restore", "--", "-v", "-q"}, "restore -- -v -q"},
+		"bool with value":   {[]string{"log", "--all=false"}, "log --all=false --"},
+		"alias":             {[]string{"restore", "-n", "v", "-r", "x", "t"}, "--repo=x restore --dry-run -- v t"},
+		"name of a flag":    {[]string{"log", "repo"}, "log -- repo"},
+		"unknown command":   {[]string{"frobnicate"}, `unknown command "frobnicate"`},
+		"flag of another":   {[]string{"log", "--tag", "x"}, "unknown flag --tag"},
+		"flag too early":    {[]string{"--tag", "x", "backup"}, "unknown flag --tag"},
+		"one dash too few":  {[]string{"log", "-json"}, "unknown flag -json"},
+		"one dash too many": {[]string{"log", "--n", "5"}, "unknown flag --n"},
+		"unknown letter":    {[]string{"log", "-qx"}, `unknown flag -x in "-qx"`},
+		"no value":          {[]string{"log", "-n"}, "flag -n needs a value"},
+		"no value, long":    {[]string{"backup", "v", "--tag"}, "flag --tag needs a value"},
 	}
 	for name, test := range tests {
 		l, err := arrange(test.words, s.globals.flags(), commands(s))

@@ -114,7 +114,9 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 		}
 		return nil, err
 	}
-	s.warnings = append(s.warnings, done.Warnings...)
+	for _, text := range done.Warnings {
+		s.warnings.add(text)
+	}
 	s.good = address(name, done.Statement.ID) + " is safe: it relies on nothing that is hurt"
 	return newBacked(done, history)
 }

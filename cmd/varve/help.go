@@ -90,7 +90,7 @@ EXIT STATUS
 	if c.codes != "" {
 		out.WriteString("  " + c.codes + "\n")
 	}
-	out.WriteString("  4  busy: somebody else holds a lock\n  130 or 143  interrupted by SIGINT or SIGTERM\n")
+	out.WriteString("  4  busy: somebody else holds a lock\n  129, 130 or 143  interrupted by SIGHUP, SIGINT or SIGTERM\n")
 	return &manual{Text: out.String()}
 }
 

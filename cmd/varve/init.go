@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -78,6 +79,9 @@ func (m *made) print(p *page) {
 }
 
 func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, error) {
+	if dir != "" && s.repoFlag != "" && filepath.Clean(dir) != filepath.Clean(s.repoFlag) {
+		return nil, &usageError{Text: fmt.Sprintf("-r names %q and REPO %q: which of them?", s.repoFlag, dir), Command: s.command}
+	}
 	if dir == "" {
 		var err error
 		if dir, err = s.repositoryDir(); err != nil {

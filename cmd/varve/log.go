@@ -27,11 +27,11 @@ time zone; with --json, UTC.`,
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program`,
 		flags: []cli.Flag{
-			&cli.UintFlag{Name: "n", Destination: &f.count, DefaultText: "20, with --since all",
+			&cli.GenericFlag{Name: "n", Value: &f.count, DefaultText: "20, with --since all",
 				Usage: "list the newest `N` revisions"},
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list all revisions"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
-				Usage: "list what was begun since `TIME`: 7d, 2026-11-19 or 2026-11-19T02:00"},
+				Usage: "list what was begun since `TIME`: 7d, yesterday, 2026-11-19 or 2026-11-19T02:00"},
 		},
 		run: func(_ context.Context, args []string) (result, error) {
 			if len(args) == 0 {
@@ -43,7 +43,7 @@ varve log db1 --since 30d --json            # those of a month, for a program`,
 }
 
 type logFlags struct {
-	count uint // 0: the default
+	count count // 0: the default
 	all   bool
 	since moment
 }
@@ -72,6 +72,7 @@ type listed struct {
 	Total     int           `json:"total"` // revisions, those that are not listed too
 	Revisions []entry       `json:"revisions"`
 	all       []entry
+	since     time.Time // zero: from the first on
 }
 
 func runLog(s *session, f logFlags, volumeName string) (result, error) {
@@ -92,7 +93,7 @@ func runLog(s *session, f logFlags, volumeName string) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listed{Volume: name, Total: len(revisions)}
+	l := &listed{Volume: name, Total: len(revisions), since: f.since.Time}
 	for _, rev := range revisions {
 		l.all = append(l.all, newEntry(rev))
 	}
@@ -112,6 +113,7 @@ func (l *listed) print(p *page) {
 	p.line("%s   %s   %s   %s since %s", p.bold(l.Volume.String()), newest.Source, human.Size(int64(newest.Size)),
 		formatCount(len(l.all), "revision"), formatDay(l.all[0].Begun, p.now))
 	if len(l.Revisions) == 0 {
+		p.line("none since %s", formatTime(l.since, p.now))
 		return
 	}
 	rows := [][]cell{{

@@ -131,10 +131,7 @@ type jsonError struct {
 func (r jsonRenderer) render(o outcome) error {
 	d := document{
 		Varve: 1, Command: r.s.command, OK: o.code == 0, Exit: o.code,
-		Warnings: r.s.warnings, Result: o.result,
-	}
-	if d.Warnings == nil {
-		d.Warnings = []string{}
+		Warnings: r.s.warnings.list(), Result: o.result,
 	}
 	if o.err != nil {
 		d.Error = &jsonError{Message: o.err.Error(), Hint: hint(o.err)}

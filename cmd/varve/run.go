@@ -36,6 +36,7 @@ func (s *session) execute(ctx context.Context, words []string) (res result, err 
 	case line.command == nil:
 		return nil, &usageError{Text: "no command is given"}
 	}
+	s.repoFlag = repoIn(line.words)
 	app := &cli.App{
 		Name:                      "varve",
 		Writer:                    io.Discard, // the renderer prints

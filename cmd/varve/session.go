@@ -19,18 +19,19 @@ type session struct {
 	stderr *screen
 	asked  <-chan os.Signal // SIGUSR1
 
-	globals globalFlags
-	json    bool
-	command string
-	asks    bool // see command
-	log     *slog.Logger
-	begun   time.Time
-	zone    *time.Location
+	globals  globalFlags
+	repoFlag string // what -r says, as opposed to the environment
+	json     bool
+	command  string
+	asks     bool // see command
+	log      *slog.Logger
+	begun    time.Time
+	zone     *time.Location
 
 	doing    string   // "backup of db1": what a failure is a failure of
 	good     string   // what is still good after a failure
 	bad      string   // what is not to be used after a failure
-	warnings []string // told, or to be told in JSON
+	warnings warnings // told, or to be told in JSON
 }
 
 func newSession(stdin io.Reader, stdout, stderr io.Writer) *session {
@@ -62,7 +63,10 @@ func (s *session) newLogger() *slog.Logger {
 	if s.globals.logFormat.is("json") {
 		return slog.New(slog.NewJSONHandler(s.stderr, opts))
 	}
-	return slog.New(slog.NewTextHandler(s.stderr, opts))
+	if s.globals.verbose {
+		return slog.New(slog.NewTextHandler(s.stderr, opts))
+	}
+	return slog.New(warnHandler{s: s})
 }
 
 // say tells a person, on standard error, what is going on.
@@ -78,8 +82,7 @@ func (s *session) say(format string, args ...any) {
 // warn tells of something that is not as it should be, and does not change the outcome.
 func (s *session) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	s.warnings = append(s.warnings, text)
-	if s.globals.quiet || s.json {
+	if !s.warnings.add(text) || s.globals.quiet || s.json {
 		return
 	}
 	p := s.page(s.stderr.w)

@@ -12,8 +12,11 @@ import (
 type signalError struct{ signal syscall.Signal }
 
 func (e *signalError) Error() string {
-	if e.signal == syscall.SIGTERM {
+	switch e.signal {
+	case syscall.SIGTERM:
 		return "interrupted by SIGTERM"
+	case syscall.SIGHUP:
+		return "interrupted by SIGHUP"
 	}
 	return "interrupted by SIGINT"
 }
@@ -36,13 +39,13 @@ type signals struct {
 	stop     func()
 }
 
-// watchSignals gives a context that the first SIGINT or SIGTERM ends. From then on
+// watchSignals gives a context that the first SIGINT, SIGTERM or SIGHUP ends. From then on
 // they do what they do by themselves: a second one kills at once.
 func watchSignals(parent context.Context) (context.Context, signals) {
 	ctx, cancel := context.WithCancelCause(parent)
 	end, progress := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		if !signal.Ignored(sig) { // as in the background of a shell script
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) { // as in the background of a shell script, or under nohup
 			signal.Notify(end, sig)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,6 +120,26 @@ func (e *extent) String() string {
 	return fmt.Sprintf("%d+%d", e.Offset, e.Length)
 }
 
+// count is a number of things.
+type count uint
+
+// Set implements [flag.Value].
+func (n *count) Set(text string) error {
+	number, err := strconv.ParseUint(text, 10, strconv.IntSize-1)
+	if err != nil {
+		return &valueError{text, "want a number such as 20"}
+	}
+	*n = count(number)
+	return nil
+}
+
+func (n *count) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*n), 10)
+}
+
 // tags is a list of tags, one for each time that the flag is given.
 type tags []string
 
@@ -127,7 +148,9 @@ func (t *tags) Set(text string) error {
 	if err := revision.CheckTag(text); err != nil {
 		return err
 	}
-	*t = append(*t, text)
+	if !slices.Contains(*t, text) { // twice is once
+		*t = append(*t, text)
+	}
 	return nil
 }
 
@@ -146,13 +169,27 @@ func (m *moment) Set(text string) error {
 		m.Time = m.now.Add(-time.Duration(ago))
 		return nil
 	}
+	switch text {
+	case "today":
+		m.Time = m.midnight(0)
+		return nil
+	case "yesterday":
+		m.Time = m.midnight(-1)
+		return nil
+	}
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
 		if t, err := time.ParseInLocation(layout, text, m.now.Location()); err == nil {
 			m.Time = t
 			return nil
 		}
 	}
-	return &valueError{text, "want a duration such as 7d, or a time such as 2026-11-19 or 2026-11-19T02:00"}
+	return &valueError{text, "want a duration such as 7d, today, yesterday, or a time such as 2026-11-19 or 2026-11-19T02:00"}
+}
+
+// midnight is when a day began, so many days from today.
+func (m *moment) midnight(days int) time.Time {
+	year, month, day := m.now.Date()
+	return time.Date(year, month, day+days, 0, 0, 0, 0, m.now.Location())
 }
 
 func (m *moment) String() string {

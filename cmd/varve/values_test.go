@@ -64,7 +64,12 @@ func TestValues(t *testing.T) {
 		{&moment{now: now}, "2026-11-19", "2026-11-19T00:00:00+01:00"},
 		{&moment{now: now}, "2026-11-19T02:00", "2026-11-19T02:00:00+01:00"},
 		{&moment{now: now}, "2026-11-19T02:00:00Z", "2026-11-19T02:00:00Z"},
-		{&moment{now: now}, "yesterday", ""},
+		{&moment{now: now}, "yesterday", "2026-11-23T00:00:00+01:00"},
+		{&moment{now: now}, "today", "2026-11-24T00:00:00+01:00"},
+		{&moment{now: now}, "tomorrow", ""},
+		{new(count), "20", "20"},
+		{new(count), "-1", ""},
+		{new(count), "x", ""},
 	}
 	for _, test := range tests {
 		err := test.value.Set(test.text)

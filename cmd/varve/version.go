@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 
@@ -9,7 +10,9 @@ import (
 )
 
 // version is what the Makefile says that this is.
-var version = "unknown"
+var version = unknown
+
+const unknown = "unknown"
 
 func versionCommand() *command {
 	return &command{
@@ -30,10 +33,19 @@ type build struct {
 	Format  int    `json:"format"`
 }
 
+// stamped finds the commit in what git describe says: v1.2-7-gdf2fd22-dirty, df2fd22.
+var stamped = regexp.MustCompile(`(?:^|-g)([0-9a-f]{7,64})(-dirty)?$`)
+
 func thisVersion() *build {
 	b := &build{
-		Version: version, Commit: "unknown", Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: version, Commit: unknown, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
 		Format: repository.FormatVersion,
+	}
+	if stamp := stamped.FindStringSubmatch(version); stamp != nil {
+		b.Commit = stamp[1]
+		if stamp[2] != "" {
+			b.Commit += " and changes"
+		}
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -52,7 +64,9 @@ func thisVersion() *build {
 
 func (b *build) print(p *page) {
 	p.line("varve %s", b.Version)
-	p.line("commit  %s", b.Commit)
+	if b.Commit != unknown {
+		p.line("commit  %s", b.Commit)
+	}
 	p.line("built   with %s for %s", b.Go, b.System)
 	p.line("format  %d of repositories", b.Format)
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// warnings are what is not as it should be, each fact once. What works at the same
+// time may find the same.
+type warnings struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+// add notes a warning, and tells whether it is a new one.
+func (w *warnings) add(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Contains(w.texts, text) {
+		return false
+	}
+	w.texts = append(w.texts, text)
+	return true
+}
+
+// list is what was noted so far; never nil.
+func (w *warnings) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string{}, w.texts...)
+}
+
+// warnHandler makes warnings of what packages log: one line for people, and a part
+// of the JSON document for programs.
+type warnHandler struct {
+	s      *session
+	fields []string
+}
+
+// Enabled implements [slog.Handler].
+func (h warnHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
+
+// Handle implements [slog.Handler].
+func (h warnHandler) Handle(_ context.Context, r slog.Record) error {
+	fields := slices.Clone(h.fields)
+	r.Attrs(func(a slog.Attr) bool {
+		fields = append(fields, fieldOf(a))
+		return true
+	})
+	text := r.Message
+	if len(fields) > 0 {
+		text += " (" + strings.Join(fields, ", ") + ")"
+	}
+	h.s.warn("%s", strings.ReplaceAll(text, "\n", "; "))
+	return nil
+}
+
+// WithAttrs implements [slog.Handler].
+func (h warnHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.fields = slices.Clone(h.fields)
+	for _, a := range attrs {
+		h.fields = append(h.fields, fieldOf(a))
+	}
+	return h
+}
+
+// WithGroup implements [slog.Handler]; people need no groups.
+func (h warnHandler) WithGroup(string) slog.Handler { return h }
+
+// fieldOf writes an attribute; an error speaks for itself.
+func fieldOf(a slog.Attr) string {
+	if a.Key == "error" {
+		return a.Value.String()
+	}
+	return a.Key + " " + a.Value.String()
+}

@@ -33,7 +33,11 @@ func TestZstdGivesWayToS2WhereThatIsNearlyAsSmall(t *testing.T) {
 		"noise":            {Zstd, Zstd, noise(r, size)},
 	} {
 		var c coder
-		frame, err := c.encodeFrame(test.asked, Chunk, ID{1}, test.plain)
+		codec, err := c.choose(test.asked, test.plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame, err := c.encodeFrame(codec, Chunk, ID{1}, test.plain)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -214,10 +214,6 @@ func (h frameHead) openSegment(c *coder, i int, dst, stored []byte) error {
 // encodeFrame builds the frame of an object in c.frame, where it stays until the
 // coder's next use.
 func (c *coder) encodeFrame(codec Codec, kind Kind, id ID, plain []byte) ([]byte, error) {
-	codec, err := c.choose(codec, plain)
-	if err != nil {
-		return nil, err
-	}
 	h := frameHeader{kind: kind, codec: codec, segmentLog: segmentLog, id: id, plain: uint32(len(plain))}
 	if need := h.headLen() + len(plain) + encoderSlack; cap(c.frame) < need {
 		c.frame = make([]byte, 0, need)
@@ -226,6 +222,7 @@ func (c *coder) encodeFrame(codec Codec, kind Kind, id ID, plain []byte) ([]byte
 	for i := range h.segments() {
 		segment := plain[i<<segmentLog:][:h.plainLen(i)]
 		start := len(b)
+		var err error
 		if b, err = c.compress(codec, b, segment); err != nil {
 			return nil, err
 		}

@@ -21,6 +21,9 @@ type View struct {
 type WriterConfig struct {
 	Run   [16]byte // of the run record; stands in each pack
 	Codec Codec
+	// Dense keeps Zstd from giving way to S2: for runs that store little, and so
+	// do not wait for the encoder.
+	Dense bool
 	Temps *durable.Temps
 	// View is asked for before a found copy is relied on. Nil: nothing is known.
 	View func() View
@@ -152,7 +155,14 @@ func (w *Writer) put(ctx context.Context, c *coder, key objectKey, plain []byte)
 	if pack, ok := w.find(key); ok {
 		return Put{Ref: Ref{key.id, pack}, Found: true}, nil
 	}
-	frame, err := c.encodeFrame(w.cfg.Codec, key.kind, key.id, plain)
+	codec := w.cfg.Codec
+	if !w.cfg.Dense {
+		var err error
+		if codec, err = c.choose(codec, plain); err != nil {
+			return Put{}, err
+		}
+	}
+	frame, err := c.encodeFrame(codec, key.kind, key.id, plain)
 	if err != nil {
 		return Put{}, err
 	}

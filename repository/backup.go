@@ -145,7 +145,7 @@ func (b *Backup) open(ctx context.Context) (err error) {
 		}
 	}
 	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
-		Run: b.run, Codec: b.opts.Codec, Temps: b.lease.temps, View: b.reader.currentView, Usable: b.usable,
+		Run: b.run, Codec: b.opts.Codec, Dense: b.parent != nil, Temps: b.lease.temps, View: b.reader.currentView, Usable: b.usable,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -93,10 +94,7 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 	}
 	if sourceText == "" {
 		if newest == nil {
-			return nil, &usageError{
-				Text:    fmt.Sprintf("volume %q has no revision that tells its source: name the SOURCE", name),
-				Command: s.command,
-			}
+			return nil, s.needSource(repo, name)
 		}
 		sourceText = "file:" + newest.Source.Path
 	}
@@ -117,8 +115,20 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 	for _, text := range done.Warnings {
 		s.warnings.add(text)
 	}
+	s.about.volume, s.about.id = name, done.Statement.ID
 	s.good = address(name, done.Statement.ID) + " is safe: it relies on nothing that is hurt"
 	return newBacked(done, history)
+}
+
+// needSource reports a backup without SOURCE of a volume that does not tell one.
+func (s *session) needSource(repo *repository.Repository, name revision.Name) error {
+	what := fmt.Sprintf("volume %q has no revision that tells its source", name)
+	if _, err := repo.Volume(name); errors.Is(err, repository.ErrNoVolume) {
+		what = fmt.Sprintf("no such volume %q", name)
+	}
+	return &usageError{
+		Text: fmt.Sprintf("%s: a first backup needs its SOURCE: varve backup %s /dev/…", what, name), Command: s.command,
+	}
 }
 
 // announceBackup says what is about to be done. Nobody is told who does not watch:
@@ -143,6 +153,7 @@ type backed struct {
 	Usually  *uint64          `json:"usually_changed"` // the median of former deltas; null: too few
 	Findings []backup.Finding `json:"findings"`
 	warnings []string
+	first    bool // of its volume
 }
 
 func newBacked(done *backup.Result, history []repository.Revision) (result, error) {
@@ -152,7 +163,7 @@ func newBacked(done *backup.Result, history []repository.Revision) (result, erro
 			Volume: repository.Volume{Name: st.Volume.Name, UUID: st.Volume.UUID}, ID: st.ID, Statement: st,
 			Info: repository.Info{State: repository.Good, Tags: st.Tags, Note: st.Note},
 		}),
-		Findings: done.Findings, warnings: done.Warnings,
+		Findings: done.Findings, warnings: done.Warnings, first: len(history) == 0,
 	}
 	if b.Findings == nil {
 		b.Findings = []backup.Finding{}
@@ -185,9 +196,15 @@ func medianChange(history []repository.Revision) (median uint64, known bool) {
 	return changes[len(changes)/2], true
 }
 
+const firstRevision = "first revision of a new volume"
+
 func (b *backed) print(p *page) {
 	if p.terse {
-		p.line("%s safe: %s, read %s, stored %s, %s", address(b.Volume, b.ID), string(b.Kind),
+		kind := string(b.Kind)
+		if b.first {
+			kind = firstRevision + ", " + kind
+		}
+		p.line("%s safe: %s, read %s, stored %s, %s", address(b.Volume, b.ID), kind,
 			human.Size(int64(b.Read)), human.Size(int64(b.Stored)), formatDuration(b.took()))
 	} else {
 		b.printBlock(p)
@@ -203,6 +220,9 @@ func (b *backed) print(p *page) {
 func (b *backed) printBlock(p *page) {
 	verdict := fmt.Sprintf("%-50s", address(b.Volume, b.ID)+" is safe")
 	p.line("%s %s, took %s", p.bold(verdict), formatTime(b.Begun, p.now), formatDuration(b.took()))
+	if b.first {
+		p.line("%s", firstRevision)
+	}
 	read := "at " + human.Rate(int64(b.Read), b.took())
 	if b.Holes > 0 {
 		read += ", " + human.Size(int64(b.Holes)) + " of holes skipped"

@@ -56,6 +56,8 @@ func (s *session) choose(repo *repository.Repository, text string) (repository.R
 	if err != nil {
 		return repository.Revision{}, &selectionError{Volume: want.volume, Err: err}
 	}
+	s.about.volume, s.about.id = rev.Volume.Name, rev.ID
+	s.about.good = newestGood(slices.DeleteFunc(slices.Clone(all), func(r repository.Revision) bool { return r.ID == rev.ID }))
 	s.announce(rev)
 	if rev.Info.State == repository.Suspect {
 		s.warnSuspect(rev, newestGood(all), want.latest)

@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		if got := exitCode(wrapped); got != test.want {
 			t.Errorf("%T %v: exit code %d, want %d", test.err, test.err, got, test.want)
 		}
-		if hint(wrapped) == "" {
+		if hint(wrapped, about{}) == "" {
 			t.Errorf("%T %v: no hint", test.err, test.err)
 		}
 	}

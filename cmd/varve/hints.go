@@ -14,16 +14,16 @@ import (
 
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
-func hint(err error) string {
-	for _, advise := range []func(error) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnVolume, hintOnSystem} {
-		if text := advise(err); text != "" {
+func hint(err error, a about) string {
+	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnVolume, hintOnSystem} {
+		if text := advise(err, a); text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-func hintOnWords(err error) string {
+func hintOnWords(err error, a about) string {
 	var misuse *usageError
 	var unsupported *unsupportedError
 	switch {
@@ -34,14 +34,14 @@ func hintOnWords(err error) string {
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
 	case errors.Is(err, errTerminal):
-		return "send it on: varve restore VOLUME - | COMMAND"
+		return "send it on: varve restore " + a.address() + " - | COMMAND"
 	case errors.Is(err, errNoRepository):
 		return "name it: varve -r DIRECTORY COMMAND, or export VARVE_REPO=DIRECTORY"
 	}
 	return ""
 }
 
-func hintOnRevision(err error) string {
+func hintOnRevision(err error, a about) string {
 	var (
 		distrusted *distrustedError
 		selection  *selectionError
@@ -60,18 +60,33 @@ func hintOnRevision(err error) string {
 	case errors.Is(err, repository.ErrNoVolume):
 		return "varve log lists the volumes"
 	case errors.As(err, &difference):
-		return "a source that went on since differs rightly; otherwise: varve backup VOLUME --full"
+		return "a source that went on since differs rightly; otherwise: varve backup " + a.name() + " --full"
 	case errors.As(err, &damage):
-		return "VOLUME@latest-good is the newest good one; restore --keep-going gives all but what is lost"
+		return hintOnDamage(a)
 	case errors.As(err, &damaged):
 		return "varve log " + damaged.Volume.String() + " shows what is good; the next backup does without it"
 	case errors.As(err, &findings):
-		return "varve verify VOLUME@REV shows what else is hurt; varve backup VOLUME --full stands on nothing stored"
+		if a.volume == "" {
+			return "varve verify of each volume shows what is hurt"
+		}
+		return "varve verify " + a.address() + " shows what else is hurt; varve backup " + a.name() + " --full stands on nothing stored"
 	}
 	return ""
 }
 
-func hintOnRepository(err error) string {
+// hintOnDamage names another revision that is good, and what gives the rest of this one.
+func hintOnDamage(a about) string {
+	text := "no other revision of this volume is good"
+	if a.good != "" {
+		text = "the newest other one that is good is " + address(a.volume, a.good)
+	}
+	if !a.keepGoing {
+		text += "; varve restore " + a.address() + " TARGET --keep-going gives all but what is lost"
+	}
+	return text
+}
+
+func hintOnRepository(err error, a about) string {
 	var busy *repository.BusyError
 	var format *repository.FormatError
 	var unsupported *revision.UnsupportedError
@@ -79,9 +94,9 @@ func hintOnRepository(err error) string {
 	case errors.As(err, &busy):
 		return "--wait 10m waits for it"
 	case errors.Is(err, repository.ErrNoRepository):
-		return "varve init DIRECTORY makes one; if there was one, is its file system mounted?"
+		return "varve init " + a.directory() + " makes one; if there was one, is its file system mounted?"
 	case errors.Is(err, repository.ErrExists):
-		return "use it as it is: varve -r DIRECTORY log"
+		return "use it as it is: varve -r " + a.directory() + " log"
 	case errors.Is(err, repository.ErrNotEmpty):
 		return "name an empty directory, or one that does not exist yet"
 	case errors.Is(err, repository.ErrReadOnly):
@@ -96,7 +111,7 @@ func hintOnRepository(err error) string {
 	return ""
 }
 
-func hintOnVolume(err error) string {
+func hintOnVolume(err error, _ about) string {
 	var inUse *volume.InUseError
 	var tooSmall *volume.SizeError
 	var noSpace *volume.SpaceError
@@ -128,7 +143,7 @@ func hintOnVolume(err error) string {
 	return ""
 }
 
-func hintOnSystem(err error) string {
+func hintOnSystem(err error, _ about) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room, and run it again"

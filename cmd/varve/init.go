@@ -96,7 +96,7 @@ func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, 
 	if err != nil {
 		return nil, err
 	}
-	s.doing = "init of " + dir
+	s.doing, s.about.repo = "init of "+dir, dir
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"varve/backup"
 	"varve/internal/durable"
@@ -38,6 +39,7 @@ func (s *session) openRepository(why purpose) (*repository.Repository, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.about.repo = dir
 	tree, err := durable.OpenTree(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open %q: %w: %w", dir, repository.ErrNoRepository, err)
@@ -71,10 +73,24 @@ func (s *session) openReader(ctx context.Context, repo *repository.Repository) (
 	if err != nil {
 		return nil, err
 	}
-	if why := rd.Unprotected(); why != nil {
+	if why := rd.Unprotected(); why != nil && !isFrozen(s.globals.repo, why) {
 		s.warn("reading without a lease (%v): a gc that runs at the same time may take away what is being read", why)
 	}
 	return rd, nil
+}
+
+// isFrozen tells whether there is no lease because nobody can write there, so that
+// nothing can be taken away either.
+func isFrozen(dir string, why error) bool {
+	if durable.IsReadOnly(why) || !errors.Is(why, fs.ErrPermission) {
+		return durable.IsReadOnly(why)
+	}
+	for _, name := range []string{".", "packs", "locks", "locks/leases"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode()&0o222 != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // record writes an event into the journal. A repository that takes no writes has

@@ -71,7 +71,7 @@ func (s *session) failure(p *page, err error) {
 		p.line("%s %s was %s", p.red("varve:"), s.subject(), sig.Error())
 	default:
 		p.line("%s %s %s", p.red("varve:"), s.subject(), verdict(err))
-		p.line("  why    %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		p.line("  why    %s", strings.ReplaceAll(why(err), "\n", "; "))
 	}
 	if s.good != "" {
 		p.line("  good   %s", s.good)
@@ -79,9 +79,17 @@ func (s *session) failure(p *page, err error) {
 	if s.bad != "" {
 		p.line("  bad    %s", s.bad)
 	}
-	if next := hint(err); next != "" {
+	if next := hint(err, s.about); next != "" {
 		p.line("  next   %s", next)
 	}
+}
+
+// why says what an error is about. Findings stand in the result already.
+func why(err error) string {
+	if findings := new(findingsError); errors.As(err, &findings) {
+		return formatCount(len(findings.Texts), "finding") + ", above"
+	}
+	return err.Error()
 }
 
 // verdict says in a word how an operation that was not interrupted ended.
@@ -134,7 +142,7 @@ func (r jsonRenderer) render(o outcome) error {
 		Warnings: r.s.warnings.list(), Result: o.result,
 	}
 	if o.err != nil {
-		d.Error = &jsonError{Message: o.err.Error(), Hint: hint(o.err)}
+		d.Error = &jsonError{Message: o.err.Error(), Hint: hint(o.err, r.s.about)}
 	}
 	enc := json.NewEncoder(r.s.stdout)
 	enc.SetEscapeHTML(false)

@@ -114,6 +114,7 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	if toPipe && isTerminal(s.stdout) {
 		return nil, errTerminal
 	}
+	s.about.keepGoing = f.keepGoing
 	r := &restoration{s: s, f: f, target: target, meter: new(backup.Meter), begun: time.Now()}
 	if r.repo, err = s.openRepository(toRead); err != nil {
 		return nil, err

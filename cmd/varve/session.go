@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"varve/revision"
 )
 
 // session is one run of the program: who listens, how they like it, and what
@@ -29,9 +31,46 @@ type session struct {
 	zone     *time.Location
 
 	doing    string   // "backup of db1": what a failure is a failure of
+	about    about    // for advice
 	good     string   // what is still good after a failure
 	bad      string   // what is not to be used after a failure
 	warnings warnings // told, or to be told in JSON
+}
+
+// about is what advice can name.
+type about struct {
+	volume    revision.Name
+	id        revision.ID // the revision that was chosen, or made
+	good      revision.ID // the newest other one that is good; empty: none
+	keepGoing bool        // --keep-going was given
+	repo      string
+}
+
+// address names the revision; without one, what stands for it.
+func (a about) address() string {
+	if a.volume == "" {
+		return "VOLUME"
+	}
+	if a.id == "" {
+		return a.volume.String()
+	}
+	return address(a.volume, a.id)
+}
+
+// name is the volume's, or what stands for it.
+func (a about) name() string {
+	if a.volume == "" {
+		return "VOLUME"
+	}
+	return a.volume.String()
+}
+
+// directory is the repository's, or what stands for it.
+func (a about) directory() string {
+	if a.repo == "" {
+		return "DIRECTORY"
+	}
+	return a.repo
 }
 
 func newSession(stdin io.Reader, stdout, stderr io.Writer) *session {

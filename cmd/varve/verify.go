@@ -45,13 +45,15 @@ type verifyFlags struct {
 }
 
 func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (result, error) {
+	sized := new(sizedSource)
 	opts := backup.VerifyOptions{SHA256: f.sha256, Meter: new(backup.Meter)}
 	if f.against != "" {
 		src, err := openSource(f.against)
 		if err != nil {
 			return nil, err
 		}
-		opts.Against = src
+		sized = &sizedSource{Source: src}
+		opts.Against = sized
 	}
 	repo, err := s.openRepository(toRead)
 	if err != nil {
@@ -71,6 +73,9 @@ func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (res
 	begun := time.Now()
 	found, err := s.readBack(ctx, rd, rev, opts)
 	v := newVerified(rev, found, f.against, time.Since(begun))
+	if v != nil && f.against != "" {
+		v.AgainstSize = &sized.size
+	}
 	proof := &proof{s: s, repo: repo, rev: rev, result: v}
 	proof.note(ctx, err)
 	if v == nil {
@@ -152,7 +157,11 @@ func (p *proof) prove(info *repository.Info) {
 }
 
 func (p *proof) mark(ctx context.Context, change func(*repository.Info)) {
-	p.s.warnIfWritable(p.repo.Mark(ctx, p.rev, change))
+	err := p.repo.Mark(ctx, p.rev, change)
+	if errors.Is(err, repository.ErrReadOnly) && p.result != nil {
+		p.result.unrecorded = true
+	}
+	p.s.warnIfWritable(err)
 }
 
 // verified is the result of verify. Its fields are API.
@@ -166,10 +175,27 @@ type verified struct {
 	Proven      *time.Time          `json:"proven"`
 	SHA256      string              `json:"sha256,omitempty"`
 	Against     string              `json:"against,omitempty"`
+	AgainstSize *int64              `json:"against_size,omitempty"`
 	Consistency volume.Consistency  `json:"consistency,omitempty"` // of the source
 	Reason      string              `json:"consistency_reason,omitempty"`
 	Lost        []repository.Extent `json:"lost"`
 	Differing   []repository.Extent `json:"differing"`
+	unrecorded  bool
+}
+
+// sizedSource remembers how large its last snapshot was.
+type sizedSource struct {
+	volume.Source
+	size int64
+}
+
+// Snapshot implements [volume.Source].
+func (s *sizedSource) Snapshot(ctx context.Context) (volume.Snapshot, error) {
+	snap, err := s.Source.Snapshot(ctx)
+	if err == nil {
+		s.size = snap.Size()
+	}
+	return snap, err
 }
 
 func newVerified(rev repository.Revision, found *backup.Verified, against string, took time.Duration) *verified {
@@ -221,6 +247,12 @@ func (v *verified) print(p *page) {
 	}
 	if v.Consistency == volume.Live {
 		p.line("%s  %s changed while it was read (%s)", p.yellow("WARNING"), v.Against, v.Reason)
+	}
+	if v.AgainstSize != nil && *v.AgainstSize != int64(v.Size) {
+		p.line("%-8s %s has %s bytes, %s has %s", "SIZES", name, formatBytes(int64(v.Size)), v.Against, formatBytes(*v.AgainstSize))
+	}
+	if v.unrecorded {
+		p.line("not recorded: the repository is read-only")
 	}
 	for _, x := range v.Lost {
 		p.line("%s", lineOf("LOST", x))

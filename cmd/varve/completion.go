@@ -76,12 +76,22 @@ func complete(s *session, words []string) []string {
 	}
 	before, word := words[:len(words)-1], words[len(words)-1]
 	all, globals := commands(s), s.globals.flags()
+	flag, value := "", word
+	if n := len(before); n > 0 && takesChoice(before[n-1]) {
+		flag, before = before[n-1], before[:n-1]
+	} else if name, rest, cut := strings.Cut(word, "="); cut && takesChoice(name) {
+		flag, value = name, rest
+	}
 	l, err := arrange(before, globals, all)
 	if err != nil {
 		return nil
 	}
 	var found []string
 	switch {
+	case flag != "":
+		for _, choice := range choicesOf(flag) {
+			found = append(found, strings.TrimSuffix(word, value)+choice)
+		}
 	case strings.HasPrefix(word, "-"):
 		found = flagWords(globals)
 		if l.command != nil {
@@ -100,6 +110,17 @@ func complete(s *session, words []string) []string {
 	slices.Sort(found)
 	return found
 }
+
+// choicesOf are the words that a flag takes, if they are few.
+func choicesOf(flag string) []string {
+	g := defaultGlobals()
+	return map[string][]string{
+		"--compression": {"lz4", "none", "zstd"},
+		"--color":       g.color.of, "--progress": g.progress.of, "--log-format": g.logFormat.of,
+	}[flag]
+}
+
+func takesChoice(flag string) bool { return choicesOf(flag) != nil }
 
 // completeArgument finds what the next argument of a command may be.
 func completeArgument(s *session, l line, word, repo string) []string {

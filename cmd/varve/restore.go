@@ -143,9 +143,22 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	} else {
 		res, err = r.toTarget(ctx)
 	}
-	s.noteDamage(ctx, r.repo, err)
+	r.noteDamage(ctx, err)
 	r.journal(ctx, err)
 	return res, err
+}
+
+// noteDamage remembers what a restore came across, so that the revision is not
+// taken for a good one again. What verify noted before is more, and stays.
+func (r *restoration) noteDamage(ctx context.Context, failure error) {
+	r.s.noteDamage(ctx, r.repo, failure)
+	lost, cause := lostOf(r.rev, failure)
+	if cause == nil || r.rev.Info.State == repository.Damaged {
+		return
+	}
+	r.s.warnIfWritable(r.repo.Mark(afterSignals(ctx), r.rev, func(info *repository.Info) {
+		info.State, info.Reason, info.Lost = repository.Damaged, cause.Error(), lost
+	}))
 }
 
 func targetName(at volume.Location) string {

@@ -9,6 +9,10 @@ var mayImport = map[string][]string{
 	"internal/human":               {},
 	"internal/durable/durabletest": {"internal/durable"},
 	"internal/archtest":            {},
+	"internal/proof":               {"*"},
+	"internal/proof/machine":       {"*"},
+	"internal/proof/rot":           {"*"},
+	"internal/proof/traps":         {"*"},
 	"chunkstore":                   {"internal/durable"},
 	"revision":                     {"chunkstore"},
 	"repository":                   {"chunkstore", "revision", "internal/durable"},
@@ -26,6 +30,7 @@ var mayImport = map[string][]string{
 	"config":                       {"retention"},
 	"cmd/varve":                    {"*"},
 	"scripts/testsummary":          {},
+	"scripts/mutants":              {},
 }
 
 // homes says which packages may import an outside library. A library that is
@@ -43,7 +48,7 @@ var homes = map[string][]string{
 	"golang.org/x/sys":                {"internal/durable", "volume/filevolume", "hostlimit"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume"},
-	"github.com/hanwen/go-fuse/v2":    {"fusemount"},
+	"github.com/hanwen/go-fuse/v2":    {"fusemount", "internal/proof/machine"},
 	"pgregory.net/rapid":              {"internal/durable/durabletest", "volume/volumetest"},
 	"github.com/rogpeppe/go-internal": {}, // tests only
 }

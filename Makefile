@@ -12,7 +12,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # The version is what git says, in a tree that has its own .git; a tarball's packager passes VERSION=1.2.3.
 VERSION ?= $(or $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null),unknown)
 PREFIX ?= /usr/local
-# How long each fuzz target runs, and all torture tests together may take.
+# How long each fuzz target runs, and each torture test may. What the latter counted is kept in build/torture, and added up.
 FUZZTIME ?= 30s
 TORTURE ?= 10m
 

@@ -28,8 +28,12 @@ type file struct {
 	pos   *token.FileSet
 }
 
-// helps reports whether the package exists for tests alone, such as durabletest.
-func (p pkg) helps() bool { return strings.HasSuffix(p.path, "test") }
+// helps reports whether the package exists for tests alone: such as durabletest, and all of the proof.
+func (p pkg) helps() bool { return isHelper(p.path) }
+
+func isHelper(path string) bool {
+	return strings.HasSuffix(path, "test") || path == "internal/proof" || strings.HasPrefix(path, "internal/proof/")
+}
 
 // shipped yields the files that go into the program.
 func (p pkg) shipped() []file {

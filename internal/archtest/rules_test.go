@@ -83,8 +83,8 @@ func testHelpersStayInTests(p pkg) []string {
 	var found []string
 	for _, f := range p.shipped() {
 		for imported := range f.imports() {
-			ours := strings.HasPrefix(imported, module+"/") && strings.HasSuffix(imported, "test")
-			if ours || imported == "testing" || strings.HasPrefix(imported, "testing/") {
+			ours, isOurs := strings.CutPrefix(imported, module+"/")
+			if isOurs && isHelper(ours) || imported == "testing" || strings.HasPrefix(imported, "testing/") {
 				found = append(found, fmt.Sprintf("%s: %s is for tests only", f.name, imported))
 			}
 		}

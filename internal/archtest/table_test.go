@@ -11,6 +11,7 @@ var mayImport = map[string][]string{
 	"internal/archtest":            {},
 	"internal/proof":               {"*"},
 	"internal/proof/machine":       {"*"},
+	"internal/proof/tally":         {"internal/durable"},
 	"internal/proof/rot":           {"*"},
 	"internal/proof/traps":         {"*"},
 	"chunkstore":                   {"internal/durable"},

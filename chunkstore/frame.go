@@ -12,7 +12,7 @@ import (
 //	     0     4  magic "VRVF"
 //	     4     2  version, 1
 //	     6     1  kind: 1 chunk, 2 patch
-//	     7     1  codec: 0 none, 1 lz4, 2 zstd
+//	     7     1  codec: 0 none, 1 lz4, 2 zstd, 3 s2
 //	     8     1  log2 of the segment size, 12 to 20
 //	     9     3  flags, zero
 //	    12     4  key id, zero: not encrypted
@@ -28,7 +28,8 @@ import (
 // The checksum covers the table, and the table's checksums cover the segments: a
 // reader of one segment checks all that it relies on, and no byte is uncovered.
 //
-// These values are on disk. Never change them; add a version.
+// These values are on disk. Never change them; add a version. What is needed to
+// find the checksum keeps its place in every version to come.
 const (
 	frameMagic     = "VRVF"
 	frameVersion   = 1
@@ -77,17 +78,14 @@ func (h frameHeader) append(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, h.rest)
 }
 
-// parseFrameHeader reads the header at the start of b, without its checksum,
-// which needs the table too.
+// parseFrameHeader reads the header at the start of b, without its checksum, which
+// needs the table too, and so without its version.
 func parseFrameHeader(b []byte) (frameHeader, error) {
 	if len(b) < frameHeaderLen {
 		return frameHeader{}, errShort
 	}
 	if string(b[:4]) != frameMagic {
 		return frameHeader{}, errMagic
-	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != frameVersion {
-		return frameHeader{}, &VersionError{What: "frame", Version: int(v), Known: frameVersion}
 	}
 	h := frameHeader{
 		kind: Kind(b[6]), codec: Codec(b[7]), segmentLog: b[8],
@@ -105,8 +103,12 @@ func parseFrameHeader(b []byte) (frameHeader, error) {
 	return h, nil
 }
 
-// check refuses what a valid header may say but this program does not know.
+// check refuses what a header under a right checksum may say and this program does
+// not know.
 func (h frameHeader) check(b []byte) error {
+	if v := binary.LittleEndian.Uint16(b[4:]); v != frameVersion {
+		return &VersionError{What: "frame", Version: int(v), Known: frameVersion}
+	}
 	switch {
 	case h.kind != Chunk && h.kind != Patch:
 		return errKind

@@ -45,7 +45,9 @@ import (
 //	40     8  length of the file
 //	48     8  xxh3-64 of the bytes above
 //
-// These values are on disk. Never change them; add a version.
+// These values are on disk. Never change them; add a version. Magic, version, the
+// lengths of header and footer and their checksums keep their places in every
+// version to come, so that a program knows a pack of the future for what it is.
 const (
 	packMagic     = "VRVP"
 	packVersion   = 1
@@ -122,7 +124,8 @@ func parsePackHeader(b []byte) (PackInfo, error) {
 }
 
 // checkSealed verifies a structure of fixed length that states its magic, version
-// and length first and its checksum last.
+// and length first and its checksum last. Only of bytes that are whole the version
+// is believed: else a flipped bit would pass for the future.
 func checkSealed(b []byte, magic, what string, version, length int) error {
 	switch {
 	case len(b) != length:
@@ -130,12 +133,12 @@ func checkSealed(b []byte, magic, what string, version, length int) error {
 	case string(b[:4]) != magic:
 		return errMagic
 	}
-	if v := int(binary.LittleEndian.Uint16(b[4:])); v != version {
-		return &VersionError{What: what, Version: v, Known: version}
-	}
 	body := b[:length-checksumLen]
 	if checksum(body) != binary.LittleEndian.Uint64(b[len(body):]) {
 		return errChecksum
+	}
+	if v := int(binary.LittleEndian.Uint16(b[4:])); v != version {
+		return &VersionError{What: what, Version: v, Known: version}
 	}
 	if int(binary.LittleEndian.Uint16(b[6:])) != length {
 		return errPackLength
@@ -222,12 +225,12 @@ func parseContents(b []byte, framesEnd int64) (contents, error) {
 	if string(b[:4]) != tableMagic {
 		return nil, errMagic
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != tableVersion {
-		return nil, &VersionError{What: "table of contents", Version: int(v), Known: tableVersion}
-	}
 	body := b[:len(b)-checksumLen]
 	if checksum(body) != binary.LittleEndian.Uint64(b[len(body):]) {
 		return nil, errChecksum
+	}
+	if v := binary.LittleEndian.Uint16(b[4:]); v != tableVersion {
+		return nil, &VersionError{What: "table of contents", Version: int(v), Known: tableVersion}
 	}
 	if flags := binary.LittleEndian.Uint32(b[12:]); flags != 0 {
 		return nil, &FeatureError{What: "table of contents flags", Value: uint64(flags)}

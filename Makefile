@@ -15,6 +15,8 @@ PREFIX ?= /usr/local
 # How long each fuzz target runs, and each torture test may. What the latter counted is kept in build/torture, and added up.
 FUZZTIME ?= 30s
 TORTURE ?= 10m
+# Only the mutants whose name matches this regular expression.
+MUTANTS ?=
 
 # Tests whose name begins so are not run with the others: see "Tests" in CONTRIBUTING.md.
 LONG := ^TestEnumerate
@@ -61,6 +63,11 @@ torture: ## the tests that hurt it for TORTURE (10m)
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: mutants
+mutants: ## break the durability on purpose, each way in turn, and see that a test notices
+	@scripts/install-deps test
+	@go run ./scripts/mutants $(if $(MUTANTS),-run '$(MUTANTS)')
 
 .PHONY: check
 check: ## formatting, linters, the import picture, tidiness

@@ -89,6 +89,10 @@ var reservations = []reservation{
 		},
 		homes: []string{"internal/durable"},
 		exceptions: map[string]string{
+			"scripts/mutants os.MkdirTemp":  "mutants live in copies of the tree, in a temporary directory",
+			"scripts/mutants os.MkdirAll":   "likewise",
+			"scripts/mutants os.WriteFile":  "likewise",
+			"scripts/mutants os.RemoveAll":  "likewise",
 			"volume/filevolume os.OpenFile": "devices are opened with flags of their own (O_EXCL, O_DIRECT) and never created",
 			"chunkstore os.MkdirAll":        "the catalog is a cache of this host and lies outside every repository",
 			"chunkstore os.Remove":          "a catalog that is damaged is deleted, and built anew",
@@ -104,7 +108,7 @@ var reservations = []reservation{
 			"log/slog": {"Debug", "Info", "Warn", "Error", "Default", "SetDefault"},
 			"os":       {"Exit", "Stdin", "Stdout", "Stderr"},
 		},
-		homes: []string{"cmd/varve", "scripts/testsummary"},
+		homes: []string{"cmd/varve", "scripts/testsummary", "scripts/mutants"},
 	},
 	{
 		what: "reads the environment or flags, which commands hand down as typed options",
@@ -112,7 +116,7 @@ var reservations = []reservation{
 			"os":   {"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv", "Unsetenv", "Args"},
 			"flag": {"Parse", "String", "Bool", "Int", "Duration", "NewFlagSet", "CommandLine"},
 		},
-		homes: []string{"cmd/varve", "scripts/testsummary"},
+		homes: []string{"cmd/varve", "scripts/testsummary", "scripts/mutants"},
 	},
 }
 

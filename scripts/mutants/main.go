@@ -1,0 +1,117 @@
+// Mutants breaks the program on purpose, one way at a time, and makes sure that a
+// test notices: a write that is not synced, two steps in the wrong order, an error
+// that is swallowed, a check that is left out. What survives is a hole in the tests.
+//
+// Each mutant is applied to a copy of the tree, in a temporary directory; the tree
+// itself is only read. See mutant.go for how a mutant is described, and the files
+// table_*.go for all of them.
+//
+//	go run ./scripts/mutants              all of them
+//	go run ./scripts/mutants -run gate    those whose name matches
+//	go run ./scripts/mutants -list        their names
+//	go run ./scripts/mutants -markdown    the table for docs/reliability.md
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+func main() {
+	var o options
+	pattern := flag.String("run", "", "only the mutants whose name matches the `REGEXP`")
+	flag.BoolVar(&o.list, "list", false, "list the mutants, and do nothing")
+	flag.BoolVar(&o.markdown, "markdown", false, "print a table for docs/reliability.md")
+	flag.IntVar(&o.parallel, "j", 2, "this many at a time")
+	flag.DurationVar(&o.limit, "limit", 5*time.Minute, "how long one test run may take")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx, os.Stdout, *pattern, o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+	}
+	if err != nil || !ok {
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	list, markdown bool
+	parallel       int
+	limit          time.Duration
+}
+
+// run tries the mutants that were asked for, and tells whether all were caught.
+func run(ctx context.Context, w io.Writer, pattern string, o options) (bool, error) {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return false, err
+	}
+	var chosen []mutant
+	for _, m := range allMutants() {
+		if wanted.MatchString(m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	switch {
+	case len(chosen) == 0:
+		return false, fmt.Errorf("no mutant matches %q", pattern)
+	case o.list:
+		for _, m := range chosen {
+			fmt.Fprintf(w, "%-34s %s\n", m.name, m.file)
+		}
+		return true, nil
+	}
+	results, err := tryAll(ctx, chosen, o, func(r result) {
+		if !o.markdown {
+			fmt.Fprintln(w, r)
+		}
+	})
+	if err != nil {
+		return false, err
+	}
+	if o.markdown {
+		writeMarkdown(w, results)
+	}
+	return summarize(w, results), nil
+}
+
+// summarize ends the output with one line, and tells whether no mutant survived.
+func summarize(w io.Writer, results []result) bool {
+	survived, broken := 0, 0
+	for _, r := range results {
+		switch {
+		case r.err != nil:
+			broken++
+		case r.caughtBy == "":
+			survived++
+		}
+	}
+	fmt.Fprintf(w, "\n%d mutants: %d caught, %d survived, %d do not apply\n",
+		len(results), len(results)-survived-broken, survived, broken)
+	return survived+broken == 0
+}
+
+// writeMarkdown prints the results as a table.
+func writeMarkdown(w io.Writer, results []result) {
+	fmt.Fprintln(w, "| mutant | what is broken | caught by |")
+	fmt.Fprintln(w, "|---|---|---|")
+	for _, r := range results {
+		caught := r.caughtBy
+		switch {
+		case r.err != nil:
+			caught = "does not apply: " + r.err.Error()
+		case caught == "":
+			caught = "**survives**"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", r.name, r.what, caught)
+	}
+}

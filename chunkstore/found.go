@@ -53,8 +53,8 @@ func (w *Writer) holds(pack PackID, key objectKey) bool {
 	return ok && w.store.possible(e)
 }
 
-// usable tells whether a pack may be relied on. Usable is asked
-// once, and under the mutex: what it said must hold for all goroutines.
+// usable tells whether a pack may be relied on. Usable is asked once, and under the
+// mutex: what it said must hold for all goroutines.
 func (w *Writer) usable(info PackInfo) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

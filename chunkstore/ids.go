@@ -1,6 +1,7 @@
 package chunkstore
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -40,6 +41,9 @@ func (p PackID) String() string { return hex.EncodeToString(p[:]) }
 
 // IsZero tells whether p names no pack.
 func (p PackID) IsZero() bool { return p == PackID{} }
+
+// Compare orders pack ids by their bytes, as the names of their files are ordered.
+func (p PackID) Compare(q PackID) int { return bytes.Compare(p[:], q[:]) }
 
 // ParsePackID reads what [PackID.String] writes, and nothing else.
 func ParsePackID(text string) (p PackID, err error) {

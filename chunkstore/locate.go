@@ -82,15 +82,21 @@ func (s *search) run(ctx context.Context) (done bool, listed uint64, err error) 
 
 // proposed is the reference's own pack and where compaction took its frames, and on from there.
 func (s *search) proposed() []PackID {
-	if s.ref.Pack.IsZero() {
+	switch {
+	case s.ref.Pack.IsZero():
 		return nil
+	case s.view.Moved == nil:
+		return []PackID{s.ref.Pack}
 	}
-	packs := []PackID{s.ref.Pack}
-	if s.view.Moved == nil {
-		return packs
-	}
+	return FollowMoved(s.ref.Pack, s.view.Moved)
+}
+
+// FollowMoved gives a pack, then those that compaction took its frames to, and on
+// from there, each once: notes that lead in a circle do no harm.
+func FollowMoved(pack PackID, moved func(PackID) []PackID) []PackID {
+	packs := []PackID{pack}
 	for i := 0; i < len(packs); i++ {
-		for _, next := range s.view.Moved(packs[i]) {
+		for _, next := range moved(packs[i]) {
 			if !slices.Contains(packs, next) {
 				packs = append(packs, next)
 			}
@@ -165,17 +171,13 @@ func (s *search) note(err error) {
 // everywhere finds the packs that list the object, by the tables of contents of all
 // packs there are, and tells which packs those were.
 func (s *search) everywhere(ctx context.Context) (holders []PackID, listed uint64, err error) {
-	var all []PackID
+	all, err := s.r.store.PackIDs()
+	if err != nil {
+		return nil, 0, err
+	}
 	var names []byte
-	for first := range 256 {
-		ids, err := listPacks(s.r.store.cfg.FS, byte(first))
-		if err != nil {
-			return nil, 0, fmt.Errorf("list packs: %w", err)
-		}
-		for _, id := range ids {
-			names = append(names, id[:]...)
-		}
-		all = append(all, ids...)
+	for _, id := range all {
+		names = append(names, id[:]...)
 	}
 	listed = checksum(names)
 	if m, ok := s.r.recall(s.key); ok && m.listed == listed {

@@ -28,8 +28,8 @@ type WriterConfig struct {
 	// View is asked for before a found copy is relied on. Nil: nothing is known.
 	View func() View
 	// Usable decides whether a sealed pack of another run may be relied on, and
-	// whether it is one of this repository's at all. It is
-	// asked once for each pack, and must not call the Writer. Nil: none may.
+	// whether it is one of this repository's at all. It is asked once for each
+	// pack, and must not call the Writer. Nil: none may.
 	Usable func(PackInfo) bool
 	// PackSize is where a pack is sealed; zero means 64 MiB.
 	PackSize int64
@@ -114,8 +114,8 @@ func (w *Writer) PutChunk(ctx context.Context, id ID, plain []byte) (Put, error)
 }
 
 // PutPatch makes the patch that turns below into result, two contents of a chunk
-// with these fingerprints (zero for zeros), applies it to a copy and compares, and makes sure that
-// the repository holds it.
+// with these fingerprints (zero for zeros), applies it to a copy and compares, and
+// makes sure that the repository holds it.
 func (w *Writer) PutPatch(ctx context.Context, below, result []byte, belowFP, resultFP Fingerprint) (Put, PatchStats, error) {
 	if len(below) != w.store.cfg.ChunkSize || len(result) != w.store.cfg.ChunkSize {
 		panic("chunkstore: PutPatch of what is no chunk")
@@ -276,7 +276,7 @@ func (w *Writer) Relied() []PackID {
 	for id := range w.relied {
 		packs = append(packs, id)
 	}
-	slices.SortFunc(packs, func(a, b PackID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(packs, PackID.Compare)
 	return packs
 }
 

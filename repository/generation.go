@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -90,6 +89,6 @@ func (r *Repository) publish(temps *durable.Temps, number uint64, packs map[chun
 	for pack, since := range packs {
 		record.Condemned = append(record.Condemned, condemned{Pack: pack, Since: since})
 	}
-	slices.SortFunc(record.Condemned, func(a, b condemned) int { return cmp.Compare(a.Pack.String(), b.Pack.String()) })
+	slices.SortFunc(record.Condemned, func(a, b condemned) int { return a.Pack.Compare(b.Pack) })
 	return writeNewSmall(r.fsys, temps, generationName(number), record)
 }

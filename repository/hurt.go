@@ -68,18 +68,9 @@ func (b *Backup) isGone(ref chunkstore.Ref) bool {
 
 // wasMoved tells whether compaction took a pack's frames to one that is there.
 func (b *Backup) wasMoved(pack chunkstore.PackID) bool {
-	packs := []chunkstore.PackID{pack}
-	for i := 0; i < len(packs); i++ {
-		for _, next := range b.repo.moved(packs[i]) {
-			if b.presence.packs[next] {
-				return true
-			}
-			if !slices.Contains(packs, next) {
-				packs = append(packs, next)
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(chunkstore.FollowMoved(pack, b.repo.moved), func(p chunkstore.PackID) bool {
+		return b.presence.packs[p]
+	})
 }
 
 // GonePacks lists the packs that Hurt found gone, ascending.
@@ -92,6 +83,6 @@ func (b *Backup) GonePacks() []chunkstore.PackID {
 			packs = append(packs, pack)
 		}
 	}
-	slices.SortFunc(packs, func(x, y chunkstore.PackID) int { return slices.Compare(x[:], y[:]) })
+	slices.SortFunc(packs, chunkstore.PackID.Compare)
 	return packs
 }

@@ -10,11 +10,19 @@ import (
 // BlockSize is the unit of change: what a patch replaces, in bytes.
 const BlockSize = 4096
 
-// Chunk sizes are powers of two between these.
+// Chunk sizes are powers of two between these, in bytes.
 const (
 	MinChunkSize = 64 << 10
 	MaxChunkSize = 16 << 20
 )
+
+// CheckChunkSize tells whether chunks may have so many bytes.
+func CheckChunkSize[T int | uint64](size T) error {
+	if size < MinChunkSize || size > MaxChunkSize || size&(size-1) != 0 {
+		return fmt.Errorf("chunk size %d is not a power of two from 64 KiB to 16 MiB", size)
+	}
+	return nil
+}
 
 // ID names an object by its kind and content. The zero ID is reserved for the
 // chunk of zeros, which is never stored.

@@ -3,7 +3,6 @@ package chunkstore
 import (
 	"fmt"
 	"log/slog"
-	"math/bits"
 
 	"varve/internal/durable"
 )
@@ -33,9 +32,8 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.FS == nil {
 		return nil, fmt.Errorf("open chunk store: no file system given")
 	}
-	if cfg.ChunkSize < MinChunkSize || cfg.ChunkSize > MaxChunkSize || bits.OnesCount(uint(cfg.ChunkSize)) != 1 {
-		return nil, fmt.Errorf("open chunk store: chunk size %d is no power of two from %d to %d",
-			cfg.ChunkSize, MinChunkSize, MaxChunkSize)
+	if err := CheckChunkSize(cfg.ChunkSize); err != nil {
+		return nil, fmt.Errorf("open chunk store: %w", err)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,10 +18,10 @@ import (
 // FormatVersion is the one format of repositories that this program writes and reads.
 const FormatVersion = 1
 
-// Chunk sizes that a repository may have, in bytes; all are powers of two.
+// Chunk sizes of repositories, in bytes; see [chunkstore.CheckChunkSize] for which
+// are possible.
 const (
-	MinChunkSize     = 64 << 10
-	MaxChunkSize     = 16 << 20
+	MinChunkSize     = chunkstore.MinChunkSize
 	DefaultChunkSize = 1 << 20
 )
 
@@ -64,22 +65,15 @@ func (b *hexBytes) UnmarshalText(text []byte) error {
 
 // hasher returns the names of the lineage.
 func (d *Descriptor) hasher() chunkstore.Hasher {
-	return chunkstore.NewHasher([32]byte(d.Key), leUint64(d.Seed))
-}
-
-func leUint64(b []byte) (n uint64) {
-	for i := range 8 {
-		n |= uint64(b[i]) << (8 * i)
-	}
-	return n
+	return chunkstore.NewHasher([32]byte(d.Key), binary.LittleEndian.Uint64(d.Seed))
 }
 
 // validate refuses a descriptor that cannot be worked by.
 func (d *Descriptor) validate() error {
-	_, codecErr := chunkstore.ParseCodec(d.Codec)
+	if err := chunkstore.CheckChunkSize(d.ChunkSize); err != nil {
+		return err
+	}
 	switch {
-	case CheckChunkSize(d.ChunkSize) != nil:
-		return CheckChunkSize(d.ChunkSize)
 	case len(d.Key) != 32 || len(d.Seed) != 8:
 		return fmt.Errorf("%w: keys have the wrong length", errBadContent)
 	case d.Repository.IsZero() || d.Lineage.IsZero() || d.Serial < 1:
@@ -88,15 +82,8 @@ func (d *Descriptor) validate() error {
 		return fmt.Errorf("objects are named by %q and %q, this program knows %q and %q",
 			d.Names, d.Prints, contentAlgorithm, fingerprintAlgorithm)
 	}
-	return codecErr
-}
-
-// CheckChunkSize tells whether a repository may have chunks of so many bytes.
-func CheckChunkSize(size int) error {
-	if size < MinChunkSize || size > MaxChunkSize || size&(size-1) != 0 {
-		return fmt.Errorf("chunk size %d is not a power of two from 64 KiB to 16 MiB", size)
-	}
-	return nil
+	_, err := chunkstore.ParseCodec(d.Codec)
+	return err
 }
 
 // decodeDescriptor looks at the version first, so that a newer format is called

@@ -89,7 +89,7 @@ func assemble(pages, index, regions, packs, statement []byte) []byte {
 		binary.LittleEndian.PutUint64(page[length-checksumSize:], sum)
 		binary.LittleEndian.PutUint64(row[32:], sum)
 	}
-	header := Header{ChunkSize: minChunkSize, Nonce: Nonce{1}}
+	header := Header{ChunkSize: chunkstore.MinChunkSize, Nonce: Nonce{1}}
 	if st, err := DecodeStatement(statement); err == nil {
 		header = Header{ChunkSize: st.ChunkSize, Nonce: st.Nonce}
 	}

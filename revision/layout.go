@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"varve/chunkstore"
 )
 
 // A revision file is preamble, map pages, page index, region table, pack table,
@@ -108,7 +110,7 @@ func decodePreamble(buf []byte) (Header, error) {
 	case binary.LittleEndian.Uint32(body[40:]) != RegionChunks || binary.LittleEndian.Uint32(body[44:]) != maxPage:
 		return h, errors.New("regions or pages are of another size")
 	}
-	return h, validateChunkSize(h.ChunkSize)
+	return h, chunkstore.CheckChunkSize(h.ChunkSize)
 }
 
 // footer says where everything is.

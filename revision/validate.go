@@ -3,7 +3,6 @@ package revision
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -14,10 +13,8 @@ import (
 
 // Bounds of an image.
 const (
-	minChunkSize = chunkstore.MinChunkSize
-	maxChunkSize = chunkstore.MaxChunkSize
-	maxSize      = 1<<63 - 1
-	maxChunks    = (maxSize + 1) / minChunkSize
+	maxSize   = 1<<63 - 1
+	maxChunks = (maxSize + 1) / chunkstore.MinChunkSize
 )
 
 // Validate reports everything that is wrong with the statement by itself.
@@ -97,19 +94,11 @@ func (s *Statement) validateTimes() error {
 }
 
 func validateSizes(chunkSize, size uint64) error {
-	if err := validateChunkSize(chunkSize); err != nil {
+	if err := chunkstore.CheckChunkSize(chunkSize); err != nil {
 		return err
 	}
 	if size > maxSize {
 		return fmt.Errorf("size of %d bytes", size)
-	}
-	return nil
-}
-
-func validateChunkSize(chunkSize uint64) error {
-	if chunkSize < minChunkSize || chunkSize > maxChunkSize || bits.OnesCount64(chunkSize) != 1 {
-		return fmt.Errorf("chunk size %d: want a power of two between %d and %d",
-			chunkSize, minChunkSize, maxChunkSize)
 	}
 	return nil
 }

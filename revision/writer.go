@@ -55,7 +55,7 @@ type contentCheck struct {
 // NewWriter begins a revision file. The Writer makes calls of up to 64 KiB, and
 // larger ones for the tables.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
-	if err := validateChunkSize(h.ChunkSize); err != nil {
+	if err := chunkstore.CheckChunkSize(h.ChunkSize); err != nil {
 		return nil, err
 	}
 	if h.Nonce.IsZero() {

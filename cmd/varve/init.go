@@ -49,7 +49,7 @@ type initFlags struct {
 
 func (f initFlags) options(s *session, dir string) (repository.InitOptions, error) {
 	if f.chunkSize != 0 {
-		if err := repository.CheckChunkSize(int(f.chunkSize)); err != nil {
+		if err := chunkstore.CheckChunkSize(int(f.chunkSize)); err != nil {
 			return repository.InitOptions{}, &usageError{Text: err.Error(), Command: s.command}
 		}
 	}

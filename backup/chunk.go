@@ -22,7 +22,7 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 	if err := c.read(ctx, index, now); err != nil {
 		return outcome{}, err
 	}
-	if isZero(now) {
+	if chunkstore.IsZeros(now) {
 		if before == nil {
 			return outcome{}, nil
 		}

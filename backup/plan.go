@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"varve/chunkstore"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -91,7 +92,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 			if err := c.read(ctx, i, buf); err != nil {
 				return nil, err
 			}
-			if isZero(buf) {
+			if chunkstore.IsZeros(buf) {
 				continue
 			}
 			if look, err = c.selection(ctx, p, region); err != nil {

@@ -93,8 +93,8 @@ func (r *restore) data(_ context.Context, off int64, p []byte) error {
 func (r *restore) writeAroundZeros(off int64, p []byte) error {
 	for len(p) > 0 {
 		n := min(minHole, len(p))
-		hole := isZero(p[:n])
-		for n < len(p) && isZero(p[n:min(n+minHole, len(p))]) == hole {
+		hole := chunkstore.IsZeros(p[:n])
+		for n < len(p) && chunkstore.IsZeros(p[n:min(n+minHole, len(p))]) == hole {
 			n = min(n+minHole, len(p))
 		}
 		if !hole {
@@ -172,7 +172,7 @@ func (r *restore) zeros(ctx context.Context, e repository.Extent) error {
 		if n, err := r.target.ReadAt(part, off); n < len(part) {
 			return fmt.Errorf("compare with the target: %w", err)
 		}
-		if isZero(part) {
+		if chunkstore.IsZeros(part) {
 			r.same.Add(int64(len(part)))
 		} else {
 			if err := r.target.Zero(off, int64(len(part))); err != nil {

@@ -34,13 +34,25 @@ func (h Hasher) Fingerprint(b []byte) Fingerprint {
 // matches tells whether f is the fingerprint of b, the zero one if b is zeros.
 func (h Hasher) matches(b []byte, f Fingerprint) bool {
 	if f.IsZero() {
-		return isZeros(b)
+		return IsZeros(b)
 	}
 	return h.Fingerprint(b) == f
 }
 
-// isZeros compares b with itself, one byte on: all are equal, then, to the first.
-func isZeros(b []byte) bool { return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) }
+// zeros is what bytes are compared with, piece by piece: it stays in the cache of a
+// processor, where the bytes themselves do not.
+var zeros [64 << 10]byte
+
+// IsZeros tells whether all bytes are zero.
+func IsZeros(b []byte) bool {
+	for len(b) > len(zeros) {
+		if !bytes.Equal(b[:len(zeros)], zeros[:]) {
+			return false
+		}
+		b = b[len(zeros):]
+	}
+	return bytes.Equal(b, zeros[:len(b)])
+}
 
 // ChunkID names the chunk with this content. It is never zero.
 func (h Hasher) ChunkID(b []byte) ID { return h.name(Chunk, b) }

@@ -20,8 +20,8 @@ func joined(extents []repository.Extent) []repository.Extent {
 	slices.SortFunc(extents, func(a, b repository.Extent) int { return cmp.Compare(a.Offset, b.Offset) })
 	var out []repository.Extent
 	for _, e := range extents {
-		if n := len(out); n > 0 && e.Offset <= out[n-1].Offset+out[n-1].Length {
-			out[n-1].Length = max(out[n-1].Length, e.Offset+e.Length-out[n-1].Offset)
+		if n := len(out); n > 0 && e.Offset <= out[n-1].End() {
+			out[n-1].Length = max(out[n-1].Length, e.End()-out[n-1].Offset)
 			continue
 		}
 		out = append(out, e)
@@ -32,6 +32,6 @@ func joined(extents []repository.Extent) []repository.Extent {
 // cut limits an extent to a span; nothing of it may be left.
 func cut(e, span repository.Extent) (repository.Extent, bool) {
 	first := max(e.Offset, span.Offset)
-	end := min(e.Offset+e.Length, span.Offset+span.Length)
+	end := min(e.End(), span.End())
 	return repository.Extent{Offset: first, Length: end - first}, end > first
 }

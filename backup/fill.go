@@ -18,7 +18,7 @@ type outcome struct {
 }
 
 // fill goes through the volume region by region, writes what differs from the
-// parent into the map, and returns the regions' digests.
+// parent into the map, and returns the regions' hashes.
 func (c *creation) fill(ctx context.Context, p *plan) ([]revision.Region, error) {
 	parentRows, err := c.parentRows()
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *creation) parentRows() (map[uint64]*[32]byte, error) {
 	return byRegion, nil
 }
 
-// fillRegion looks at one region and returns its digest; nil if it is all zeros.
+// fillRegion looks at one region and returns its hash; nil if it is all zeros.
 func (c *creation) fillRegion(ctx context.Context, p *plan, region uint64, outcomes []outcome, buffers [][]byte, before *[32]byte) (*[32]byte, error) {
 	first, end := c.geo.span(region)
 	look, err := c.selection(ctx, p, region)
@@ -103,7 +103,7 @@ func (c *creation) passOver(first, end uint64) {
 	n := int64(0)
 	if end > first {
 		last := c.geo.extent(end - 1)
-		n = last.Offset + last.Length - int64(first)*c.geo.chunkSize
+		n = last.End() - int64(first)*c.geo.chunkSize
 	}
 	c.opts.Meter.Done.Add(n)
 	c.found.holes.Add(n)
@@ -182,7 +182,7 @@ func (c *creation) writeRecords(first, end uint64, outcomes []outcome, overParen
 }
 
 // overlay gives the chunks that are not zeros once the outcomes lie over the
-// parent's, as far as their digest needs them.
+// parent's, as far as the region's hash needs them.
 func overlay(parent []revision.Chunk, outcomes []outcome, first, end uint64) []revision.Chunk {
 	now := make([]revision.Chunk, 0, end-first)
 	p := 0

@@ -60,7 +60,7 @@ func (f *findings) sorted() []Finding {
 
 // reaches tells whether another finding goes on where this one ends, for the same cause.
 func (f Finding) reaches(next Finding) bool {
-	return f.unread != "" && f.unread == next.unread && f.Kind == next.Kind && f.Extent.Offset+f.Extent.Length == next.Extent.Offset
+	return f.unread != "" && f.unread == next.unread && f.Kind == next.Kind && f.Extent.End() == next.Extent.Offset
 }
 
 // describe says of a place of the parent that could not be read what it came to.

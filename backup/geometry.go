@@ -27,9 +27,7 @@ func newGeometry(chunkSize int, size int64, parent *repository.Image) geometry {
 func (g geometry) countFor(size int64) uint64 { return uint64((size + g.chunkSize - 1) / g.chunkSize) }
 
 // regions counts the regions of the volume.
-func (g geometry) regions() uint64 {
-	return (g.chunks + revision.RegionChunks - 1) / revision.RegionChunks
-}
+func (g geometry) regions() uint64 { return revision.RegionCount(g.chunks) }
 
 // span gives the chunks of a region: the first, and the first after it.
 func (g geometry) span(region uint64) (first, end uint64) {

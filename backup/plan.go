@@ -111,7 +111,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 // those back to the last that compared everything.
 func (c *creation) distrust(ctx context.Context, l *lie) error {
 	text := fmt.Sprintf("the source called bytes %d to %d a hole, and they hold data: its holes are not believed, everything is read",
-		l.extent.Offset, l.extent.Offset+l.extent.Length)
+		l.extent.Offset, l.extent.End())
 	c.opts.Log.Warn("change tracker lied", "volume", c.opts.Volume, "offset", l.extent.Offset)
 	c.found.add(Finding{Kind: FoundLie, Text: text, Extent: &l.extent})
 	revisions := c.backup.Revisions()
@@ -163,7 +163,7 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		}
 		if part, ok := cut(repository.Extent(e), span); ok {
 			from := uint64(part.Offset/c.geo.chunkSize) - first
-			to := uint64((part.Offset+part.Length+c.geo.chunkSize-1)/c.geo.chunkSize) - first
+			to := uint64((part.End()+c.geo.chunkSize-1)/c.geo.chunkSize) - first
 			look.addAll(from, min(to, end-first))
 		}
 	}

@@ -42,7 +42,7 @@ func Stream(ctx context.Context, im *repository.Image, w io.Writer, opts StreamO
 	for i := range pieces {
 		pieces[i].buf = make([]byte, im.ChunkSize())
 	}
-	for at, end := span.Offset, span.Offset+span.Length; at < end; {
+	for at, end := span.Offset, span.End(); at < end; {
 		n, err := readPieces(ctx, im, pieces, at, end)
 		if err != nil {
 			return fmt.Errorf("stream revision %s: %w", im.Statement().ID, err)

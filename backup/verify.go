@@ -113,7 +113,7 @@ func (v *verification) data(_ context.Context, off int64, p []byte) error {
 			continue
 		}
 		e := repository.Extent{Offset: off + int64(at), Length: int64(end - at)}
-		if n := len(diff); n > 0 && diff[n-1].Offset+diff[n-1].Length == e.Offset {
+		if n := len(diff); n > 0 && diff[n-1].End() == e.Offset {
 			diff[n-1].Length += e.Length
 		} else {
 			diff = append(diff, e)

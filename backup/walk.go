@@ -64,7 +64,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	regionSize := int64(revision.RegionChunks) * int64(w.im.ChunkSize())
 	var read []revision.Region
-	for region := uint64(w.span.Offset / regionSize); int64(region)*regionSize < w.span.Offset+w.span.Length; region++ {
+	for region := uint64(w.span.Offset / regionSize); int64(region)*regionSize < w.span.End(); region++ {
 		within, _ := cut(repository.Extent{Offset: int64(region) * regionSize, Length: regionSize}, w.span)
 		has := slices.ContainsFunc(rows, func(r revision.Region) bool { return r.Region == region })
 		hash, err := w.region(ctx, region, within, has)
@@ -94,7 +94,7 @@ func (w *walk) checkDigest(read []revision.Region) error {
 }
 
 // region walks the part of one region that lies in the span, and returns the
-// digest of what was read; nil for a region of zeros.
+// hash of what was read; nil for a region of zeros.
 func (w *walk) region(ctx context.Context, region uint64, within repository.Extent, has bool) (*[32]byte, error) {
 	if !has {
 		if err := w.visit.zeros(ctx, within); err != nil {
@@ -135,9 +135,9 @@ func (w *walk) region(ctx context.Context, region uint64, within repository.Exte
 // items cuts a region into work, in the order in which the packs hold it.
 func (w *walk) items(chunks []revision.Chunk, within repository.Extent) []item {
 	items := make([]item, 0, len(chunks)+1)
-	at, end := within.Offset, within.Offset+within.Length
+	at, end := within.Offset, within.End()
 	for i := range chunks {
-		e, inside := cut(w.extent(chunks[i]), within)
+		e, inside := cut(w.im.ChunkExtent(chunks[i].Index), within)
 		if !inside {
 			continue
 		}
@@ -145,7 +145,7 @@ func (w *walk) items(chunks []revision.Chunk, within repository.Extent) []item {
 			items = append(items, item{gap: repository.Extent{Offset: at, Length: e.Offset - at}})
 		}
 		items = append(items, item{chunk: &chunks[i]})
-		at = e.Offset + e.Length
+		at = e.End()
 	}
 	if at < end {
 		items = append(items, item{gap: repository.Extent{Offset: at, Length: end - at}})
@@ -162,18 +162,12 @@ func packOf(it item) []byte {
 	return it.chunk.Stack.Base.Pack[:]
 }
 
-// extent is the part of the image that a chunk holds.
-func (w *walk) extent(c revision.Chunk) repository.Extent {
-	off := int64(c.Index) * int64(w.im.ChunkSize())
-	return repository.Extent{Offset: off, Length: min(int64(w.im.ChunkSize()), w.im.Size()-off)}
-}
-
 func (w *walk) item(ctx context.Context, it item, buf []byte) error {
 	if it.chunk == nil {
 		defer w.meter.Done.Add(it.gap.Length)
 		return w.visit.zeros(ctx, it.gap)
 	}
-	whole := w.extent(*it.chunk)
+	whole := w.im.ChunkExtent(it.chunk.Index)
 	part, _ := cut(whole, w.span)
 	defer w.meter.Done.Add(part.Length)
 	if part == whole {

@@ -43,7 +43,7 @@ func (b *Backup) IsLost(index uint64) bool {
 	chunkSize := int64(b.repo.desc.ChunkSize)
 	off := int64(index) * chunkSize
 	lost := b.parentInfo.Lost // ascending
-	i := sort.Search(len(lost), func(i int) bool { return lost[i].Offset+lost[i].Length > off })
+	i := sort.Search(len(lost), func(i int) bool { return lost[i].End() > off })
 	return i < len(lost) && lost[i].Offset < off+chunkSize
 }
 

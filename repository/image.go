@@ -91,10 +91,10 @@ func (im *Image) ChainLength() int { return len(im.chain()) }
 
 // RegionCount counts the regions of the image, those of zeros too.
 func (im *Image) RegionCount() uint64 {
-	return (im.Statement().Chunks() + revision.RegionChunks - 1) / revision.RegionChunks
+	return revision.RegionCount(im.Statement().Chunks())
 }
 
-// Regions returns the digests of the regions that are not all zeros, having
+// Regions returns the hashes of the regions that are not all zeros, having
 // checked that they give the digest of the image.
 func (im *Image) Regions() ([]revision.Region, error) {
 	var rows []revision.Region
@@ -106,7 +106,7 @@ func (im *Image) Regions() ([]revision.Region, error) {
 }
 
 // Chunks returns the chunks of one region that are not zeros, ascending, checked
-// against the region's recorded digest. The slice is shared: it must not be changed.
+// against the region's recorded hash. The slice is shared: it must not be changed.
 func (im *Image) Chunks(n uint64) ([]revision.Chunk, error) {
 	reg := im.region(n)
 	reg.once.Do(func() {
@@ -310,7 +310,6 @@ func (im *Image) Extents(ctx context.Context) iter.Seq2[Extent, error] {
 			yield(Extent{}, err)
 			return
 		}
-		chunkSize, size := int64(im.ChunkSize()), im.Size()
 		for _, row := range rows {
 			chunks, err := im.Chunks(row.Region)
 			if err == nil {
@@ -321,13 +320,19 @@ func (im *Image) Extents(ctx context.Context) iter.Seq2[Extent, error] {
 				return
 			}
 			for _, c := range chunks {
-				off := int64(c.Index) * chunkSize
-				if !yield(Extent{Offset: off, Length: min(chunkSize, size-off)}, nil) {
+				if !yield(im.ChunkExtent(c.Index), nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// ChunkExtent is the part of the image that a chunk holds.
+func (im *Image) ChunkExtent(index uint64) Extent {
+	chunkSize := int64(im.ChunkSize())
+	off := int64(index) * chunkSize
+	return Extent{Offset: off, Length: min(chunkSize, im.Size()-off)}
 }
 
 // Hurt tells whether a chunk stands on a copy that is known to be damaged.

@@ -46,6 +46,9 @@ type Extent struct {
 	Length int64 `json:"length"`
 }
 
+// End is the offset just after the range.
+func (e Extent) End() int64 { return e.Offset + e.Length }
+
 // Revision is a revision as listed.
 type Revision struct {
 	Volume    Volume

@@ -5,7 +5,7 @@
 //
 // [NewWriter] streams a revision file in one pass, [Open] gives a [Map] that
 // reads one from its end. [Resolve] overlays one region of a chain and checks
-// the outcome against the digest recorded in the newest: a swapped, misplaced or
+// the outcome against the hash recorded in the newest: a swapped, misplaced or
 // wrongly overlaid entry is an error, never wrong bytes. [Fold] overlays without
 // resolving, which is how a revision is merged into its child. [Statement] is
 // everything a revision says about itself; [Selector] is how a person names one.

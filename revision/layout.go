@@ -51,7 +51,8 @@ const (
 // RegionChunks is the number of chunks in a region. It is on disk.
 const RegionChunks = 4096
 
-func regionCount(chunks uint64) uint64 { return (chunks + RegionChunks - 1) / RegionChunks }
+// RegionCount is the number of regions of an image of so many chunks.
+func RegionCount(chunks uint64) uint64 { return (chunks + RegionChunks - 1) / RegionChunks }
 
 // The parts of a file, in their order.
 const (

@@ -107,7 +107,7 @@ func (m *Map) checkTableSizes() error {
 		rows, rowLen uint64
 	}{
 		{partPageIndex, pages / minPage, pageRowSize},
-		{partRegions, regionCount(m.statement.Chunks()), regionRowSize},
+		{partRegions, RegionCount(m.statement.Chunks()), regionRowSize},
 		{partPacks, pages / hintSize, packRowSize},
 	} {
 		p := m.footer.parts[table.part]

@@ -23,7 +23,7 @@ func Resolve(chain []*Map, region uint64) ([]Chunk, error) {
 	if oldest.Kind != Full {
 		return nil, &ChainError{Revision: oldest.ID, Cause: errors.New("the chain does not end in a full")}
 	}
-	if region >= regionCount(newest.Chunks()) {
+	if region >= RegionCount(newest.Chunks()) {
 		return nil, nil
 	}
 	first := region * RegionChunks

@@ -162,7 +162,7 @@ func checkRegions(rows []Region, chunks uint64) error {
 		if i > 0 && row.Region <= rows[i-1].Region {
 			return fmt.Errorf("region %d is out of order", row.Region)
 		}
-		if row.Region >= regionCount(chunks) {
+		if row.Region >= RegionCount(chunks) {
 			return fmt.Errorf("region %d in an image of %d chunks", row.Region, chunks)
 		}
 		if row.Hash == [32]byte{} {

@@ -174,7 +174,7 @@ func (r *restoration) cutRange() (*repository.Extent, error) {
 		return nil, nil
 	}
 	part := r.f.part.Extent
-	if part.Offset+part.Length > r.image.Size() {
+	if part.End() > r.image.Size() {
 		return nil, &usageError{
 			Text: fmt.Sprintf("the range %d+%d is not within the image of %d bytes", part.Offset, part.Length, r.image.Size()),
 		}

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -199,6 +200,7 @@ func (l *life) cutRestore() {
 	if err := os.Remove(target); err != nil {
 		l.t.Fatal(err)
 	}
+	l.sync(l.disk.point) // or the next cut brings it back
 	names, err := filepath.Glob(filepath.Join(l.disk.point, "*"))
 	if err != nil || slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "partial") }) {
 		l.t.Errorf("a restore left something beside its target: %q, %v", names, err)
@@ -263,19 +265,21 @@ func (l *life) unsettle() {
 			name = dirs[l.rng.IntN(len(dirs))]
 		}
 	}
+	l.sync(name)
+}
+
+// sync writes a file or directory to the disk, or all of them: those of the mount.
+func (l *life) sync(name string) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
+	if os.IsNotExist(err) {
 		return // it was removed meanwhile
 	}
-	if name == l.disk.point {
-		err = unix.Syncfs(fd)
-	} else {
-		err = unix.Fsync(fd)
+	if err == nil && name == l.disk.point {
+		err = errors.Join(unix.Syncfs(fd), unix.Close(fd))
+	} else if err == nil {
+		err = errors.Join(unix.Fsync(fd), unix.Close(fd))
 	}
 	if err != nil {
 		l.t.Errorf("sync %s: %v", name, err)
-	}
-	if err := unix.Close(fd); err != nil {
-		l.t.Error(err)
 	}
 }

@@ -41,20 +41,21 @@ func (o CreateOptions) withDefaults() CreateOptions {
 	if o.CompareAll <= 0 {
 		o.CompareAll = DefaultCompareAll
 	}
-	if o.Workers <= 0 {
-		o.Workers = defaultWorkers()
-	}
-	if o.Meter == nil {
-		o.Meter = new(Meter)
-	}
+	o.Workers, o.Meter = orDefault(o.Workers), orNew(o.Meter)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
 }
 
-// defaultWorkers keeps every core busy while some workers wait for a disk.
-func defaultWorkers() int { return max(4, min(2*runtime.GOMAXPROCS(0), 16)) }
+// orDefault is the number of workers that was asked for; by default, one that keeps
+// every core busy while some of them wait for a disk.
+func orDefault(workers int) int {
+	if workers > 0 {
+		return workers
+	}
+	return max(4, min(2*runtime.GOMAXPROCS(0), 16))
+}
 
 // Result is a revision that was made.
 type Result struct {
@@ -187,10 +188,7 @@ func (c *creation) codec() chunkstore.Codec {
 // planAndFill chooses what to look at and fills the map. The slice of what the
 // tracker vouches for comes first: caught lying, it is not asked again.
 func (c *creation) planAndFill(ctx context.Context) (*plan, []revision.Region, error) {
-	p, err := c.plan(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+	p := c.plan()
 	lie, err := c.compareSlice(ctx, p)
 	if err != nil {
 		return nil, nil, err

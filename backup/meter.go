@@ -2,9 +2,6 @@ package backup
 
 import "sync/atomic"
 
-// counter is a number that many goroutines add to.
-type counter = atomic.Int64
-
 // Meter counts what a running operation has done, in bytes. Hand one in through
 // the options and read it at any time, from any goroutine. The zero value is ready.
 type Meter struct {
@@ -13,4 +10,12 @@ type Meter struct {
 	Read    atomic.Int64 // from the source or the repository's chunks
 	Changed atomic.Int64 // found to differ
 	Stored  atomic.Int64 // added to packs
+}
+
+// orNew is the meter, or one that nobody reads.
+func orNew(m *Meter) *Meter {
+	if m == nil {
+		return new(Meter)
+	}
+	return m
 }

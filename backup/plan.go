@@ -27,18 +27,18 @@ func (c *creation) planAll() *plan { return &plan{kind: revision.PlanAll} }
 
 // plan decides what to look at: all chunks, or those that are not holes of the
 // source. A parent that is suspect is no ground to trust anybody.
-func (c *creation) plan(context.Context) (*plan, error) {
+func (c *creation) plan() *plan {
 	holes, canTell := c.snap.(volume.HoleFinder)
 	known := len(c.backup.Revisions()) > 0
 	switch {
 	case !canTell, c.opts.ReadAll, c.opts.Full && known, c.backup.ParentInfo().State == repository.Suspect:
-		return c.planAll(), nil
+		return c.planAll()
 	}
 	p := &plan{kind: revision.PlanData, holes: holes}
 	if c.backup.Parent() != nil {
 		p.slice = c.nextSlice()
 	}
-	return p, nil
+	return p
 }
 
 // nextSlice goes on where the parent's slice ended, so that CompareAll backups

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"varve/chunkstore"
 	"varve/repository"
@@ -52,22 +53,6 @@ func Restore(ctx context.Context, im *repository.Image, target volume.Target, op
 	return done, err
 }
 
-// newWalk makes a walk over a range of an image, or all of it.
-func newWalk(im *repository.Image, within *repository.Extent, workers int, meter *Meter, visit visitor) *walk {
-	w := &walk{im: im, span: repository.Extent{Length: im.Size()}, workers: workers, meter: meter, visit: visit}
-	if within != nil {
-		w.span, _ = cut(*within, w.span)
-		w.span.Length = max(w.span.Length, 0)
-	}
-	if w.workers <= 0 {
-		w.workers = defaultWorkers()
-	}
-	if w.meter == nil {
-		w.meter = new(Meter)
-	}
-	return w
-}
-
 // restore writes what it is given to a target.
 type restore struct {
 	im     *repository.Image
@@ -75,7 +60,7 @@ type restore struct {
 	opts   RestoreOptions
 	fresh  bool
 
-	written, zeroed, same counter
+	written, zeroed, same atomic.Int64
 }
 
 // minHole is the shortest run of zeros that is left out of a fresh file: shorter

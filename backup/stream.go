@@ -23,17 +23,8 @@ type StreamOptions struct {
 // Stream returns nil, is the image's digest. Damage ends it with an error: a pipe
 // has no place to leave out.
 func Stream(ctx context.Context, im *repository.Image, w io.Writer, opts StreamOptions) error {
-	if opts.Workers <= 0 {
-		opts.Workers = defaultWorkers()
-	}
-	if opts.Meter == nil {
-		opts.Meter = new(Meter)
-	}
-	span := repository.Extent{Length: im.Size()}
-	if opts.Range != nil {
-		span, _ = cut(*opts.Range, span)
-		span.Length = max(span.Length, 0)
-	}
+	opts.Workers, opts.Meter = orDefault(opts.Workers), orNew(opts.Meter)
+	span := spanOf(im, opts.Range)
 	opts.Meter.Total.Store(span.Length)
 	if _, err := im.Regions(); err != nil { // they give the digest, regions give them, content ids give regions
 		return err

@@ -37,9 +37,6 @@ type Verified struct {
 // a [*DamageError], a source that differs a [*DifferenceError]; both come with
 // what was found, after everything was read.
 func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (_ *Verified, err error) {
-	if opts.Meter == nil {
-		opts.Meter = new(Meter)
-	}
 	var result Verified
 	v := &verification{im: im}
 	if opts.Against != nil {
@@ -56,7 +53,7 @@ func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (_ *V
 	if err != nil && !errors.As(err, &damage) {
 		return nil, fmt.Errorf("verify revision %s: %w", im.Statement().ID, err)
 	}
-	result.Bytes, result.Lost = opts.Meter.Read.Load(), damage.Lost
+	result.Bytes, result.Lost = w.meter.Read.Load(), damage.Lost
 	if opts.Against != nil {
 		result.Differing = v.differences()
 		var cerr error

@@ -48,6 +48,21 @@ type walk struct {
 	hurt  map[chunkstore.Copy]*chunkstore.CorruptError
 }
 
+// newWalk makes a walk over a range of an image, or all of it.
+func newWalk(im *repository.Image, within *repository.Extent, workers int, meter *Meter, visit visitor) *walk {
+	return &walk{im: im, span: spanOf(im, within), workers: orDefault(workers), meter: orNew(meter), visit: visit}
+}
+
+// spanOf is a range of an image, as far as it lies within; nil: all of it.
+func spanOf(im *repository.Image, within *repository.Extent) repository.Extent {
+	span := repository.Extent{Length: im.Size()}
+	if within != nil {
+		span, _ = cut(*within, span)
+		span.Length = max(span.Length, 0)
+	}
+	return span
+}
+
 // item is one piece of work: a chunk, or a gap between chunks.
 type item struct {
 	chunk *revision.Chunk // nil for a gap

@@ -24,25 +24,21 @@ type deviceSnapshot struct {
 var _ volume.Snapshot = (*deviceSnapshot)(nil)
 
 func openDeviceSnapshot(path string) (_ *deviceSnapshot, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	direct, geometry, err := openDirect(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Close())
+			err = errors.Join(err, direct.f.Close())
 		}
 	}()
-	geometry, err := deviceGeometry(f)
-	if err != nil {
-		return nil, err
-	}
 	if geometry.size == 0 {
 		return nil, fmt.Errorf("block device %q has no medium: its size is zero", path)
 	}
 	// Our reading flushes dirty pages; flushed now, they are not taken for somebody's writes later.
 	// If this fails, reading shows what matters of it.
-	_ = f.Sync()
+	_ = direct.f.Sync()
 	written := writeCounters(geometry.id)
 	uses, err := deviceUses(geometry.id)
 	if err != nil {
@@ -53,7 +49,7 @@ func openDeviceSnapshot(path string) (_ *deviceSnapshot, err error) {
 	}
 	return &deviceSnapshot{
 		path: path, id: geometry.id, size: geometry.size,
-		direct: newDirectFile(f, geometry.block), uses: uses, written: written,
+		direct: direct, uses: uses, written: written,
 	}, nil
 }
 
@@ -96,6 +92,19 @@ type geometry struct {
 	id    deviceID
 	size  int64
 	block int64 // logical block size: what it reads and writes at once
+}
+
+// openDirect opens a block device past the page cache, and asks what it is.
+func openDirect(path string, flags int) (*directFile, geometry, error) {
+	f, err := os.OpenFile(path, flags|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, geometry{}, err
+	}
+	g, err := deviceGeometry(f)
+	if err != nil {
+		return nil, geometry{}, errors.Join(err, f.Close())
+	}
+	return newDirectFile(f, g.block), g, nil
 }
 
 func deviceGeometry(f *os.File) (geometry, error) {

@@ -25,31 +25,23 @@ var (
 	_ volume.Larger = (*deviceTarget)(nil)
 )
 
-func openDeviceTarget(path string, size int64, opts TargetOptions) (_ *deviceTarget, err error) {
-	flags := os.O_RDWR | unix.O_DIRECT
+func openDeviceTarget(path string, size int64, opts TargetOptions) (*deviceTarget, error) {
+	flags := os.O_RDWR
 	if !opts.EvenInUse {
 		flags |= unix.O_EXCL // nobody can mount or hold it while we write
 	}
-	f, err := os.OpenFile(path, flags, 0)
+	direct, geometry, err := openDirect(path, flags)
 	if errors.Is(err, unix.EBUSY) {
 		return nil, &volume.InUseError{Target: path, Uses: []volume.Use{{Kind: volume.Held}}}
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	geometry, err := deviceGeometry(f)
-	if err != nil {
-		return nil, err
-	}
 	if need := opts.end(size); geometry.size < need {
-		return nil, &volume.SizeError{Target: path, Have: geometry.size, Need: need, Part: opts.Range != (volume.Extent{})}
+		err := &volume.SizeError{Target: path, Have: geometry.size, Need: need, Part: opts.Range != (volume.Extent{})}
+		return nil, errors.Join(err, direct.f.Close())
 	}
-	return &deviceTarget{name: path, size: size, geometry: geometry, direct: newDirectFile(f, geometry.block)}, nil
+	return &deviceTarget{name: path, size: size, geometry: geometry, direct: direct}, nil
 }
 
 // Size implements [volume.Target].

@@ -8,7 +8,27 @@ import (
 	"sync/atomic"
 
 	"varve/internal/human"
+	"varve/repository"
 	"varve/revision"
+)
+
+// Finding is damage, or a lie, that a backup came across.
+type Finding struct {
+	Kind   FindingKind        `json:"kind"`
+	Text   string             `json:"text"`
+	Extent *repository.Extent `json:"extent,omitempty"` // of the volume
+
+	unread string // why the parent could not be read there; Text is made of it at the end
+}
+
+// FindingKind sorts findings.
+type FindingKind string
+
+// What can be found.
+const (
+	FoundDamage  FindingKind = "damage"  // stored bytes are not what was written
+	FoundTrouble FindingKind = "trouble" // stored bytes could not be read this time
+	FoundLie     FindingKind = "tracker" // a change tracker called changed data unchanged
 )
 
 // findings is what the workers of one backup come across, counted together.

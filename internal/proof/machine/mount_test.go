@@ -53,20 +53,33 @@ type mounted struct {
 }
 
 // attach makes a loop device of the image, and a directory to mount it at.
-func (f fileSystem) attach(t testing.TB, image string) *mounted {
+func (f fileSystem) attach(t testing.TB, image string, options ...string) *mounted {
 	t.Helper()
-	device := mustRun(t, "losetup", "--find", "--show", image)
-	t.Cleanup(func() { mustRun(t, "losetup", "--detach", device) })
-	m := &mounted{fs: f, device: device, point: filepath.Join(tempDir(t), "mnt")}
+	m := &mounted{fs: f, point: filepath.Join(tempDir(t), "mnt")}
 	if err := os.Mkdir(m.point, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	m.device = mustRun(t, "losetup", append(options, "--find", "--show", image)...)
 	t.Cleanup(func() {
 		if m.is {
 			m.unmount(t)
 		}
+		m.detach(t)
 	})
 	return m
+}
+
+// detach gives up the loop device.
+func (m *mounted) detach(t testing.TB) {
+	t.Helper()
+	if m.device == "" {
+		return
+	}
+	if m.fs.kind == "btrfs" { // it remembers devices, and refuses a second one with the same id
+		mustRun(t, "btrfs", "device", "scan", "--forget", m.device)
+	}
+	mustRun(t, "losetup", "--detach", m.device)
+	m.device = ""
 }
 
 func (m *mounted) mount(t testing.TB) {

@@ -1,0 +1,5 @@
+// Package traps holds tests, and nothing else: the traps that other backup tools
+// have fallen into, and those that docs/protocol.md has to get around, each set
+// once more, seen from outside. What can only be seen from inside a package stands
+// beside the code; every trap's test begins with TestTrap.
+package traps

@@ -42,7 +42,7 @@ func (c *creation) fill(ctx context.Context, p *plan) ([]revision.Region, error)
 		}
 	}
 	for _, pack := range c.backup.GonePacks() {
-		c.found.add(Finding{Kind: FoundDamage, Text: fmt.Sprintf("pack %s is gone; what the parent had in it is stored anew", pack)})
+		c.found.add(Finding{Kind: FoundDamage, Text: fmt.Sprintf("pack %s is gone or torn; what the parent had in it is stored anew", pack)})
 	}
 	return rows, nil
 }

@@ -68,6 +68,13 @@ func (s *Store) PackIDs() ([]PackID, error) {
 	return all, nil
 }
 
+// CheckPack opens a sealed pack and verifies its header, its length and its table
+// of contents. Damage is a [*CorruptError].
+func (s *Store) CheckPack(id PackID) error {
+	_, err := s.readPack(id)
+	return err
+}
+
 func (s *Store) readPack(id PackID) (*Pack, error) {
 	p, err := openPack(s.cfg.FS, id)
 	if err != nil {

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"errors"
 	"slices"
 	"sort"
 	"sync"
@@ -9,12 +10,13 @@ import (
 )
 
 // presence tells which packs there are, for a backup that would leave chunks to
-// its parent: what lay in a pack that is gone is not to be handed on.
+// its parent: what lay in a pack that is gone, or is no pack any more, is not to be
+// handed on. That one is there by its name says nothing: it may have been cut short.
 type presence struct {
 	packs map[chunkstore.PackID]bool // when the backup began; nil: not known
 
 	mu   sync.Mutex
-	gone map[chunkstore.PackID]bool // verdicts on those that are not among packs
+	gone map[chunkstore.PackID]bool // verdicts on those that the parent's chunks lie in
 }
 
 // surveyPacks lists the packs. Those that gc takes away after this were condemned
@@ -32,7 +34,7 @@ func (b *Backup) surveyPacks() {
 }
 
 // Hurt tells whether a stack of the parent is known not to be whole: in a copy that
-// is damaged, or in a pack that is gone. It is safe for many goroutines.
+// is damaged, or in a pack that is gone or no pack any more. It is safe for many goroutines.
 func (b *Backup) Hurt(s chunkstore.Stack) bool {
 	return b.parent.Hurt(s) || b.isGone(s.Base) || slices.ContainsFunc(s.Patches, b.isGone)
 }
@@ -47,17 +49,18 @@ func (b *Backup) IsLost(index uint64) bool {
 	return i < len(lost) && lost[i].Offset < off+chunkSize
 }
 
-// isGone tells whether the pack of a reference is gone, and none took its frames.
+// isGone tells whether the pack of a reference is gone, or damaged as a whole, and
+// none that stands took its frames. Each pack is opened once in a backup.
 func (b *Backup) isGone(ref chunkstore.Ref) bool {
 	p := &b.presence
-	if p.packs == nil || ref.Pack.IsZero() || p.packs[ref.Pack] {
+	if p.packs == nil || ref.Pack.IsZero() {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	gone, known := p.gone[ref.Pack]
 	if !known {
-		gone = !b.wasMoved(ref.Pack)
+		gone = !slices.ContainsFunc(chunkstore.FollowMoved(ref.Pack, b.repo.moved), b.packOpens)
 		if p.gone == nil {
 			p.gone = map[chunkstore.PackID]bool{}
 		}
@@ -66,14 +69,17 @@ func (b *Backup) isGone(ref chunkstore.Ref) bool {
 	return gone
 }
 
-// wasMoved tells whether compaction took a pack's frames to one that is there.
-func (b *Backup) wasMoved(pack chunkstore.PackID) bool {
-	return slices.ContainsFunc(chunkstore.FollowMoved(pack, b.repo.moved), func(p chunkstore.PackID) bool {
-		return b.presence.packs[p]
-	})
+// packOpens tells whether a pack is there, and its table of contents whole. Trouble
+// with reading it says nothing against it.
+func (b *Backup) packOpens(pack chunkstore.PackID) bool {
+	if !b.presence.packs[pack] {
+		return false
+	}
+	corrupt := new(chunkstore.CorruptError)
+	return !errors.As(b.repo.store.CheckPack(pack), &corrupt)
 }
 
-// GonePacks lists the packs that Hurt found gone, ascending.
+// GonePacks lists the packs that Hurt found gone, or damaged as a whole, ascending.
 func (b *Backup) GonePacks() []chunkstore.PackID {
 	b.presence.mu.Lock()
 	defer b.presence.mu.Unlock()

@@ -95,7 +95,7 @@ func summarize(w io.Writer, results []result) bool {
 			survived++
 		}
 	}
-	fmt.Fprintf(w, "\n%d mutants: %d caught, %d survived, %d do not apply\n",
+	fmt.Fprintf(w, "\n%d mutants: %d caught, %d survived, %d could not be tried\n",
 		len(results), len(results)-survived-broken, survived, broken)
 	return survived+broken == 0
 }
@@ -108,7 +108,7 @@ func writeMarkdown(w io.Writer, results []result) {
 		caught := r.caughtBy
 		switch {
 		case r.err != nil:
-			caught = "does not apply: " + r.err.Error()
+			caught = "not tried: " + r.err.Error()
 		case caught == "":
 			caught = "**survives**"
 		}

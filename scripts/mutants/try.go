@@ -26,7 +26,7 @@ func (r result) String() string {
 	caught := r.caughtBy
 	switch {
 	case r.err != nil:
-		caught = "DOES NOT APPLY: " + r.err.Error()
+		caught = "NOT TRIED: " + r.err.Error()
 	case caught == "":
 		caught = "SURVIVED"
 	}

@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"varve/chunkstore"
@@ -135,7 +134,7 @@ func (rd *Reader) chain(v Volume, id revision.ID) (maps []*mapFile, err error) {
 		}
 		maps = append(maps, m)
 		if len(maps) > 1 {
-			if err := checkParent(maps[len(maps)-2].Statement(), m.Statement()); err != nil {
+			if err := revision.CheckLink(maps[len(maps)-2].Statement(), m.Statement()); err != nil {
 				return maps, &DamagedFileError{Path: m.name, Cause: err}
 			}
 		}
@@ -145,20 +144,6 @@ func (rd *Reader) chain(v Volume, id revision.ID) (maps []*mapFile, err error) {
 		}
 	}
 	return maps, nil
-}
-
-// checkParent makes sure that a parent is the one that its child was made on. As
-// sequence numbers fall along a chain, no chain goes round in a circle.
-func checkParent(child, parent *revision.Statement) error {
-	switch {
-	case child.Parent.Digest != parent.Digest:
-		return fmt.Errorf("revision %s was made on another image of its parent %s", child.ID, parent.ID)
-	case parent.Sequence >= child.Sequence:
-		return fmt.Errorf("revision %s has the number %d, its parent %s has %d", child.ID, child.Sequence, parent.ID, parent.Sequence)
-	case child.Lineage != parent.Lineage || child.ChunkSize != parent.ChunkSize:
-		return fmt.Errorf("revision %s and its parent %s come from different repositories", child.ID, parent.ID)
-	}
-	return nil
 }
 
 func closeAll(maps []*mapFile) error {

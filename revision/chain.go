@@ -11,14 +11,24 @@ func checkChain(chain []*Map) error {
 		return errors.New("overlay of no revisions")
 	}
 	for i := 1; i < len(chain); i++ {
-		if err := checkLink(chain[i-1].statement, chain[i].statement); err != nil {
-			return &ChainError{Revision: chain[i-1].statement.ID, Cause: err}
+		if err := CheckLink(chain[i-1].statement, chain[i].statement); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func checkLink(child, parent *Statement) error {
+// CheckLink makes sure that a revision is the parent that another one names, with the
+// very image that it was made on; otherwise the error is a [*ChainError]. Sequence
+// numbers fall along a chain that passes, so none goes round in a circle.
+func CheckLink(child, parent *Statement) error {
+	if err := linked(child, parent); err != nil {
+		return &ChainError{Revision: child.ID, Cause: err}
+	}
+	return nil
+}
+
+func linked(child, parent *Statement) error {
 	switch {
 	case child.Parent == nil:
 		return fmt.Errorf("a full does not build on %s", parent.ID)
@@ -41,8 +51,8 @@ func checkLink(child, parent *Statement) error {
 // CheckAgainstParent tells whether a delta may build on that parent: it names it,
 // and if it is smaller, a run of zeros erases all that the parent had beyond its end.
 func CheckAgainstParent(child, parent *Map) error {
-	if err := checkLink(child.statement, parent.statement); err != nil {
-		return &ChainError{Revision: child.statement.ID, Cause: err}
+	if err := CheckLink(child.statement, parent.statement); err != nil {
+		return err
 	}
 	erased, end := child.statement.Chunks(), parent.statement.Chunks()
 	for r, err := range child.scan(erased, end) {
@@ -55,9 +65,8 @@ func CheckAgainstParent(child, parent *Map) error {
 		erased = r.end
 	}
 	if erased < end {
-		return child.corrupt("map pages", child.footer.parts[partPages].offset,
-			fmt.Errorf("chunks %d to %d of parent %s lie beyond the end and are not erased",
-				erased, end-1, parent.statement.ID))
+		return child.corruptPart(partPages, fmt.Errorf("chunks %d to %d of parent %s lie beyond the end and are not erased",
+			erased, end-1, parent.statement.ID))
 	}
 	return nil
 }

@@ -38,8 +38,7 @@ func (m *Map) Check() error {
 		return err
 	}
 	if m.statement.Kind == Full && !slices.Equal(content.regions, regions) {
-		return m.corrupt("region table", m.footer.parts[partRegions].offset,
-			errors.New("the entries of the full give other regions"))
+		return m.corruptPart(partRegions, errors.New("the entries of the full give other regions"))
 	}
 	return nil
 }
@@ -59,8 +58,7 @@ func (m *Map) checkPagesSum() error {
 		offset += n
 	}
 	if got := sum.Sum64(); got != pages.checksum {
-		return m.corrupt("map pages", pages.offset,
-			fmt.Errorf("checksum in the footer is %016x, the bytes give %016x", pages.checksum, got))
+		return m.corruptPart(partPages, fmt.Errorf("checksum in the footer is %016x, the bytes give %016x", pages.checksum, got))
 	}
 	return nil
 }
@@ -71,9 +69,6 @@ func (m *Map) checkRecords() (*contentCheck, error) {
 	if err != nil {
 		return nil, err
 	}
-	corrupt := func(cause error) error {
-		return m.corrupt("map pages", m.footer.parts[partPages].offset, cause)
-	}
 	content := new(contentCheck)
 	named := make(map[chunkstore.PackID]bool, len(packs))
 	runEnd := uint64(0) // of the last record, if it was a run
@@ -83,7 +78,7 @@ func (m *Map) checkRecords() (*contentCheck, error) {
 		}
 		if r.isRun() {
 			if runEnd == r.first && runEnd > 0 {
-				return nil, corrupt(fmt.Errorf("two runs of zeros meet at chunk %d", r.first))
+				return nil, m.corruptPart(partPages, fmt.Errorf("two runs of zeros meet at chunk %d", r.first))
 			}
 			runEnd = r.end
 			continue
@@ -91,7 +86,7 @@ func (m *Map) checkRecords() (*contentCheck, error) {
 		runEnd = 0
 		e, err := r.entry(packs)
 		if err != nil {
-			return nil, corrupt(err)
+			return nil, m.corruptPart(partPages, err)
 		}
 		content.add(&e)
 		if e.Base == BaseContent || e.Base == BaseObject {
@@ -103,8 +98,7 @@ func (m *Map) checkRecords() (*contentCheck, error) {
 	}
 	content.endRegion()
 	if len(named) != len(packs) {
-		return nil, m.corrupt("pack table", m.footer.parts[partPacks].offset,
-			fmt.Errorf("lists %d packs, the entries name %d", len(packs), len(named)))
+		return nil, m.corruptPart(partPacks, fmt.Errorf("lists %d packs, the entries name %d", len(packs), len(named)))
 	}
 	return content, nil
 }

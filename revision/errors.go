@@ -22,9 +22,9 @@ type CorruptError struct {
 
 func (e *CorruptError) Error() string {
 	if e.Revision == "" {
-		return fmt.Sprintf("corrupt revision file, %s at %d: %v", e.Part, e.Offset, e.Cause)
+		return fmt.Sprintf("damaged revision file, %s at %d: %v", e.Part, e.Offset, e.Cause)
 	}
-	return fmt.Sprintf("corrupt revision file %s, %s at %d: %v", e.Revision, e.Part, e.Offset, e.Cause)
+	return fmt.Sprintf("damaged revision file %s, %s at %d: %v", e.Revision, e.Part, e.Offset, e.Cause)
 }
 
 func (e *CorruptError) Unwrap() error { return e.Cause }

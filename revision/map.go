@@ -92,7 +92,7 @@ func (m *Map) loadStatement() error {
 		err = errors.New("preamble, statement and footer are of different files")
 	}
 	if err != nil {
-		return m.corrupt("statement", m.footer.parts[partStatement].offset, err)
+		return m.corruptPart(partStatement, err)
 	}
 	m.statement = st
 	return nil
@@ -112,7 +112,7 @@ func (m *Map) checkTableSizes() error {
 	} {
 		p := m.footer.parts[table.part]
 		if rows := p.length / table.rowLen; p.length > maxTable || rows > table.rows+1 {
-			return m.corrupt(partNames[table.part], p.offset, fmt.Errorf("%d bytes are too many", p.length))
+			return m.corruptPart(table.part, fmt.Errorf("%d bytes are too many", p.length))
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func loadTable[R any](
 		err = check(rows)
 	}
 	if err != nil {
-		return nil, m.corrupt(partNames[i], m.footer.parts[i].offset, err)
+		return nil, m.corruptPart(i, err)
 	}
 	return rows, nil
 }
@@ -191,16 +191,14 @@ var partNames = [partCount]string{
 func (m *Map) readPart(i int, limit uint64) ([]byte, error) {
 	p := m.footer.parts[i]
 	if p.length > limit {
-		return nil, m.corrupt(partNames[i], p.offset,
-			fmt.Errorf("%d bytes, at most %d are possible", p.length, limit))
+		return nil, m.corruptPart(i, fmt.Errorf("%d bytes, at most %d are possible", p.length, limit))
 	}
 	data := make([]byte, p.length)
 	if err := m.read(data, p.offset, partNames[i]); err != nil {
 		return nil, err
 	}
 	if got := xxh3.Hash(data); got != p.checksum {
-		return nil, m.corrupt(partNames[i], p.offset,
-			fmt.Errorf("checksum in the footer is %016x, the bytes give %016x", p.checksum, got))
+		return nil, m.corruptPart(i, fmt.Errorf("checksum in the footer is %016x, the bytes give %016x", p.checksum, got))
 	}
 	return data, nil
 }
@@ -233,6 +231,11 @@ func (m *Map) corrupt(what string, offset uint64, cause error) error {
 		e.Revision = m.statement.ID
 	}
 	return e
+}
+
+// corruptPart is corrupt of a part as a whole.
+func (m *Map) corruptPart(i int, cause error) error {
+	return m.corrupt(partNames[i], m.footer.parts[i].offset, cause)
 }
 
 // lazy is a value loaded at its first use. A failure is not remembered: reading

@@ -25,7 +25,7 @@ func (m *Map) Records(first, end uint64) iter.Seq2[Record, error] {
 				record.Zeros = &ZeroRun{First: raw.first, Count: raw.end - raw.first}
 			default:
 				if record.Entry, err = raw.entry(packs); err != nil {
-					err = m.corrupt("map page", m.footer.parts[partPages].offset, err)
+					err = m.corruptPart(partPages, err)
 				}
 			}
 			if !yield(record, err) || err != nil {

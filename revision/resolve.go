@@ -142,7 +142,7 @@ func (o *overlay) lay(m *Map, limit uint64) error {
 			err = o.put(s, e)
 		}
 		if err != nil {
-			return m.corrupt("map page", m.footer.parts[partPages].offset, err)
+			return m.corruptPart(partPages, err)
 		}
 	}
 	return nil

@@ -386,7 +386,7 @@ func restoreMutants() []mutant {
 		},
 		{
 			name: "parent-of-another-image", what: "a chain is read whose parent is not the image that its child was made on",
-			file: "repository/reader.go",
+			file: "revision/chain.go",
 			old:  "\tcase child.Parent.Digest != parent.Digest:\n", new: "\tcase child.Parent.Digest != parent.Digest && child == parent:\n",
 			tests: []tests{unitRepository},
 		},

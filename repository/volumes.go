@@ -71,13 +71,15 @@ func (r *Repository) Volume(name revision.Name) (Volume, error) {
 	if !isDamaged(err) && !errors.Is(err, ErrNoVolume) {
 		return v, err
 	}
-	if uuid, ok := r.uuidFromRevisions(name); ok { // every revision repeats it
+	if uuid, ok := r.uuidFromRevisions(name, revision.UUID{}); ok { // every revision repeats it
+		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "file", path.Join(volumeDir(name), volumeFile), "error", err)
 		return Volume{Name: name, UUID: uuid}, nil
 	}
 	return v, err
 }
 
-// readVolume reads a volume's own file.
+// readVolume reads a volume's own file. One that all revisions contradict is
+// another volume's, and counts as damaged.
 func (r *Repository) readVolume(name revision.Name) (Volume, error) {
 	file := path.Join(volumeDir(name), volumeFile)
 	var record volumeRecord
@@ -90,17 +92,21 @@ func (r *Repository) readVolume(name revision.Name) (Volume, error) {
 	case record.UUID.IsZero():
 		return Volume{}, &DamagedFileError{Path: file, Cause: fmt.Errorf("%w: it holds no uuid", errBadContent)}
 	}
+	if uuid, ok := r.uuidFromRevisions(name, record.UUID); ok && uuid != record.UUID {
+		return Volume{}, &DamagedFileError{Path: file, Cause: fmt.Errorf("%w: it holds uuid %s, all revisions are of %s", errBadContent, record.UUID, uuid)}
+	}
 	return Volume{Name: name, UUID: record.UUID, Created: record.Created}, nil
 }
 
 // uuidFromRevisions reads the volume's uuid off its revisions, which must agree.
-func (r *Repository) uuidFromRevisions(name revision.Name) (uuid revision.UUID, ok bool) {
+// One that says what is believed already is enough.
+func (r *Repository) uuidFromRevisions(name revision.Name, believed revision.UUID) (uuid revision.UUID, ok bool) {
 	ids, err := r.revisionIDs(name)
 	if err != nil {
 		return uuid, false
 	}
 	for _, id := range ids {
-		m, err := openMap(r.fsys, revisionName(name, id))
+		m, err := openIdentified(r.fsys, revisionName(name, id), Volume{}, id)
 		if err != nil {
 			continue
 		}
@@ -108,7 +114,9 @@ func (r *Repository) uuidFromRevisions(name revision.Name) (uuid revision.UUID, 
 		if m.Close() != nil || ok && found != uuid {
 			return uuid, false
 		}
-		uuid, ok = found, true
+		if uuid, ok = found, true; found == believed {
+			break
+		}
 	}
 	return uuid, ok
 }

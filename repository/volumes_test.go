@@ -116,7 +116,8 @@ func TestAVolumesFileIsFoundAgain(t *testing.T) {
 	whole := original.read(file)
 	for name, content := range map[string][]byte{
 		"missing": nil, "empty": {}, "torn": whole[:20], "flipped": append([]byte("x"), whole[1:]...),
-		"without uuid": reseal(t, whole, func(d map[string]any) { d["uuid"] = revision.UUID{} }),
+		"without uuid":     reseal(t, whole, func(d map[string]any) { d["uuid"] = revision.UUID{} }),
+		"another volume's": reseal(t, whole, func(d map[string]any) { d["uuid"] = revision.UUID{1} }),
 	} {
 		h := original.copy(t)
 		h.remove(file)

@@ -33,6 +33,9 @@ type attempt struct {
 type ledger struct {
 	attempts []*attempt
 	promised bool // the repository itself was acknowledged, or seen once
+	// diskDies: what a failed run could not take back, because the disk was gone, may
+	// have reached it all the same. It is complete then; but it may be there.
+	diskDies bool
 }
 
 // begin enters an attempt, before it is made. Its note goes to backup --note.
@@ -178,7 +181,7 @@ func (l *ledger) settle(found map[*attempt]revision.ID) (seen, error) {
 		switch {
 		case a.promised && !there:
 			wrong = append(wrong, fmt.Errorf("LOST: the revision of %s, which was acknowledged or seen", a.note()))
-		case a.failed && there:
+		case a.failed && there && !l.diskDies:
 			wrong = append(wrong, fmt.Errorf("%s said that it failed, and its revision %s is there", a.note(), id))
 		case there && !a.promised:
 			s.unasked++

@@ -40,6 +40,7 @@ func newLife(t testing.TB, seed uint64, p *template) *life {
 	l := &life{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), disk: p.fs.attach(t, image),
 		state: filepath.Join(dir, "state"), figures: tally.Figures{}, usual: map[string]time.Duration{},
+		ledger: ledger{diskDies: true},
 	}
 	l.repo = filepath.Join(l.disk.point, "deep", "repo")
 	size := 6 * mib

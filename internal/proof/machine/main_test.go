@@ -7,34 +7,72 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // workshop is a directory for what all tests of this run share: the program, and
 // file systems fresh from mkfs.
 var workshop string
 
+// insideVariable holds the workshop, for the process in which the tests run.
+const insideVariable = "VARVE_MACHINE_INSIDE"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(diskVariable) != "" {
+	switch {
+	case os.Getenv(diskVariable) != "":
 		os.Exit(serveDisk())
+	case os.Getenv(insideVariable) == "":
+		os.Exit(goInside())
 	}
-	os.Exit(runTests(m))
+	workshop = os.Getenv(insideVariable)
+	if os.Getuid() == 0 { // without, whoever needs mounts is skipped
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			fmt.Fprintln(os.Stderr, "have mounts for itself:", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
 }
 
-func runTests(m *testing.M) int {
-	var err error
-	if workshop, err = os.MkdirTemp(memory(), "varve-machine-"); err != nil {
+// goInside runs the tests in a process with mounts of its own. However that one
+// ends, nothing of it stays: the kernel unmounts, and loop devices end with their
+// last user.
+func goInside() int {
+	dir, err := os.MkdirTemp(memory(), "varve-machine-")
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(workshop) }() // what is left is small
-	return m.Run()
+	defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed is small
+	runtime.LockOSThread()                   // the end of the thread would be the signal
+	// Not ignored: that would be inherited by all below.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), insideVariable+"="+dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
+	}
+	err = cmd.Run()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return max(exit.ExitCode(), 1)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // memory is a directory that takes a sync for nothing, if there is one.

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -48,6 +49,7 @@ func (f fileSystem) make(t testing.TB, image string) {
 type mounted struct {
 	fs     fileSystem
 	device string
+	open   *os.File // the device, which ends with it
 	point  string
 	is     bool
 }
@@ -60,6 +62,7 @@ func (f fileSystem) attach(t testing.TB, image string, options ...string) *mount
 		t.Fatal(err)
 	}
 	m.device = mustRun(t, "losetup", append(options, "--find", "--show", image)...)
+	m.endWithUs(t)
 	t.Cleanup(func() {
 		if m.is {
 			m.unmount(t)
@@ -69,6 +72,24 @@ func (f fileSystem) attach(t testing.TB, image string, options ...string) *mount
 	return m
 }
 
+// endWithUs has the loop device end when nobody has it open or mounted any more,
+// in case that this process ends before it detaches the device.
+func (m *mounted) endWithUs(t testing.TB) {
+	t.Helper()
+	var err error
+	if m.open, err = os.Open(m.device); err != nil {
+		t.Fatal(err)
+	}
+	info, err := unix.IoctlLoopGetStatus64(int(m.open.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Flags |= unix.LO_FLAGS_AUTOCLEAR
+	if err := unix.IoctlLoopSetStatus64(int(m.open.Fd()), info); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // detach gives up the loop device.
 func (m *mounted) detach(t testing.TB) {
 	t.Helper()
@@ -76,10 +97,28 @@ func (m *mounted) detach(t testing.TB) {
 		return
 	}
 	if m.fs.kind == "btrfs" { // it remembers devices, and refuses a second one with the same id
-		mustRun(t, "btrfs", "device", "scan", "--forget", m.device)
+		m.forget(t)
 	}
-	mustRun(t, "losetup", "--detach", m.device)
+	if err := m.open.Close(); err != nil {
+		t.Error(err)
+	}
 	m.device = ""
+}
+
+// forget has btrfs forget the device, with which it may be busy for a moment after
+// the unmount.
+func (m *mounted) forget(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		out, err := exec.Command("btrfs", "device", "scan", "--forget", m.device).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("have btrfs forget %s: %v\n%s", m.device, err, out)
+			return
+		}
+	}
 }
 
 func (m *mounted) mount(t testing.TB) {

@@ -189,13 +189,7 @@ func (t flagTable) nearest(name string) string {
 
 // nearest is the command that was perhaps meant.
 func nearest(name string, commands []*command) string {
-	var names []string
-	for _, c := range commands {
-		if c.group != "" {
-			names = append(names, c.name)
-		}
-	}
-	return prefixed("varve ", closest(name, names))
+	return prefixed("varve ", closest(name, offered(commands)))
 }
 
 // closest finds the name that differs least from one with a typing error or two.

@@ -2,16 +2,12 @@ package main
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 
 	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
-
-// absolute makes a path mean the same from everywhere.
-func absolute(path string) (string, error) { return filepath.Abs(path) }
 
 // address writes a revision as people type it.
 func address(v revision.Name, id revision.ID) string { return v.String() + "@" + id.Short() }
@@ -108,15 +104,6 @@ func (s *session) warnSuspect(rev repository.Revision, good revision.ID, latest 
 		name = "the latest, " + name + ","
 	}
 	s.warn("%s IS SUSPECT: %s; %s", name, rev.Info.Reason, instead)
-}
-
-// refuseDamaged refuses a damaged revision, and names a good one.
-func refuseDamaged(repo *repository.Repository, rev repository.Revision) error {
-	all, err := repo.Revisions(rev.Volume)
-	if err != nil {
-		return err
-	}
-	return &distrustedError{Revision: rev, Good: newestGood(all)}
 }
 
 // newestKnown is the newest revision whose statement can be read; nil if there is none.

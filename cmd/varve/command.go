@@ -43,6 +43,16 @@ func commands(s *session) []*command {
 	}
 }
 
+// offered lists the names of the commands that people are shown.
+func offered(commands []*command) (names []string) {
+	for _, c := range commands {
+		if c.group != "" {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
 func find(commands []*command, name string) *command {
 	for _, c := range commands {
 		if c.name == name {

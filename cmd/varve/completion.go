@@ -98,11 +98,7 @@ func complete(s *session, words []string) []string {
 			found = append(found, flagWords(l.command.flags)...)
 		}
 	case l.command == nil:
-		for _, c := range all {
-			if c.group != "" {
-				found = append(found, c.name)
-			}
-		}
+		found = offered(all)
 	default:
 		found = completeArgument(s, l, word, repoIn(l.words))
 	}
@@ -136,13 +132,7 @@ func completeArgument(s *session, l line, word, repo string) []string {
 		}
 		return completeAddress(s, word, name != "VOLUME")
 	case "COMMAND":
-		var found []string
-		for _, c := range commands(s) {
-			if c.group != "" {
-				found = append(found, c.name)
-			}
-		}
-		return found
+		return offered(commands(s))
 	default:
 		if strings.Contains(name, "|") {
 			return strings.Split(name, "|")

@@ -88,7 +88,7 @@ func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, 
 			return nil, err
 		}
 	}
-	dir, err := absolute(dir)
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}

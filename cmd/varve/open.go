@@ -153,7 +153,7 @@ func parseLocation(text string) (volume.Location, error) {
 	if err != nil || at.Scheme != volume.SchemeFile {
 		return at, err
 	}
-	at.Path, err = absolute(at.Path)
+	at.Path, err = filepath.Abs(at.Path)
 	return at, err
 }
 

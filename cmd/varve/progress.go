@@ -36,7 +36,7 @@ func (s *session) watch(verb string, read func() sample) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.showUntil(done, ticks, show, newView(verb, read))
+		s.showUntil(done, ticks, show, newViewer(verb, read))
 	}()
 	return func() {
 		close(done)
@@ -87,7 +87,7 @@ type mark struct {
 	done int64
 }
 
-func newView(verb string, read func() sample) *viewer {
+func newViewer(verb string, read func() sample) *viewer {
 	now := time.Now()
 	return &viewer{verb: verb, read: read, begun: now, marks: []mark{{at: now}}}
 }

@@ -48,7 +48,7 @@ func TestBar(t *testing.T) {
 
 func TestRateIsThatOfTheLastSeconds(t *testing.T) {
 	done := int64(0)
-	v := newView("reading", func() sample { return sample{done: done, total: 1000} })
+	v := newViewer("reading", func() sample { return sample{done: done, total: 1000} })
 	at := v.begun
 	for range 30 { // slow at first
 		at, done = at.Add(time.Second), done+1

@@ -125,7 +125,7 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	}
 	s.doing = fmt.Sprintf("restore of %s to %s", address(r.rev.Volume.Name, r.rev.ID), targetName(target))
 	if r.rev.Info.State == repository.Damaged && !f.keepGoing {
-		return nil, refuseDamaged(r.repo, r.rev)
+		return nil, &distrustedError{Revision: r.rev, Good: s.about.good}
 	}
 	rd, err := s.openReader(ctx, r.repo)
 	if err != nil {

@@ -1,5 +1,8 @@
-// Package durabletest stands in for file systems that fail, under the interface
-// of package durable.
+// Package durabletest stands in for file systems that fail and lose power, under
+// the interface of package durable.
+//
+// A [Disk] is a file system in memory that remembers what was synced; its
+// [Recording] goes through all that a power cut could have left.
 //
 // [Faulty] lets one call after another fail: a test runs an operation with the
 // first call failing, then with the second, until a run goes through untouched,
@@ -139,7 +142,14 @@ func (f *Faulty) Remove(name string) error {
 
 // SyncDir implements [durable.FS].
 func (f *Faulty) SyncDir(name string) error {
-	return f.do("fsync directory", name, func() error { return f.fsys.SyncDir(name) })
+	err := f.step("fsync directory", name)
+	if err == nil {
+		return f.fsys.SyncDir(name)
+	}
+	if disk, ok := f.fsys.(*Disk); ok {
+		disk.loseSyncOf(name)
+	}
+	return err
 }
 
 // Free implements [durable.FS].
@@ -193,7 +203,14 @@ func (f *faultyFile) Truncate(size int64) error {
 }
 
 func (f *faultyFile) Sync() error {
-	return f.over.do("fsync", f.Name(), f.File.Sync)
+	err := f.over.step("fsync", f.Name())
+	if err == nil {
+		return f.File.Sync()
+	}
+	if onDisk, ok := f.File.(*diskFile); ok {
+		onDisk.disk.loseSync(onDisk.inode.number)
+	}
+	return err
 }
 
 func (f *faultyFile) Stat() (fs.FileInfo, error) {

@@ -97,11 +97,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.survey(); err != nil {
 		return nil, err
 	}
-	dead, err := r.hasDeadRun(b.volume.UUID, b.sequence)
-	if err != nil {
-		return nil, err
-	}
-	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), chunkstore.PackID(b.run).String(), dead); err != nil {
+	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), chunkstore.PackID(b.run).String(), true); err != nil {
 		return nil, wrapReadOnly(err)
 	}
 	if err := b.record(ctx); err != nil {
@@ -146,6 +142,7 @@ func (b *Backup) open(ctx context.Context) (err error) {
 	}
 	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
 		Run: b.run, Codec: b.opts.Codec, Dense: b.parent != nil, Temps: b.lease.temps, View: b.reader.currentView, Usable: b.usable,
+		PackSize: b.repo.opts.PackSize,
 	})
 	if err != nil {
 		return err

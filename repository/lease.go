@@ -38,7 +38,7 @@ const readerGateWait = 10 * time.Second
 
 // bear makes a lease, inside the gate. If it comes upon leases whose process is
 // gone, it buries them afterwards; sweep makes it look for what the dead left even
-// if no lease of theirs survived, as after a power cut.
+// if no lease of theirs is there: one that died with the power is not.
 func (r *Repository) bear(ctx context.Context, wait time.Duration, volume, run string, sweep bool) (*lease, error) {
 	l := &lease{repo: r, id: randomHex()}
 	l.temps = durable.NewTemps(l.id)

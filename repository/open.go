@@ -28,7 +28,9 @@ type Options struct {
 	StateDir string
 	// Command is what this process does, for those who wait for it: "backup".
 	Command string
-	Log     *slog.Logger // nil discards
+	// PackSize is where packs are sealed, in bytes; zero means 64 MiB.
+	PackSize int64
+	Log      *slog.Logger // nil discards
 }
 
 // Repository is an open repository. It owns the FS it was opened on.

@@ -3,7 +3,6 @@ package repository
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -43,38 +42,6 @@ func (r *Repository) readRun(run [16]byte) (*runRecord, error) {
 		err = &DamagedFileError{Path: runName(run), Cause: fmt.Errorf("%w: it holds run %x", errBadContent, []byte(record.Run))}
 	}
 	return record, err
-}
-
-// hasDeadRun tells whether an earlier backup of the volume, which the caller has
-// locked, ended before its revision became visible.
-func (r *Repository) hasDeadRun(volume revision.UUID, sequence uint64) (bool, error) {
-	entries, err := r.fsys.ReadDir(runsDir)
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		run, err := parseRunName(e.Name())
-		if err != nil {
-			continue // a temporary file
-		}
-		record, err := r.readRun(run)
-		if err != nil {
-			return true, nil // unreadable: so it did not end well either
-		}
-		if record != nil && record.Volume == volume && record.Sequence >= sequence {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func parseRunName(base string) ([16]byte, error) {
-	var run [16]byte
-	if len(base) != 2*len(run)+len(infoExt) || base[2*len(run):] != infoExt {
-		return run, hex.ErrLength
-	}
-	_, err := hex.Decode(run[:], []byte(base[:2*len(run)]))
-	return run, err
 }
 
 // usable tells whether a run of the locked volume may rely on a sealed pack of

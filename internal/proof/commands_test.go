@@ -1,0 +1,132 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
+	"varve/revision"
+)
+
+// command is one that writes: what was there before, and what it does. Every
+// command that writes has a line in commands; crash states, faults and what else
+// there is are tried on each.
+type command struct {
+	name    string
+	before  func(ctx context.Context, w *World) // nothing of it is in doubt
+	command func(ctx context.Context, w *World, fsys durable.FS) error
+}
+
+var commands = []command{
+	{"init", nothing, initialize},
+	{"first full", emptyRepository, backUp("db", BackupOptions{})},
+	{"delta with patches", twoVolumes, backUp("db", BackupOptions{})},
+	{"forced full", twoVolumes, backUp("db", BackupOptions{Full: true})},
+	{"found objects", sameContent, backUp("mail", BackupOptions{})},
+	{"several packs", manyPacks, backUp("db", BackupOptions{Codec: new(chunkstore.Codec)})},
+	{"grown", then(twoVolumes, resize("db", 4*ChunkSize+100)), backUp("db", BackupOptions{})},
+	{"shrunk", then(twoVolumes, resize("db", ChunkSize-5)), backUp("db", BackupOptions{})},
+	{"resumed full", interruptedFull, backUp("db", BackupOptions{})},
+	{"interrupted and resumed full", manyPacks, interruptAndResume},
+	{"mended descriptor", then(twoVolumes, loseDescriptor), backUp("db", BackupOptions{})},
+	{"rebuild", twoVolumes, rebuild},
+	{"adopt", twoVolumes, adopt},
+}
+
+func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
+
+func rebuild(ctx context.Context, w *World, fsys durable.FS) error { return w.Rebuild(ctx, fsys) }
+
+func adopt(ctx context.Context, w *World, fsys durable.FS) error { return w.Adopt(ctx, fsys) }
+
+func backUp(name string, opts BackupOptions) func(context.Context, *World, durable.FS) error {
+	return func(ctx context.Context, w *World, fsys durable.FS) error {
+		_, err := w.Backup(ctx, fsys, revision.Name(name), opts)
+		return err
+	}
+}
+
+func nothing(context.Context, *World) {}
+
+func emptyRepository(ctx context.Context, w *World) {
+	if err := w.Init(ctx, w.Disk); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
+	w.Volumes["db"] = Noise(1, 2*ChunkSize+777)
+}
+
+// twoVolumes have a night behind them, and a day.
+func twoVolumes(ctx context.Context, w *World) {
+	emptyRepository(ctx, w)
+	w.Volumes["mail"] = Noise(2, ChunkSize)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.mustBackup(ctx, "mail", BackupOptions{})
+	w.Change("db", 1, 3)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.Change("db", 2, 2)
+	w.Change("mail", 3, 1)
+}
+
+// sameContent has a new volume that holds what another has.
+func sameContent(ctx context.Context, w *World) {
+	emptyRepository(ctx, w)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.Volumes["mail"] = append(Noise(3, ChunkSize), w.Volumes["db"]...)
+}
+
+// manyPacks has a volume whose full takes a pack for each chunk.
+func manyPacks(ctx context.Context, w *World) {
+	emptyRepository(ctx, w)
+	w.PackSize = ChunkSize / 2
+	w.Volumes["db"] = Noise(4, 3*ChunkSize)
+}
+
+// interruptedFull has the packs of a full that failed at its very end.
+func interruptedFull(ctx context.Context, w *World) {
+	manyPacks(ctx, w)
+	if err := failAtRename(ctx, w, w.Disk); err == nil {
+		panic("prepare: a backup whose rename failed was a success")
+	}
+}
+
+func interruptAndResume(ctx context.Context, w *World, fsys durable.FS) error {
+	if err := failAtRename(ctx, w, fsys); err == nil {
+		return errors.New("a backup whose rename failed was a success")
+	}
+	_, err := w.Backup(ctx, fsys, "db", BackupOptions{})
+	return err
+}
+
+// failAtRename backs db up and lets the rename that would make the revision visible fail.
+func failAtRename(ctx context.Context, w *World, fsys durable.FS) error {
+	failing := durabletest.NewWatched(fsys, func(op, name string) error {
+		if op == "rename" && strings.HasPrefix(name, "volumes/") && strings.HasSuffix(name, ".rev") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, err := w.Backup(ctx, failing, "db", BackupOptions{})
+	return err
+}
+
+func loseDescriptor(_ context.Context, w *World) {
+	if err := w.Disk.Remove("varve.json"); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
+}
+
+func resize(name string, size int) func(context.Context, *World) {
+	return func(_ context.Context, w *World) { w.Resize(revision.Name(name), size) }
+}
+
+func then(first, second func(context.Context, *World)) func(context.Context, *World) {
+	return func(ctx context.Context, w *World) {
+		first(ctx, w)
+		second(ctx, w)
+	}
+}

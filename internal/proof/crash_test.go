@@ -1,0 +1,156 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"varve/internal/durable/durabletest"
+)
+
+// host is a folder in memory for the catalogs of worlds, removed at the end.
+func host(t testing.TB) string {
+	t.Helper()
+	base := "/dev/shm"
+	if _, err := os.Stat(base); err != nil {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, "varve-proof-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// crashes is a command that was recorded, and what to do with it.
+type crashes struct {
+	t      *testing.T
+	before *World // with the catalog as it was
+	after  *World // with the catalog as it was at the end
+	rec    *durabletest.Recording
+	again  uint64 // every so many states, recovery is cut short in turn; 0: never
+	cuts   durabletest.Cuts
+	shm    string
+
+	states atomic.Int64
+	second atomic.Int64
+}
+
+// record runs the command once.
+func record(t *testing.T, c command, cuts durabletest.Cuts, again uint64) *crashes {
+	t.Helper()
+	shm := host(t)
+	w := NewWorld(filepath.Join(shm, "after"))
+	c.before(t.Context(), w)
+	before, err := w.Copy(filepath.Join(shm, "before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := w.Record()
+	if err := c.command(t.Context(), w, w.Disk); err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	w.Disk.Mark()
+	w.Disk.Stop()
+	return &crashes{t: t, before: before, after: w, rec: rec, cuts: cuts, again: again, shm: shm}
+}
+
+// enumerate puts every state to the oracle, as many at a time as there are processors.
+func (c *crashes) enumerate(ctx context.Context) {
+	states := make(chan durabletest.State)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for s := range states {
+				if err := c.check(ctx, s, uint64(c.states.Add(1))); err != nil {
+					c.t.Errorf("seed %d: %v\n%v", c.cuts.Seed, err, s)
+				}
+			}
+		})
+	}
+	for s := range c.rec.States(c.cuts) {
+		if c.t.Failed() || ctx.Err() != nil {
+			break
+		}
+		states <- s
+	}
+	close(states)
+	workers.Wait()
+}
+
+// check puts one state to the oracle. Whether there is a catalog, and which, goes
+// round: none, the one from before the command, the one that knows what was lost.
+func (c *crashes) check(ctx context.Context, s durabletest.State, n uint64) error {
+	w, err := c.after.Copy("")
+	if err != nil {
+		return err
+	}
+	w.Disk = s.Disk
+	w.CutAt(s.Phase)
+	if from := []string{"", c.before.State, c.after.State}[n%3]; from != "" {
+		w.State = filepath.Join(c.shm, fmt.Sprint(n))
+		if err := copyState(from, w.State); err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(w.State) }() // it is in memory, and goes with the test
+	}
+	if c.again == 0 || n%c.again != 0 {
+		return w.Check(ctx, Oracle{})
+	}
+	return c.checkTwice(ctx, w)
+}
+
+// checkTwice also cuts the power while the repository recovers from the first cut.
+func (c *crashes) checkTwice(ctx context.Context, w *World) error {
+	rec := w.Record()
+	if err := w.Check(ctx, Oracle{}); err != nil {
+		return err
+	}
+	w.Disk.Stop()
+	for second := range rec.States(durabletest.Cuts{Seed: c.cuts.Seed, Few: true}) {
+		c.second.Add(1)
+		again, err := w.Copy("")
+		if err != nil {
+			return err
+		}
+		again.Disk = second.Disk
+		again.CutAt(second.Phase)
+		if err := again.Check(ctx, Oracle{}); err != nil {
+			return fmt.Errorf("%w\nafter a second %v\nand before it", err, second)
+		}
+	}
+	return nil
+}
+
+// Power is cut after every call of every command that writes.
+func TestEnumerateCrashes(t *testing.T) {
+	const seed = 1
+	total := new(atomic.Int64)
+	t.Cleanup(func() { t.Logf("%d states in all, seed %d", total.Load(), seed) })
+	for _, c := range commands {
+		if os.Getenv("ONLY") != "" && os.Getenv("ONLY") != c.name { continue }
+		t.Run(c.name, func(t *testing.T) {
+			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: quick(6), Samples: quick(40)}, 200)
+			crashes.enumerate(t.Context())
+			total.Add(crashes.states.Load() + crashes.second.Load())
+			t.Logf("%d calls, %d states, and %d of second cuts", crashes.rec.Events(), crashes.states.Load(), crashes.second.Load())
+		})
+	}
+}
+
+func quick(n int) int {
+	if os.Getenv("QUICK") != "" {
+		return n / 4
+	}
+	return n
+}

@@ -1,0 +1,14 @@
+// Package proof holds what the tests of Varve's first promise share: that nothing
+// is ever lost. docs/reliability.md says what is promised, under which
+// assumptions, and which test proves what.
+//
+// A [World] is a repository on a file system in memory and the volumes that are
+// backed up to it; it writes down what was promised to whom. [World.Check] is the
+// oracle: it looks at what is left after a power cut, a fault or a kill, and says
+// which promise was broken.
+//
+// The tests of this package cut the power after every call and let every call
+// fail. Those in the packages below do the same to the real program on real file
+// systems (machine), damage what is stored (rot), and set the traps that others
+// have fallen into (traps).
+package proof

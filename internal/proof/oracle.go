@@ -1,0 +1,189 @@
+package proof
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"varve/backup"
+	"varve/internal/durable"
+	"varve/repository"
+	"varve/revision"
+)
+
+// Oracle says what to look for after a disaster.
+type Oracle struct {
+	// Findings tells that the next backups may find damage, as after rot.
+	Findings bool
+}
+
+// Check looks at a world after a disaster, without any step that a person would
+// have to take, and lets it go on: the next night must succeed, and everything be
+// there after it too. It returns what is wrong.
+func (w *World) Check(ctx context.Context, o Oracle) error {
+	if err := w.checkRepository(ctx); err != nil {
+		return err
+	}
+	if err := w.checkKept(ctx); err != nil {
+		return fmt.Errorf("after it: %w", err)
+	}
+	if err := w.nextNight(ctx, o); err != nil {
+		return fmt.Errorf("the next night: %w", err)
+	}
+	if err := w.checkKept(ctx); err != nil {
+		return fmt.Errorf("after the next night: %w", err)
+	}
+	return w.checkTidy()
+}
+
+// checkRepository opens the repository; where init had not finished, it is repeated.
+func (w *World) checkRepository(ctx context.Context) error {
+	r, err := w.Open(w.Disk)
+	if err == nil {
+		return r.Close()
+	}
+	if w.Ready {
+		return fmt.Errorf("the repository does not open: %w", err)
+	}
+	if err := w.Init(ctx, w.Disk); err != nil {
+		return fmt.Errorf("init cannot be repeated: %w", err)
+	}
+	return nil
+}
+
+// checkKept reads every revision that is listed, and looks for those promised.
+func (w *World) checkKept(ctx context.Context) (err error) {
+	r, err := w.Open(w.Disk)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	listed, err := w.readAll(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, p := range w.Promised {
+		if !listed[p.ID] {
+			return fmt.Errorf("revision %s of %s was promised and is not there", p.ID, p.Volume)
+		}
+	}
+	return w.checkJournal(r, listed)
+}
+
+// readAll reads all that is listed, and compares it with what it must be.
+func (w *World) readAll(ctx context.Context, r *repository.Repository) (listed map[revision.ID]bool, err error) {
+	rd, err := r.NewReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	volumes, err := r.Volumes()
+	if err != nil {
+		return nil, err
+	}
+	listed = map[revision.ID]bool{}
+	for _, v := range volumes {
+		revisions, err := r.Revisions(v)
+		if err != nil {
+			return nil, err
+		}
+		for _, rev := range revisions {
+			listed[rev.ID] = true
+			if rev.Info.State == repository.Damaged {
+				return nil, fmt.Errorf("revision %s of %s is listed as damaged: %s", rev.ID, v.Name, rev.Info.Reason)
+			}
+			if err := w.read(ctx, rd, rev); err != nil {
+				return nil, fmt.Errorf("revision %s of %s: %w", rev.ID, v.Name, err)
+			}
+		}
+	}
+	return listed, nil
+}
+
+// read compares a revision with what was promised, or, where nothing was, with
+// what backups of the volume were given.
+func (w *World) read(ctx context.Context, rd *repository.Reader, rev repository.Revision) (err error) {
+	im, err := rd.Image(ctx, rev.Volume, rev.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, im.Close()) }()
+	var got bytes.Buffer
+	if err := backup.Stream(ctx, im, &got, backup.StreamOptions{Workers: 1}); err != nil {
+		return err
+	}
+	for _, p := range w.Promised {
+		if p.ID == rev.ID {
+			if !bytes.Equal(got.Bytes(), p.Content) {
+				return errors.New("its bytes are not those that were backed up")
+			}
+			return nil
+		}
+	}
+	for _, content := range w.Tried[rev.Volume.Name] {
+		if bytes.Equal(got.Bytes(), content) {
+			return nil
+		}
+	}
+	return errors.New("it is neither absent nor complete")
+}
+
+// checkJournal makes sure that the journal knows of no success without a revision.
+func (w *World) checkJournal(r *repository.Repository, listed map[revision.ID]bool) error {
+	events, err := r.Events()
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	for _, e := range events {
+		if e.Op == repository.OpBackup && e.Result != repository.ResultFailed && !listed[e.Revision] {
+			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", e.Revision)
+		}
+	}
+	return nil
+}
+
+// nextNight backs every volume up, changed a little.
+func (w *World) nextNight(ctx context.Context, o Oracle) error {
+	if len(w.Volumes) == 0 {
+		w.Volumes["db"] = Noise(1, ChunkSize)
+	}
+	for _, name := range w.names() {
+		w.Change(name, uint64(len(w.Tried[name])), 2)
+		result, err := w.Backup(ctx, w.Disk, name, BackupOptions{})
+		if err != nil {
+			return err
+		}
+		if !o.Findings && len(result.Findings) > 0 {
+			return fmt.Errorf("backup of %s found damage: %s", name, result.Findings[0].Text)
+		}
+		if len(result.Warnings) > 0 && !strings.Contains(result.Warnings[0], "the source ") {
+			return fmt.Errorf("backup of %s warns: %s", name, result.Warnings[0])
+		}
+	}
+	return nil
+}
+
+func (w *World) names() []revision.Name {
+	var names []revision.Name
+	for name := range w.Volumes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// checkTidy makes sure that the next night cleared away what the disaster left.
+func (w *World) checkTidy() error {
+	for name := range w.Disk.Files() {
+		switch {
+		case strings.Contains(name, durable.TempPrefix):
+			return fmt.Errorf("a temporary file is left: %s", name)
+		case strings.HasPrefix(name, "locks/leases/"):
+			return fmt.Errorf("a lease is left: %s", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package proof
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"varve/backup"
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
+	"varve/repository"
+	"varve/revision"
+)
+
+// ChunkSize is the smallest there is, so that small volumes have several chunks.
+const ChunkSize = repository.MinChunkSize
+
+// World is a repository, the volumes that are backed up to it, and what was
+// promised about them. It is for one goroutine.
+type World struct {
+	// Disk holds the repository at its root.
+	Disk *durabletest.Disk
+	// State is the folder of this host's catalog. Empty: there is none.
+	State string
+	// Volumes are what there is to back up, as it is now.
+	Volumes map[revision.Name][]byte
+	// Promised are the revisions whose backup reported success.
+	Promised []Promise
+	// Tried is what backups were given to store, those too that failed.
+	Tried map[revision.Name][][]byte
+	// Ready tells that init has reported success.
+	Ready bool
+
+	// PackSize is where packs are sealed; zero means 64 MiB.
+	PackSize int64
+
+	recording *durabletest.Recording
+	readyAt   int
+}
+
+// Promise is a revision that somebody was told of.
+type Promise struct {
+	ID      revision.ID
+	Volume  revision.Name
+	Content []byte
+	// Phase is the number of [durabletest.Disk.Mark] calls once it was promised; 0 is before the recording.
+	Phase int
+}
+
+// NewWorld makes a world without a repository yet.
+func NewWorld(state string) *World {
+	return &World{
+		Disk: durabletest.NewDisk(), State: state,
+		Volumes: map[revision.Name][]byte{}, Tried: map[revision.Name][][]byte{},
+	}
+}
+
+// Copy makes a world that can go another way; its catalog is a copy in a folder of its own.
+func (w *World) Copy(state string) (*World, error) {
+	c := *w
+	c.Disk, c.State, c.recording = w.Disk.Copy(), state, nil
+	c.Promised = slices.Clone(w.Promised)
+	c.Volumes, c.Tried = map[revision.Name][]byte{}, map[revision.Name][][]byte{}
+	for name, content := range w.Volumes {
+		c.Volumes[name] = bytes.Clone(content)
+	}
+	for name, tried := range w.Tried {
+		c.Tried[name] = slices.Clone(tried)
+	}
+	if w.State == "" || state == "" {
+		return &c, nil
+	}
+	return &c, copyState(w.State, state)
+}
+
+// copyState copies the catalogs in one folder to another, which need not exist.
+func copyState(from, to string) error {
+	catalogs, err := filepath.Glob(filepath.Join(from, "*", "*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range catalogs {
+		rel, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := durable.EnsureDir(filepath.Dir(filepath.Join(to, rel))); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, rel), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Record begins to write down what happens to the disk.
+func (w *World) Record() *durabletest.Recording {
+	w.recording = w.Disk.Record()
+	w.readyAt = 0
+	return w.recording
+}
+
+// CutAt makes of the world after a recording the one in which the power went in an
+// earlier phase of it: what was promised later was not. The disk is for the caller
+// to put in.
+func (w *World) CutAt(phase int) {
+	var promised []Promise
+	for _, p := range w.Promised {
+		if p.Phase <= phase {
+			p.Phase = 0
+			promised = append(promised, p)
+		}
+	}
+	w.Promised = promised
+	w.Ready = w.Ready && w.readyAt <= phase
+	w.readyAt = 0
+}
+
+// phase begins a new one and returns its number; 0 when nothing is recorded.
+func (w *World) phase() int {
+	if w.recording == nil {
+		return 0
+	}
+	w.Disk.Mark()
+	return w.recording.Phases()
+}
+
+// Init makes the repository on fsys, which is the disk or lies over it.
+func (w *World) Init(ctx context.Context, fsys durable.FS) error {
+	if _, err := repository.Init(ctx, fsys, repository.InitOptions{ChunkSize: ChunkSize, Codec: "lz4"}); err != nil {
+		return err
+	}
+	w.Ready, w.readyAt = true, w.phase()
+	return nil
+}
+
+// Open opens the repository on fsys.
+func (w *World) Open(fsys durable.FS) (*repository.Repository, error) {
+	return repository.Open(fsys, repository.Options{StateDir: w.State, Command: "backup", PackSize: w.PackSize})
+}
+
+// BackupOptions tunes [World.Backup].
+type BackupOptions struct {
+	Full  bool
+	Codec *chunkstore.Codec
+	Fail  func(read int) error // of the source
+}
+
+// Backup backs one volume up, as the command does. What it reports as a success
+// is promised from then on.
+func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name, opts BackupOptions) (_ *backup.Result, err error) {
+	content := bytes.Clone(w.Volumes[name])
+	w.Tried[name] = append(w.Tried[name], content)
+	r, err := w.Open(fsys)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	result, err := backup.Create(ctx, r, &Source{Content: content, Fail: opts.Fail}, backup.CreateOptions{
+		Volume: name, Full: opts.Full, Codec: opts.Codec, Workers: 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.Promised = append(w.Promised, Promise{ID: result.Statement.ID, Volume: name, Content: content, Phase: w.phase()})
+	return result, nil
+}
+
+// Rebuild builds the catalog anew.
+func (w *World) Rebuild(ctx context.Context, fsys durable.FS) (err error) {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	_, err = r.Rebuild(ctx, nil)
+	return err
+}
+
+// Adopt makes the repository one of its own, as a copy's.
+func (w *World) Adopt(ctx context.Context, fsys durable.FS) (err error) {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	_, err = r.AdoptCopy(ctx)
+	return err
+}
+
+// Noise gives n bytes that a codec gains about half on, the same for the same seed.
+func Noise(seed uint64, n int) []byte {
+	random := rand.New(rand.NewPCG(seed, 1))
+	data := make([]byte, n)
+	for i := 0; i < n; i += 2 {
+		data[i] = byte(random.Uint32())
+	}
+	return data
+}
+
+// Change writes some blocks of a volume anew, as a day does.
+func (w *World) Change(name revision.Name, seed uint64, blocks int) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	content := w.Volumes[name]
+	for range blocks {
+		at := random.IntN(len(content)) / chunkstore.BlockSize * chunkstore.BlockSize
+		copy(content[at:], Noise(random.Uint64(), chunkstore.BlockSize))
+	}
+}
+
+// Resize grows or cuts a volume.
+func (w *World) Resize(name revision.Name, size int) {
+	content := w.Volumes[name]
+	if size > len(content) {
+		w.Volumes[name] = append(content, Noise(uint64(size), size-len(content))...)
+		return
+	}
+	w.Volumes[name] = content[:size]
+}
+
+// mustBackup is for the past of a test.
+func (w *World) mustBackup(ctx context.Context, name revision.Name, opts BackupOptions) {
+	if _, err := w.Backup(ctx, w.Disk, name, opts); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
+}

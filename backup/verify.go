@@ -29,6 +29,7 @@ type Verified struct {
 	SHA256      string
 	Lost        []repository.Extent // damaged
 	Differing   []repository.Extent // of the source, in whole blocks
+	SourceSize  int64               // in bytes; 0 without a source
 	Consistency volume.Consistency  // of the source, as it was read; empty without one
 	Reason      string
 }
@@ -53,6 +54,7 @@ func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (_ *V
 	if err != nil && !errors.As(err, &damage) {
 		return nil, fmt.Errorf("verify revision %s: %w", im.Statement().ID, err)
 	}
+	result.SourceSize = v.size
 	result.Bytes, result.Lost = w.meter.Read.Load(), damage.Lost
 	if opts.Against != nil {
 		result.Differing = v.differences()

@@ -36,6 +36,19 @@ type Event struct {
 	Prev     string         `json:"prev"` // xxh3-128 of the line before, without its newline
 }
 
+// Operations that the journal names.
+const (
+	OpInit     = "init"
+	OpBackup   = "backup"   // Revision became visible
+	OpUndelete = "undelete" // Revision became visible again
+	OpRemove   = "rm"       // Revision was taken away
+	OpPrune    = "prune"    // likewise
+	OpMerge    = "merge"    // likewise, into its children
+	OpRestore  = "restore"
+	OpVerify   = "verify"
+	OpAdopt    = "adopt"
+)
+
 // Results of an event.
 const (
 	ResultOK       = "ok"
@@ -252,15 +265,3 @@ func (r *Repository) appendMonth(events []Event, name string) ([]Event, error) {
 	}
 	return events, nil
 }
-
-// Operations that the journal names and that this package looks for.
-const (
-	OpInit     = "init"
-	OpBackup   = "backup"   // Revision became visible
-	OpUndelete = "undelete" // Revision became visible again
-	OpRemove   = "rm"       // Revision was taken away
-	OpPrune    = "prune"    // likewise
-	OpMerge    = "merge"    // likewise, into its children
-	OpVerify   = "verify"
-	OpAdopt    = "adopt"
-)

@@ -85,6 +85,6 @@ func runAdopt(ctx context.Context, s *session, f adoptFlags) (result, error) {
 			return out, err
 		}
 	}
-	s.record(ctx, repo, repository.Event{Op: repository.OpAdopt, Result: repository.ResultOK})
+	s.record(ctx, repo, repository.Event{Op: repository.OpAdopt}, nil)
 	return out, nil
 }

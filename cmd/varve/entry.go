@@ -31,31 +31,37 @@ type entry struct {
 	Source      string               `json:"source"`
 	Consistency revision.Consistency `json:"consistency"`
 	Why         string               `json:"consistency_reason"`
-	State       repository.State     `json:"state"`
-	Reason      string               `json:"reason"`
-	Proven      *time.Time           `json:"proven"`
-	Lost        []repository.Extent  `json:"lost"`
-	Tags        []string             `json:"tags"`
-	Note        string               `json:"note"`
-	Pin         *revision.Pin        `json:"pin"`
+	noted
+}
+
+// noted is what may change about a revision. Its fields are API.
+type noted struct {
+	State  repository.State    `json:"state"`
+	Reason string              `json:"reason"`
+	Proven *time.Time          `json:"proven"`
+	Lost   []repository.Extent `json:"lost"`
+	Tags   []string            `json:"tags"`
+	Note   string              `json:"note"`
+	Pin    *revision.Pin       `json:"pin"`
+}
+
+func newNoted(info repository.Info) noted {
+	n := noted{State: info.State, Reason: info.Reason, Lost: info.Lost, Tags: info.Tags, Note: info.Note, Pin: info.Pin}
+	if !info.Proven.IsZero() {
+		n.Proven = &info.Proven
+	}
+	if n.Lost == nil {
+		n.Lost = []repository.Extent{}
+	}
+	if n.Tags == nil {
+		n.Tags = []string{}
+	}
+	return n
 }
 
 // newEntry describes a listed revision.
 func newEntry(rev repository.Revision) entry {
-	e := entry{
-		Volume: rev.Volume.Name, ID: rev.ID, Begun: rev.ID.Begun(),
-		State: rev.Info.State, Reason: rev.Info.Reason, Lost: rev.Info.Lost, Tags: rev.Info.Tags,
-		Note: rev.Info.Note, Pin: rev.Info.Pin,
-	}
-	if !rev.Info.Proven.IsZero() {
-		e.Proven = &rev.Info.Proven
-	}
-	if e.Lost == nil {
-		e.Lost = []repository.Extent{}
-	}
-	if e.Tags == nil {
-		e.Tags = []string{}
-	}
+	e := entry{Volume: rev.Volume.Name, ID: rev.ID, Begun: rev.ID.Begun(), noted: newNoted(rev.Info)}
 	if rev.Statement != nil {
 		e.fill(rev.Statement)
 	}

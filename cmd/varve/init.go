@@ -121,7 +121,7 @@ func (s *session) recordInit(ctx context.Context) {
 		return
 	}
 	defer s.close("close the repository", repo)
-	s.record(ctx, repo, repository.Event{Op: repository.OpInit, Result: repository.ResultOK})
+	s.record(ctx, repo, repository.Event{Op: repository.OpInit}, nil)
 }
 
 // makeDir makes a directory and those above it, so that they survive a power cut.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"varve/backup"
 	"varve/internal/durable"
 	"varve/repository"
 	"varve/volume"
@@ -91,37 +90,6 @@ func isFrozen(dir string, why error) bool {
 		}
 	}
 	return true
-}
-
-// record writes an event into the journal. A repository that takes no writes has
-// no journal either, and otherwise a failure is a warning: the work is done.
-func (s *session) record(ctx context.Context, repo *repository.Repository, e repository.Event) {
-	err := repo.Record(afterSignals(ctx), e)
-	if err != nil && !errors.Is(err, fs.ErrPermission) && !durable.IsReadOnly(err) {
-		s.warn("%v", err)
-	}
-}
-
-// noteDamage remembers which copies of objects are hurt, so that the next backup
-// does not build on them.
-func (s *session) noteDamage(ctx context.Context, repo *repository.Repository, found error) {
-	damage := new(backup.DamageError)
-	if !errors.As(found, &damage) {
-		return
-	}
-	for _, hurt := range damage.Hurt {
-		if err := repo.RecordDamage(afterSignals(ctx), hurt); err != nil {
-			s.warnIfWritable(err)
-			return
-		}
-	}
-}
-
-// warnIfWritable warns of what could not be written, unless nothing can.
-func (s *session) warnIfWritable(err error) {
-	if err != nil && !errors.Is(err, repository.ErrReadOnly) {
-		s.warn("%v", err)
-	}
 }
 
 // openers lists the kinds of volume that this build reads.

@@ -27,13 +27,7 @@ varve show db1@k3f9 --json`,
 
 // shown is the result of show.
 type shown struct {
-	State     repository.State    `json:"state"`
-	Reason    string              `json:"reason"`
-	Proven    *time.Time          `json:"proven"`
-	Lost      []repository.Extent `json:"lost"`
-	Tags      []string            `json:"tags"`
-	Note      string              `json:"note"`
-	Pin       *revision.Pin       `json:"pin"`
+	noted
 	Statement *revision.Statement `json:"statement"`
 	entry     entry
 }
@@ -52,10 +46,7 @@ func runShow(s *session, text string) (result, error) {
 		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
 	}
 	e := newEntry(rev)
-	return &shown{
-		State: e.State, Reason: e.Reason, Proven: e.Proven, Lost: e.Lost, Tags: e.Tags, Note: e.Note, Pin: e.Pin,
-		Statement: rev.Statement, entry: e,
-	}, nil
+	return &shown{noted: e.noted, Statement: rev.Statement, entry: e}, nil
 }
 
 func (v *shown) print(p *page) {

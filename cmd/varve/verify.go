@@ -45,15 +45,13 @@ type verifyFlags struct {
 }
 
 func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (result, error) {
-	sized := new(sizedSource)
 	opts := backup.VerifyOptions{SHA256: f.sha256, Meter: new(backup.Meter)}
 	if f.against != "" {
 		src, err := openSource(f.against)
 		if err != nil {
 			return nil, err
 		}
-		sized = &sizedSource{Source: src}
-		opts.Against = sized
+		opts.Against = src
 	}
 	repo, err := s.openRepository(toRead)
 	if err != nil {
@@ -73,9 +71,6 @@ func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (res
 	begun := time.Now()
 	found, err := s.readBack(ctx, rd, rev, opts)
 	v := newVerified(rev, found, f.against, time.Since(begun))
-	if v != nil && f.against != "" {
-		v.AgainstSize = &sized.size
-	}
 	proof := &proof{s: s, repo: repo, rev: rev, result: v}
 	proof.note(ctx, err)
 	if v == nil {
@@ -111,39 +106,16 @@ func (p *proof) note(ctx context.Context, failure error) {
 	if failure == nil {
 		p.mark(ctx, p.prove)
 	} else if lost, cause := lostOf(p.rev, failure); cause != nil {
-		p.mark(ctx, func(info *repository.Info) {
-			info.State, info.Reason, info.Lost = repository.Damaged, cause.Error(), lost
-		})
+		p.mark(ctx, markLost(lost, cause))
 		p.s.noteDamage(ctx, p.repo, failure)
 	}
 	e := repository.Event{
-		Op: repository.OpVerify, Result: repository.ResultOK,
-		Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
+		Op: repository.OpVerify, Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
 	}
 	if p.result != nil {
 		e.Read, e.Seconds = p.result.Bytes, p.result.Seconds
 	}
-	switch {
-	case isDamage(failure):
-		e.Result, e.Findings = repository.ResultFindings, []string{failure.Error()}
-	case failure != nil:
-		e.Result, e.Error = repository.ResultFailed, failure.Error()
-	}
-	p.s.record(ctx, p.repo, e)
-}
-
-// lostOf tells which bytes of a revision an error says are lost, and why; without
-// a reason, none are.
-func lostOf(rev repository.Revision, failure error) ([]repository.Extent, error) {
-	var damage *backup.DamageError
-	var unreadable *repository.DamagedRevisionError
-	switch {
-	case errors.As(failure, &damage):
-		return damage.Lost, damage.Cause
-	case errors.As(failure, &unreadable) && rev.Statement != nil:
-		return []repository.Extent{{Length: int64(rev.Statement.Size)}}, unreadable.Cause
-	}
-	return nil, nil
+	p.s.record(ctx, p.repo, e, failure)
 }
 
 // prove notes a clean verify. A suspect revision was stored well all along; only
@@ -183,21 +155,6 @@ type verified struct {
 	unrecorded  bool
 }
 
-// sizedSource remembers how large its last snapshot was.
-type sizedSource struct {
-	volume.Source
-	size int64
-}
-
-// Snapshot implements [volume.Source].
-func (s *sizedSource) Snapshot(ctx context.Context) (volume.Snapshot, error) {
-	snap, err := s.Source.Snapshot(ctx)
-	if err == nil {
-		s.size = snap.Size()
-	}
-	return snap, err
-}
-
 func newVerified(rev repository.Revision, found *backup.Verified, against string, took time.Duration) *verified {
 	if found == nil {
 		return nil
@@ -206,6 +163,9 @@ func newVerified(rev repository.Revision, found *backup.Verified, against string
 		Volume: rev.Volume.Name, Revision: rev.ID, Size: rev.Statement.Size, Bytes: found.Bytes, Seconds: took.Seconds(),
 		State: rev.Info.State, SHA256: found.SHA256, Against: against, Consistency: found.Consistency, Reason: found.Reason,
 		Lost: found.Lost, Differing: found.Differing,
+	}
+	if against != "" {
+		v.AgainstSize = &found.SourceSize
 	}
 	if !rev.Info.Proven.IsZero() {
 		v.Proven = &rev.Info.Proven

@@ -408,7 +408,7 @@ func TestTheTrashReservesNumbersAndIDs(t *testing.T) {
 
 // A merge gives a revision another parent and takes that one away, while a reader
 // is between the two.
-func TestAChainThatChangesUnderAReader(t *testing.T) {
+func TestTrapChildBeforeAndParentAfterAMerge(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
 	parent, child := h.made[0], h.made[1]

@@ -8,12 +8,16 @@ import (
 	"varve/internal/durable"
 )
 
-func TestLocksExcludeEachOtherInOneProcess(t *testing.T) {
+// A second lock on one handle says yes; who asks for the file afresh is told no.
+func TestTrapTryLockTwiceInOneProcess(t *testing.T) {
 	t.Parallel()
 	tree, _ := newTree(t)
 	first, err := durable.OpenLocked(tree, "lock")
 	if err != nil || first == nil {
 		t.Fatalf("first OpenLocked = %v, %v", first, err)
+	}
+	if got, err := first.TryLock(); !got || err != nil {
+		t.Errorf("TryLock on the handle that has the lock = %v, %v", got, err)
 	}
 	second, err := durable.OpenLocked(tree, "lock")
 	if err != nil || second != nil {

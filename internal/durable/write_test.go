@@ -103,6 +103,32 @@ func TestMkdirAllSyncsEachParent(t *testing.T) {
 	}
 }
 
+// Whoever made a directory may not have synced it into its parent yet.
+func TestTrapDirectoryFoundBeforeItWasSynced(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	for _, dir := range []string{"a", "a/b", "a/b/c"} {
+		if err := tree.Mkdir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synced := map[string]bool{}
+	watched := durabletest.NewWatched(tree, func(op, name string) error {
+		if op == "fsync directory" {
+			synced[name] = true
+		}
+		return nil
+	})
+	if err := durable.MkdirAll(watched, "a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{".", "a", "a/b"} {
+		if !synced[dir] {
+			t.Errorf("%s was not synced", dir)
+		}
+	}
+}
+
 func TestOwned(t *testing.T) {
 	t.Parallel()
 	name := durable.NewTemps("1a2b").In("packs/00")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,34 @@ func TestReplacingSurvivesFailureAtEveryStep(t *testing.T) {
 		} else if err := next.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A target gets its name when its content is on disk, and success is said when its
+// name is.
+func TestTrapTargetNamedBeforeItIsSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := durable.OpenTree(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	watched := durabletest.NewWatched(tree, func(op, name string) error {
+		switch op {
+		case "write", "fsync", "rename", "fsync directory":
+			steps = append(steps, op+" "+name)
+		}
+		return nil
+	})
+	if err := replace(t, watched, path); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"write disk.img.partial", "fsync disk.img.partial", "rename disk.img", "fsync directory ."}
+	if !slices.Equal(steps, want) {
+		t.Errorf("a restore did %q, want %q", steps, want)
 	}
 }
 

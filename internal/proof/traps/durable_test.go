@@ -90,14 +90,14 @@ func withOneNight(t *testing.T) *place {
 
 // eachWriting runs every command that writes, and a backup after it, on the books
 // that prepare makes, and hands them to check.
-func eachWriting(t *testing.T, prepare func(*ledger), check func(p *place, l *ledger, err error)) {
+func eachWriting(t *testing.T, prepare func(*place, *ledger), check func(p *place, l *ledger, err error)) {
 	t.Helper()
 	for _, w := range writings {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			p := withOneNight(t)
 			l := newLedger(p.tree())
-			prepare(l)
+			prepare(p, l)
 			err := w.do(p, p.openOn(l))
 			if err == nil && w.name == "mended descriptor" {
 				err = backUp("db1", night(1), backup.CreateOptions{})(p, p.openOn(l))
@@ -127,7 +127,7 @@ func TestTrapRenameWithoutSync(t *testing.T) {
 			t.Errorf("success, and a power cut would take %q", lost)
 		}
 	})
-	eachWriting(t, func(*ledger) {}, func(p *place, l *ledger, err error) {
+	eachWriting(t, func(*place, *ledger) {}, func(p *place, l *ledger, err error) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -137,23 +137,75 @@ func TestTrapRenameWithoutSync(t *testing.T) {
 	})
 }
 
-// Backy marked a revision complete before its chunks were on disk.
+// Backy marked a revision complete before its chunks were on disk. When ours
+// becomes visible, all that was written is; the gate is held; the run still has its
+// record, so that nobody relies on packs that may yet be withdrawn.
 func TestTrapCompleteBeforeItsChunks(t *testing.T) {
 	t.Parallel()
-	eachWriting(t, func(l *ledger) {
+	eachWriting(t, func(p *place, l *ledger) {
 		l.beforeName = func(name string) {
 			if !strings.HasPrefix(name, "volumes/") || !strings.HasSuffix(name, ".rev") {
 				return
 			}
-			if lost := l.open(); len(lost) > 0 {
-				l.locked(func() { l.fault("%s becomes visible, and a power cut would take %q", name, lost) })
-			}
+			lost, held := l.open(), p.isLocked("locks/gate")
+			l.locked(func() {
+				if len(lost) > 0 {
+					l.fault("%s becomes visible, and a power cut would take %q", name, lost)
+				}
+				if !held {
+					l.fault("%s becomes visible outside the gate", name)
+				}
+				if len(p.files("runs/")) != 1 {
+					l.fault("%s becomes visible when its run has no record", name)
+				}
+			})
 		}
 	}, func(p *place, l *ledger, err error) {
 		if err != nil || len(l.faults) > 0 {
 			p.t.Errorf("%v, %q", err, l.faults)
 		}
 	})
+}
+
+// isLocked tells whether somebody holds the lock of a file.
+func (p *place) isLocked(name string) bool {
+	p.t.Helper()
+	f, err := p.tree().OpenWrite(name)
+	if err != nil {
+		p.t.Error(err)
+		return false
+	}
+	got, err := f.TryLock()
+	if err := errors.Join(err, f.Close()); err != nil {
+		p.t.Error(err)
+	}
+	return !got
+}
+
+// The run record is on disk before the first pack is begun, and there is a lease
+// before there is anything that could be swept.
+func TestTrapPacksOfNobody(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	l := newLedger(p.tree())
+	begun := 0
+	l.beforeCreate = func(name string) {
+		if strings.HasPrefix(name, "packs/") || strings.HasPrefix(name, "runs/") || strings.HasPrefix(name, "volumes/db1/2") {
+			if leases := p.files("locks/leases/"); len(leases) != 1 || !p.isLocked(leases[0]) {
+				t.Errorf("%s is made without a lease: %q", name, leases)
+			}
+		}
+		if !strings.HasPrefix(name, "packs/") {
+			return
+		}
+		begun++
+		if lost := l.open(); len(p.files("runs/")) != 1 || len(lost) > 0 {
+			t.Errorf("%s is begun, run records are %q, and a power cut would take %q", name, p.files("runs/"), lost)
+		}
+	}
+	if err := backUp("db1", night(0), backup.CreateOptions{})(p, p.openOn(l)); err != nil || begun == 0 {
+		t.Error(begun, err)
+	}
 }
 
 // Whoever renamed a pack may not have synced its directory yet, whoever made a
@@ -270,6 +322,9 @@ func TestTrapRevisionTakenBackComesBack(t *testing.T) {
 		}
 		if lost := l.open(); len(lost) > 0 {
 			t.Errorf("%s: a power cut would undo %q", dir, lost)
+		}
+		if first := l.removed[0]; dir == "volumes/db1" && !strings.HasPrefix(first, dir) {
+			t.Errorf("%s was removed first: a crash would leave a revision without its copy", first)
 		}
 	}
 }

@@ -24,12 +24,14 @@ type ledger struct {
 	failSync, failClose func(name string) error
 	failSyncDir         func(name string) error
 	beforeName          func(name string) // called before each rename, with the new name
+	beforeCreate        func(name string)
 
 	mu      sync.Mutex
 	content map[string]bool // files written and not synced
 	names   map[string]bool // names given, or taken away for good, and not synced
 	broken  map[string]bool // files whose sync failed
 	faults  []string        // what was done wrong
+	removed []string        // visible names taken away, in this order
 	syncs   int
 }
 
@@ -68,6 +70,9 @@ func (l *ledger) open() (lost []string) {
 }
 
 func (l *ledger) Create(name string) (durable.File, error) {
+	if l.beforeCreate != nil {
+		l.beforeCreate(name)
+	}
 	f, err := l.FS.Create(name)
 	if err != nil {
 		return nil, err
@@ -131,6 +136,7 @@ func (l *ledger) Remove(name string) error {
 			delete(l.names, name)
 			if strings.HasSuffix(name, ".rev") && !isTemp(name) {
 				l.names[name] = true // what is taken back must stay away
+				l.removed = append(l.removed, name)
 			}
 		})
 	}

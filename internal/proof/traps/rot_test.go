@@ -2,10 +2,12 @@ package traps
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 
 	"varve/backup"
@@ -251,23 +253,51 @@ func TestTrapChunkThatIsAnothersPatch(t *testing.T) {
 	p.checkPromises("after the next night")
 }
 
+// A restore whose target cannot be written, or made durable, has failed.
+func TestTrapTargetNotOnDisk(t *testing.T) {
+	t.Parallel()
+	p := withOneNight(t)
+	for st := range p.promised {
+		for name, target := range map[string]*memoryTarget{
+			"a write fails":  {failWrite: syscall.ENOSPC},
+			"the sync fails": {failCommit: syscall.EIO},
+		} {
+			for _, target.fresh = range []bool{true, false} {
+				target.bytes = make([]byte, st.Size)
+				err := p.restoreTo(p.open(), st, target, false)
+				if !errors.Is(err, cmp.Or(target.failWrite, target.failCommit)) {
+					t.Errorf("%s: Restore = %v", name, err)
+				}
+			}
+		}
+	}
+}
+
 // memoryTarget is what a restore writes to.
 type memoryTarget struct {
+	failWrite, failCommit error
+
 	bytes     []byte
 	fresh     bool
 	committed bool
 }
 
-func (m *memoryTarget) ReadAt(p []byte, off int64) (int, error)  { return copy(p, m.bytes[off:]), nil }
-func (m *memoryTarget) WriteAt(p []byte, off int64) (int, error) { return copy(m.bytes[off:], p), nil }
-func (m *memoryTarget) Size() int64                              { return int64(len(m.bytes)) }
-func (m *memoryTarget) Fresh() bool                              { return m.fresh }
-func (m *memoryTarget) Zero(off, n int64) error                  { clear(m.bytes[off : off+n]); return nil }
-func (m *memoryTarget) Close() error                             { return nil }
+func (m *memoryTarget) ReadAt(p []byte, off int64) (int, error) { return copy(p, m.bytes[off:]), nil }
+func (m *memoryTarget) Size() int64                             { return int64(len(m.bytes)) }
+func (m *memoryTarget) Fresh() bool                             { return m.fresh }
+func (m *memoryTarget) Zero(off, n int64) error                 { clear(m.bytes[off : off+n]); return nil }
+func (m *memoryTarget) Close() error                            { return nil }
+
+func (m *memoryTarget) WriteAt(p []byte, off int64) (int, error) {
+	if m.failWrite != nil {
+		return 0, m.failWrite
+	}
+	return copy(m.bytes[off:], p), nil
+}
 
 func (m *memoryTarget) Commit(context.Context) error {
-	m.committed = true
-	return nil
+	m.committed = m.failCommit == nil
+	return m.failCommit
 }
 
 // restoreTo restores a revision.

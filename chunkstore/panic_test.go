@@ -1,0 +1,103 @@
+package chunkstore
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"varve/internal/durable"
+)
+
+// bbolt panics on a damaged page, and its seal may be right all the same, if the
+// disk did it. That costs the catalog, and nothing else.
+func TestTrapCatalogPanics(t *testing.T) {
+	t.Parallel()
+	fsys, err := durable.OpenTree(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fsys.Close() }()
+	if err := MakeDirs(fsys); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cfg := Config{
+		FS: fsys, ChunkSize: MinChunkSize, Hasher: NewHasher([32]byte{1}, 1), Catalog: filepath.Join(t.TempDir(), "catalog.db"),
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	storeSome(t, cfg, 0, 20)
+	whole, err := os.ReadFile(cfg.Catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	panics := 0
+	for page := 2; page*os.Getpagesize() < len(whole); page++ {
+		hurt := bytes.Clone(whole)
+		copy(hurt[page*os.Getpagesize()+8:], "\xff\xff") // what kind of page it is
+		if err := os.WriteFile(cfg.Catalog, hurt, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reseal(t, cfg)
+		log.Reset()
+		storeSome(t, cfg, 100*page, 3)
+		if found := storeSome(t, cfg, 0, 20); found != 20 {
+			t.Errorf("page %d: %d of 20 chunks were found again", page, found)
+		}
+		if strings.Contains(log.String(), "damaged: ") {
+			panics++
+		}
+	}
+	if panics == 0 {
+		t.Error("nothing panicked")
+	}
+}
+
+// reseal makes the seal that of the catalog as it is.
+func reseal(t *testing.T, cfg Config) {
+	t.Helper()
+	c := openCatalog(cfg.Catalog, cfg.Repository, cfg.Log)
+	turn, err := c.takeTurn(writePatience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer turn.end(c)
+	if err := c.seal(turn.lock, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storeSome stores chunks in a run of their own, and counts those that it found.
+func storeSome(t *testing.T, cfg Config, from, count int) (found int) {
+	t.Helper()
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	w, err := s.NewWriter(WriterConfig{
+		Run: [16]byte{byte(from), byte(from >> 8), 1}, Temps: durable.NewTemps("test"), Usable: func(PackInfo) bool { return true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range count {
+		chunk := bytes.Repeat([]byte{byte(from + i), byte((from + i) >> 8)}, MinChunkSize/2)
+		put, err := w.PutChunk(t.Context(), cfg.Hasher.ChunkID(chunk), chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if put.Found {
+			found++
+		}
+	}
+	if err := w.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -79,7 +78,7 @@ func (c *catalog) update(f func(*bolt.Tx) error) bool {
 
 // write opens the catalog alone for one transaction, and seals it after.
 func (c *catalog) write(f func(*bolt.Tx) error) error {
-	if err := os.MkdirAll(filepath.Dir(c.path), 0o700); err != nil {
+	if err := durable.EnsureDir(filepath.Dir(c.path)); err != nil {
 		return err
 	}
 	turn, err := c.takeTurn(writePatience)
@@ -214,7 +213,7 @@ func (c *catalog) trouble(err error) {
 	case errors.Is(err, ErrCatalogBusy):
 		c.log.Debug("catalog is busy, going on without it")
 	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, durable.ErrLink):
+	case errors.Is(err, fs.ErrPermission), durable.IsReadOnly(err), errors.Is(err, durable.ErrLink):
 		c.log.Warn("catalog cannot be used", "error", err)
 		c.off = true
 	default:

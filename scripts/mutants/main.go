@@ -8,6 +8,7 @@
 //
 //	go run ./scripts/mutants              all of them
 //	go run ./scripts/mutants -run gate    those whose name matches
+//	go run ./scripts/mutants -by proof    caught by tests of these packages alone
 //	go run ./scripts/mutants -list        their names
 //	go run ./scripts/mutants -markdown    the table for docs/reliability.md
 package main
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -27,6 +29,7 @@ import (
 func main() {
 	var o options
 	pattern := flag.String("run", "", "only the mutants whose name matches the `REGEXP`")
+	by := flag.String("by", "", "only tests of packages that match the `REGEXP` may catch them")
 	flag.BoolVar(&o.list, "list", false, "list the mutants, and do nothing")
 	flag.BoolVar(&o.markdown, "markdown", false, "print a table for docs/reliability.md")
 	flag.IntVar(&o.parallel, "j", 2, "this many at a time")
@@ -34,7 +37,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := run(ctx, os.Stdout, *pattern, o)
+	ok, err := run(ctx, os.Stdout, *pattern, *by, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 	}
@@ -50,20 +53,11 @@ type options struct {
 }
 
 // run tries the mutants that were asked for, and tells whether all were caught.
-func run(ctx context.Context, w io.Writer, pattern string, o options) (bool, error) {
-	wanted, err := regexp.Compile(pattern)
-	if err != nil {
-		return false, err
-	}
-	var chosen []mutant
-	for _, m := range allMutants() {
-		if wanted.MatchString(m.name) {
-			chosen = append(chosen, m)
-		}
-	}
+func run(ctx context.Context, w io.Writer, pattern, by string, o options) (bool, error) {
+	chosen, err := choose(allMutants(), pattern, by)
 	switch {
-	case len(chosen) == 0:
-		return false, fmt.Errorf("no mutant matches %q", pattern)
+	case err != nil:
+		return false, err
 	case o.list:
 		for _, m := range chosen {
 			fmt.Fprintf(w, "%-34s %s\n", m.name, m.file)
@@ -82,6 +76,29 @@ func run(ctx context.Context, w io.Writer, pattern string, o options) (bool, err
 		writeMarkdown(w, results)
 	}
 	return summarize(w, results), nil
+}
+
+// choose picks the mutants whose name matches, and of their tests those whose
+// package does; a mutant that no test is left for is left out.
+func choose(all []mutant, pattern, by string) (chosen []mutant, err error) {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := regexp.Compile(by)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		m.tests = slices.DeleteFunc(m.tests, func(t tests) bool { return !allowed.MatchString(t.pkg) })
+		if wanted.MatchString(m.name) && len(m.tests) > 0 {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no mutant matches %q, with tests in %q", pattern, by)
+	}
+	return chosen, nil
 }
 
 // summarize ends the output with one line, and tells whether no mutant survived.

@@ -101,3 +101,42 @@ func storeSome(t *testing.T, cfg Config, from, count int) (found int) {
 	}
 	return found
 }
+
+// A catalog that names, for an object, a sound pack that does not hold it: only the
+// pack's own table of contents tells.
+func TestTrapCatalogLies(t *testing.T) {
+	t.Parallel()
+	fsys, err := durable.OpenTree(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fsys.Close() }()
+	if err := MakeDirs(fsys); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{FS: fsys, ChunkSize: MinChunkSize, Hasher: NewHasher([32]byte{1}, 1)}
+	storeSome(t, cfg, 0, 3) // without a catalog
+	cfg.Catalog = filepath.Join(t.TempDir(), "catalog.db")
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packs, err := s.PackIDs()
+	if err != nil || len(packs) != 1 {
+		t.Fatal(packs, err)
+	}
+	lie := packClaims{pack: packs[0]}
+	for i := range 10 {
+		chunk := bytes.Repeat([]byte{byte(100 + i), 0}, MinChunkSize/2)
+		lie.keys = append(lie.keys, objectKey{cfg.Hasher.ChunkID(chunk), Chunk})
+	}
+	if !s.catalog.add([]packClaims{lie}) {
+		t.Fatal("the catalog took no claims")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found := storeSome(t, cfg, 100, 10); found != 0 {
+		t.Errorf("%d chunks were found where they are not", found)
+	}
+}

@@ -1,6 +1,8 @@
 package repository
 
 import (
+	"maps"
+
 	"varve/revision"
 )
 
@@ -15,7 +17,13 @@ func (r *Repository) lostRevisions(v Volume, ids []revision.ID, visible []Revisi
 	for _, id := range ids {
 		present[id] = true
 	}
-	lost := r.missingAncestors(v, present, visible)
+	var children []*revision.Statement
+	for _, rev := range visible {
+		if rev.Statement != nil {
+			children = append(children, rev.Statement)
+		}
+	}
+	lost := r.missingAncestors(v, present, children)
 	copies, err := r.idsIn(copyDir(v.UUID))
 	if err != nil && !notFound(err) {
 		return nil, err
@@ -31,6 +39,7 @@ func (r *Repository) lostRevisions(v Volume, ids []revision.ID, visible []Revisi
 	for _, id := range trashed {
 		unexplained[id] = false
 	}
+	children = nil // those that no visible one builds on, and what they build on
 	var committed map[revision.ID]bool
 	for id, is := range unexplained {
 		if !is {
@@ -39,23 +48,23 @@ func (r *Repository) lostRevisions(v Volume, ids []revision.ID, visible []Revisi
 		if committed == nil {
 			committed = r.committed(v)
 		}
-		if committed[id] {
-			lost[id] = true
+		if !committed[id] {
+			continue
+		}
+		lost[id] = true
+		if m, err := r.openCopy(v, id); err == nil {
+			children = append(children, m.Statement())
+			_ = m.Close() // it was only read
 		}
 	}
+	maps.Copy(lost, r.missingAncestors(v, present, children))
 	return lost, nil
 }
 
-// missingAncestors returns what visible revisions build on, directly or through
+// missingAncestors returns what these children build on, directly or through
 // others that only their copies know, and what is not there.
-func (r *Repository) missingAncestors(v Volume, present map[revision.ID]bool, visible []Revision) map[revision.ID]bool {
+func (r *Repository) missingAncestors(v Volume, present map[revision.ID]bool, children []*revision.Statement) map[revision.ID]bool {
 	missing := map[revision.ID]bool{}
-	var children []*revision.Statement
-	for _, rev := range visible {
-		if rev.Statement != nil {
-			children = append(children, rev.Statement)
-		}
-	}
 	for ; len(children) > 0; children = children[1:] {
 		parent := children[0].Parent
 		if parent == nil || present[parent.ID] || missing[parent.ID] {

@@ -384,6 +384,32 @@ func TestMarkWithoutAFile(t *testing.T) {
 	}
 }
 
+// A child that only its copy and the journal know builds on what is gone with its copy.
+func TestALostChildsLostParentIsListed(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	parent, child := h.made[0], h.made[1]
+	r := h.open()
+	err := r.Record(t.Context(), repository.Event{
+		Op: repository.OpBackup, Result: repository.ResultOK, Volume: "db1", UUID: &child.Volume.UUID, Revision: child.ID,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.remove(repository.RevisionName("db1", parent.ID))
+	h.remove(repository.RevisionName("db1", child.ID))
+	h.remove(repository.CopyName(parent.Volume.UUID, parent.ID))
+	listed := h.revisions(r, "db1")
+	if len(listed) != 2 || listed[0].ID != parent.ID || listed[1].ID != child.ID {
+		t.Fatalf("listed %+v, want the parent and the child", listed)
+	}
+	for _, rev := range listed {
+		if rev.Info.State != repository.Damaged {
+			t.Errorf("%s is listed as %s, and cannot be read", rev.ID, rev.Info.State)
+		}
+	}
+}
+
 func TestTheTrashReservesNumbersAndIDs(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,14 +92,14 @@ type cut struct {
 // disk that is gone. What it says then must be true all the same.
 func (l *life) cutDuring(kind string, words ...string) cut {
 	l.t.Helper()
-	before := l.look()
+	before := look(l.t, l.repo)
 	p := start(l.t, l.state, words...)
 	if strings.Contains(kind, " of ") && l.rng.IntN(2) == 0 {
 		l.await(p, before)
 	} else {
 		l.awaitMoment(p, kind)
 	}
-	step := l.look().stepSince(before)
+	step := look(l.t, l.repo).stepSince(before)
 	if !p.running() {
 		step = stepEnded
 		l.learn(kind, p.took)
@@ -135,72 +134,20 @@ func (l *life) awaitMoment(p *process, kind string) {
 	}
 	moment := time.Duration(l.rng.Float64() * 1.1 * float64(usual))
 	if l.rng.IntN(2) == 0 {
-		l.sleep(p, time.Duration(l.rng.Float64()*float64(moment)))
+		p.await(time.Duration(l.rng.Float64() * float64(moment)))
 		l.unsettle()
 	}
-	l.sleep(p, moment-time.Since(p.begun))
-}
-
-// sleep lets the process run for a while. The moment of a cut is a moment in time.
-func (l *life) sleep(p *process, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-p.ended:
-	case <-timer.C:
-	}
+	p.await(moment - time.Since(p.begun))
 }
 
 // await waits until the program has come to a certain step, for the last of them
 // are done within a millisecond or two, and then for a moment.
 func (l *life) await(p *process, before sight) {
-	step := l.rng.IntN(len(steps))
-	for p.running() && !l.look().reached(before, step) {
-		l.sleep(p, 50*time.Microsecond)
-	}
-	l.sleep(p, time.Duration(l.rng.IntN(1500))*time.Microsecond)
+	p.awaitStep(l.t, l.repo, before, l.rng.IntN(len(steps)))
+	p.await(time.Duration(l.rng.IntN(1500)) * time.Microsecond)
 	if l.rng.IntN(3) == 0 {
 		l.unsettle()
 	}
-}
-
-// sight is what can be seen of a repository from outside.
-type sight struct{ runs, packs, drafts, copies, visible int }
-
-func (l *life) look() (s sight) {
-	count := func(n *int, pattern string) {
-		names, err := filepath.Glob(filepath.Join(l.repo, pattern))
-		if err != nil {
-			l.t.Error(err)
-		}
-		*n = len(names)
-	}
-	count(&s.runs, "runs/*.json")
-	count(&s.packs, "packs/*/*.pack")
-	count(&s.drafts, "copies/*/.tmp-*")
-	count(&s.copies, "copies/*/*.rev")
-	count(&s.visible, "volumes/*/*.rev")
-	return s
-}
-
-// The steps of a backup, as they can be seen.
-var steps = []string{"before the run record", "while filling", "with a pack sealed", "at the map's copy", "with the copy named", "once visible"}
-
-const stepEnded = "after the end"
-
-func (s sight) reached(before sight, step int) bool {
-	return []bool{
-		true, s.runs > before.runs, s.packs > before.packs, s.drafts > before.drafts, s.copies > before.copies, s.visible > before.visible,
-	}[step]
-}
-
-func (s sight) stepSince(before sight) string {
-	for step := len(steps) - 1; step > 0; step-- {
-		if s.reached(before, step) {
-			return steps[step]
-		}
-	}
-	return steps[0]
 }
 
 // idOf asks the program for the id of an attempt's revision.

@@ -25,6 +25,7 @@
 //
 // What a test does follows from its seed; when it is interrupted within a
 // millisecond does not. A test that fails names the seed, and VARVE_SEED runs
-// that one alone. The tests need root, and e2fsprogs, xfsprogs, btrfs-progs,
-// losetup and fusermount; scripts/install-deps test installs them.
+// that one alone. The tests need root, for loop devices and mounts, and the
+// programs that make file systems, which scripts/install-deps test installs.
+// Their mounts are their own, and end with them in any case.
 package machine

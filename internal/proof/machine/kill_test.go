@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func runField(t *testing.T, seed uint64, figures tally.Figures) {
 	t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 		f := newField(t, seed)
 		f.figures = figures
+		f.birth()
 		for i := 0; i < roundsPerField && !t.Failed(); i++ {
 			f.round()
 		}
@@ -77,21 +79,43 @@ func newField(t *testing.T, seed uint64) *field {
 	for _, name := range []string{"a", "b"} {
 		f.volumes = append(f.volumes, newSource(t, filepath.Join(dir, name), f.rng, 3*mib))
 	}
-	mustSucceed(t, f.state, "init", f.repo, "--chunk-size", "64KiB")
 	return f
+}
+
+// birth makes the repository. Sometimes the first to try is killed.
+func (f *field) birth() {
+	words := []string{"init", f.repo, "--chunk-size", "64KiB"}
+	if f.rng.IntN(3) == 0 {
+		p := start(f.t, f.state, words...)
+		p.await(time.Duration(f.rng.IntN(20)) * time.Millisecond)
+		p.signal(f.t, []os.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT}[f.rng.IntN(3)])
+		f.ledger.promised = p.wait(f.t) == 0
+		f.figures["signals"]++
+		f.figures["signals during init"]++
+	}
+	s, err := f.ledger.check(f.t.Context(), f.repo)
+	if err != nil {
+		f.t.Errorf("after init: %v", err)
+	}
+	if !s.exists {
+		mustSucceed(f.t, f.state, words...)
+	}
+	f.ledger.promised = true
 }
 
 // A fighter is a program that may be killed.
 type fighter struct {
 	*process
-	attempt *attempt // nil: it does not make a revision
-	after   time.Duration
+	attempt *attempt  // nil: it does not make a revision
 	sig     os.Signal // nil: none
+	step    int       // of a backup, with which it is sent; negative: at some time
+	after   time.Duration
 }
 
 // round lets two or three programs run at once, ends some of them, and asks the oracle.
 func (f *field) round() {
 	f.prepare()
+	before := look(f.t, f.repo)
 	var all []*fighter
 	both := f.rng.IntN(4) == 0 // on one volume
 	for i := range 2 {
@@ -103,7 +127,7 @@ func (f *field) round() {
 	for _, p := range all {
 		f.arm(p)
 	}
-	f.fight(all)
+	f.fight(all, before)
 	for _, p := range all {
 		f.judge(p, both)
 	}
@@ -172,30 +196,32 @@ func (f *field) sendReader() *fighter {
 func (f *field) arm(p *fighter) {
 	signals := []os.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, nil}
 	p.sig = signals[f.rng.IntN(len(signals))]
+	if p.step = -1; p.attempt != nil && f.rng.IntN(3) == 0 {
+		p.step = f.rng.IntN(len(steps))
+		p.after = time.Duration(f.rng.IntN(1500)) * time.Microsecond
+		return
+	}
 	p.after = time.Duration(f.rng.Float64() * 1.1 * float64(f.usual))
 }
 
 // fight sends the signals, each in its time.
-func (f *field) fight(all []*fighter) {
-	done := make(chan struct{})
+func (f *field) fight(all []*fighter, before sight) {
+	var sent sync.WaitGroup
 	for _, p := range all {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			if p.sig == nil {
-				return
+		if p.sig == nil {
+			continue
+		}
+		sent.Go(func() {
+			if p.step >= 0 {
+				p.awaitStep(f.t, f.repo, before, p.step)
+				p.await(p.after)
+			} else {
+				p.await(p.after - time.Since(p.begun))
 			}
-			timer := time.NewTimer(p.after - time.Since(p.begun)) // a kill comes when it comes
-			defer timer.Stop()
-			select {
-			case <-p.ended:
-			case <-timer.C:
-				p.signal(f.t, p.sig)
-			}
-		}()
+			p.signal(f.t, p.sig)
+		})
 	}
-	for range all {
-		<-done
-	}
+	sent.Wait()
 }
 
 // judge looks at how a program ended.

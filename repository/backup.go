@@ -35,7 +35,7 @@ type Backup struct {
 	id       revision.ID
 	begun    time.Time
 	sequence uint64
-	run      [16]byte
+	run      runID
 	visible  []Revision           // when it began, oldest first
 	lost     map[revision.ID]bool // of these, the ones whose copy stands in for them
 	known    map[revision.ID]bool // visible and trashed then
@@ -97,7 +97,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.survey(); err != nil {
 		return nil, err
 	}
-	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), chunkstore.PackID(b.run).String(), true); err != nil {
+	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), b.run.String(), true); err != nil {
 		return nil, wrapReadOnly(err)
 	}
 	if err := b.record(ctx); err != nil {

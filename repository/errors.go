@@ -3,6 +3,7 @@ package repository
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
@@ -107,6 +108,22 @@ func damagedFile(name string, err error) error {
 		if errors.Is(err, lost) {
 			return &DamagedFileError{Path: name, Cause: err}
 		}
+	}
+	return err
+}
+
+// notFound tells absence from trouble.
+func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// readOnly tells whether an error means that this process may not write here.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || durable.IsReadOnly(err)
+}
+
+// wrapReadOnly makes [ErrReadOnly] of an error that says so.
+func wrapReadOnly(err error) error {
+	if readOnly(err) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	return err
 }

@@ -48,8 +48,12 @@ func infoName(volume revision.Name, id revision.ID) string {
 	return path.Join(volumeDir(volume), string(id)+infoExt)
 }
 
+func volumeRecordName(name revision.Name) string { return path.Join(volumeDir(name), volumeFile) }
+
+func trashDirOf(volume revision.UUID) string { return path.Join(trashDir, volume.String()) }
+
 func trashName(volume revision.UUID, id revision.ID) string {
-	return path.Join(trashDir, volume.String(), string(id)+revisionExt)
+	return path.Join(trashDirOf(volume), string(id)+revisionExt)
 }
 
 func copyDir(volume revision.UUID) string { return path.Join(copiesDir, volume.String()) }
@@ -62,13 +66,13 @@ func volumeLockName(volume revision.UUID) string { return path.Join(volumeLocksD
 
 func leaseName(id string) string { return path.Join(leasesDir, id+infoExt) }
 
-func runName(run [16]byte) string {
-	return path.Join(runsDir, chunkstore.PackID(run).String()+infoExt)
-}
+func runName(run runID) string { return path.Join(runsDir, run.String()+infoExt) }
 
 func generationName(g uint64) string {
 	return path.Join(generationsDir, strconv.FormatUint(g, 10)+infoExt)
 }
+
+func movedName(pack chunkstore.PackID) string { return path.Join(movedDir, pack.String()) }
 
 func damageName(c chunkstore.Copy) string {
 	return path.Join(damageDir, c.Pack.String()+"-"+c.ID.String()+infoExt)

@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
@@ -147,19 +145,4 @@ func randomHex() string {
 	b := make([]byte, 8)
 	rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// notFound tells absence from trouble.
-func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// readOnly tells whether an error means that this process may not write here.
-func readOnly(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || durable.IsReadOnly(err)
-}
-
-func wrapReadOnly(err error) error {
-	if readOnly(err) {
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	}
-	return err
 }

@@ -112,7 +112,7 @@ type movedRecord struct {
 
 func (r *Repository) moved(pack chunkstore.PackID) []chunkstore.PackID {
 	var record movedRecord
-	if err := readSmall(r.fsys, movedDir+"/"+pack.String(), &record); err != nil {
+	if err := readSmall(r.fsys, movedName(pack), &record); err != nil {
 		return nil // a hint; the catalog and the tables of contents come next
 	}
 	return record.To

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -342,7 +341,7 @@ func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info))
 
 // trashedIDs lists the trashed revisions of a volume.
 func (r *Repository) trashedIDs(v Volume) ([]revision.ID, error) {
-	ids, err := r.idsIn(path.Join(trashDir, v.UUID.String()))
+	ids, err := r.idsIn(trashDirOf(v.UUID))
 	if notFound(err) {
 		return nil, nil
 	}

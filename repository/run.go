@@ -3,6 +3,7 @@ package repository
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -26,13 +27,18 @@ type runRecord struct {
 // kindBackup is the kind of run whose packs a later one may go on with.
 const kindBackup = "backup"
 
-func newRunID() (run [16]byte) {
+// A runID names a run: 16 random bytes, which stand in the header of each of its packs.
+type runID [16]byte
+
+func (run runID) String() string { return hex.EncodeToString(run[:]) }
+
+func newRunID() (run runID) {
 	rand.Read(run[:])
 	return run
 }
 
 // readRun reads a run's record; nil if there is none.
-func (r *Repository) readRun(run [16]byte) (*runRecord, error) {
+func (r *Repository) readRun(run runID) (*runRecord, error) {
 	record := new(runRecord)
 	err := readSmall(r.fsys, runName(run), record)
 	if notFound(err) {

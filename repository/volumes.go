@@ -72,7 +72,7 @@ func (r *Repository) Volume(name revision.Name) (Volume, error) {
 		return v, err
 	}
 	if uuid, ok := r.uuidFromRevisions(name, revision.UUID{}); ok { // every revision repeats it
-		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "file", path.Join(volumeDir(name), volumeFile), "error", err)
+		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "file", volumeRecordName(name), "error", err)
 		return Volume{Name: name, UUID: uuid}, nil
 	}
 	return v, err
@@ -81,7 +81,7 @@ func (r *Repository) Volume(name revision.Name) (Volume, error) {
 // readVolume reads a volume's own file. One that all revisions contradict is
 // another volume's, and counts as damaged.
 func (r *Repository) readVolume(name revision.Name) (Volume, error) {
-	file := path.Join(volumeDir(name), volumeFile)
+	file := volumeRecordName(name)
 	var record volumeRecord
 	err := readSmall(r.fsys, file, &record)
 	switch {
@@ -143,7 +143,7 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 		if err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {
 			return err
 		}
-		return replaceSmall(r.fsys, temps, path.Join(volumeDir(name), volumeFile), volumeRecord{UUID: v.UUID, Created: v.Created})
+		return replaceSmall(r.fsys, temps, volumeRecordName(name), volumeRecord{UUID: v.UUID, Created: v.Created})
 	})
 	if err != nil {
 		return Volume{}, fmt.Errorf("make volume %q: %w", name, wrapReadOnly(err))

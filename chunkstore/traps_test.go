@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"varve/internal/durable"
 )
 
@@ -138,5 +140,46 @@ func TestTrapCatalogLies(t *testing.T) {
 	}
 	if found := storeSome(t, cfg, 100, 10); found != 0 {
 		t.Errorf("%d chunks were found where they are not", found)
+	}
+}
+
+// An encoder that makes something else of a chunk: what does not decode to what
+// went in is never listed.
+func TestTrapFrameThatDoesNotDecode(t *testing.T) {
+	t.Parallel()
+	fsys, err := durable.OpenTree(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fsys.Close() }()
+	if err := MakeDirs(fsys); err != nil {
+		t.Fatal(err)
+	}
+	chunk := bytes.Repeat([]byte("what an encoder has seen before it does not write again"), MinChunkSize)[:MinChunkSize]
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(7, chunk[:4096]), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Config{FS: fsys, ChunkSize: MinChunkSize, Hasher: NewHasher([32]byte{1}, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	s.coders.give(&coder{zstdEncoder: encoder})
+	w, err := s.NewWriter(WriterConfig{Codec: Zstd, Temps: durable.NewTemps("test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if put, err := w.PutChunk(t.Context(), s.cfg.Hasher.ChunkID(chunk), chunk); err == nil {
+		t.Errorf("PutChunk = %+v, want an error", put)
+	}
+	if err := w.Barrier(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if packs, err := s.PackIDs(); err != nil || len(packs) > 0 {
+		t.Errorf("packs are %v, %v", packs, err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
 	}
 }

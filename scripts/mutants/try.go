@@ -57,6 +57,9 @@ func tryAll(ctx context.Context, chosen []mutant, o options, tell func(result)) 
 		workers.Go(func() {
 			for i := range next {
 				r := try(ctx, root, chosen[i], o.limit, &sound)
+				if ctx.Err() != nil {
+					continue // it says nothing
+				}
 				mu.Lock()
 				results[i] = r
 				tell(r)
@@ -65,6 +68,9 @@ func tryAll(ctx context.Context, chosen []mutant, o options, tell func(result)) 
 		})
 	}
 	for i := range chosen {
+		if ctx.Err() != nil {
+			break
+		}
 		next <- i
 	}
 	close(next)

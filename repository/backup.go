@@ -54,32 +54,6 @@ type Backup struct {
 	committed  bool
 }
 
-// lockOne finds or makes the volume and takes its lock. A volume that was removed
-// before the lock was had is made anew.
-func (b *Backup) lockOne(ctx context.Context) error {
-	for {
-		v, err := b.repo.makeVolume(ctx, b.opts.Volume)
-		if err != nil {
-			return err
-		}
-		lock, err := b.repo.lockVolume(ctx, v, b.opts.Wait)
-		if err != nil {
-			return err
-		}
-		now, err := b.repo.Volume(v.Name)
-		if err == nil && now.UUID == v.UUID {
-			b.volume, b.lock = v, lock
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrNoVolume) {
-			return errors.Join(err, lock.Close())
-		}
-		if err := lock.Close(); err != nil {
-			return err
-		}
-	}
-}
-
 // BeginBackup does the first steps of a backup: lock, lease, run record, parent.
 // A volume that the repository does not know is made. Another backup of the
 // volume is a [*BusyError] at once, unless opts say to wait.
@@ -107,6 +81,32 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 		return nil, err
 	}
 	return b, nil
+}
+
+// lockOne finds or makes the volume and takes its lock. A volume that was removed
+// before the lock was had is made anew.
+func (b *Backup) lockOne(ctx context.Context) error {
+	for {
+		v, err := b.repo.makeVolume(ctx, b.opts.Volume)
+		if err != nil {
+			return err
+		}
+		lock, err := b.repo.lockVolume(ctx, v, b.opts.Wait)
+		if err != nil {
+			return err
+		}
+		now, err := b.repo.Volume(v.Name)
+		if err == nil && now.UUID == v.UUID {
+			b.volume, b.lock = v, lock
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrNoVolume) {
+			return errors.Join(err, lock.Close())
+		}
+		if err := lock.Close(); err != nil {
+			return err
+		}
+	}
 }
 
 // record writes the run record: durable before the first pack.

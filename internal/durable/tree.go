@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -173,8 +174,20 @@ func (t *Tree) Remove(name string) error {
 }
 
 // SyncDir implements [FS].
+//
+// A file system that has shut itself down, because its disk is failing, may say of
+// a directory that it is synced: xfs does, once it has thrown away what was to be
+// written. Looking into the directory fails then, and reads nothing from the disk.
 func (t *Tree) SyncDir(name string) error {
-	return t.inDir(name, (*os.File).Sync)
+	return t.inDir(name, func(d *os.File) error {
+		if err := d.Sync(); err != nil {
+			return err
+		}
+		if _, err := d.ReadDir(1); err != nil && err != io.EOF {
+			return err
+		}
+		return nil
+	})
 }
 
 // Free implements [FS].

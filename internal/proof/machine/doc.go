@@ -10,6 +10,7 @@
 //     are. From that, disks are made as a power cut at any point may leave them:
 //     with all, some or none of the writes since the last flush. Each is mounted,
 //     and the oracle looks. So even btrfs can lose its power.
+//   - Syncs of directories alone, cut again and again: what every promise stands on.
 //   - Kills: two programs at once, and those who read beside them, are ended by
 //     SIGKILL, SIGTERM and SIGINT at any moment.
 //

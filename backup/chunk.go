@@ -15,6 +15,15 @@ import (
 // storing the chunk anew, most of a chunk.
 const maxStack = 8
 
+// sight is one chunk as it is now, beside what the parent has there.
+type sight struct {
+	index  uint64
+	before *revision.Chunk // the parent's; nil: nothing to build on, nor to hand on
+	now    []byte
+	below  []byte // room for what the parent holds
+	fp     chunkstore.Fingerprint
+}
+
 // chunk takes one chunk through everything: read, zero?, as before?, and if not,
 // stored as a patch or whole. buf has room for two chunks.
 func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chunk, buf []byte) (outcome, error) {
@@ -34,12 +43,12 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 	hasher := c.repo.Hasher()
 	fp := hasher.Fingerprint(now)
 	if before != nil && c.backup.Hurt(before.Stack) {
-		before = nil // nothing to build on, nor to hand on
+		before = nil
 	}
 	if before != nil && before.Fingerprint == fp && !c.backup.IsLost(index) {
 		return outcome{}, nil
 	}
-	out, err := c.store(ctx, index, before, now, below, fp)
+	out, err := c.store(ctx, sight{index: index, before: before, now: now, below: below, fp: fp})
 	if err != nil {
 		return outcome{}, fmt.Errorf("store the chunk at byte %d: %w", c.geo.extent(index).Offset, err)
 	}
@@ -68,45 +77,46 @@ func (c *creation) read(ctx context.Context, index uint64, buf []byte) error {
 
 // store stores a chunk that differs from the parent's, or that the parent has not,
 // or has in a hurt copy only.
-func (c *creation) store(ctx context.Context, index uint64, before *revision.Chunk, now, below []byte, fp chunkstore.Fingerprint) (outcome, error) {
-	content := c.repo.Hasher().ChunkID(now)
+func (c *creation) store(ctx context.Context, s sight) (outcome, error) {
+	content := c.repo.Hasher().ChunkID(s.now)
 	blocks := -1 // changed ones; unknown
-	if before != nil {
-		readable, err := c.readParent(ctx, before, below)
+	if s.before != nil {
+		readable, err := c.readParent(ctx, s.before, s.below)
 		if err != nil {
 			return outcome{}, err
 		}
 		if readable {
-			blocks = changedBlocks(below, now)
-			fits, err := c.fitsOnStack(ctx, before.Stack, blocks)
+			blocks = changedBlocks(s.below, s.now)
+			fits, err := c.fitsOnStack(ctx, s.before.Stack, blocks)
 			if err != nil {
 				return outcome{}, err
 			}
 			if fits {
-				return c.storePatch(ctx, index, before, now, below, fp, content, blocks)
+				return c.storePatch(ctx, s, content, blocks)
 			}
 		}
 	}
 	if blocks < 0 {
-		blocks = dataBlocks(now)
+		blocks = dataBlocks(s.now)
 	}
-	put, err := c.backup.Chunks().PutChunk(ctx, content, now)
+	put, err := c.backup.Chunks().PutChunk(ctx, content, s.now)
 	if err != nil {
 		return outcome{}, err
 	}
 	c.account(put, blocks, c.geo.chunkSize)
 	c.found.newChunks.Add(1)
-	return wholeChunk(index, fp, put.Ref), nil
+	return wholeChunk(s.index, s.fp, put.Ref), nil
 }
 
-func (c *creation) storePatch(ctx context.Context, index uint64, before *revision.Chunk, now, below []byte, fp chunkstore.Fingerprint, content chunkstore.ID, blocks int) (outcome, error) {
-	put, _, err := c.backup.Chunks().PutPatch(ctx, below, now, before.Fingerprint, fp)
+// storePatch stores a chunk, of which so many blocks changed, as what they differ in.
+func (c *creation) storePatch(ctx context.Context, s sight, content chunkstore.ID, blocks int) (outcome, error) {
+	put, _, err := c.backup.Chunks().PutPatch(ctx, s.below, s.now, s.before.Fingerprint, s.fp)
 	if err != nil {
 		return outcome{}, err
 	}
 	c.account(put, blocks, int64(blocks)*chunkstore.BlockSize)
 	c.found.patches.Add(1)
-	return patchedChunk(index, fp, content, put.Ref), nil
+	return patchedChunk(s.index, s.fp, content, put.Ref), nil
 }
 
 // account counts what storing a chunk came to.

@@ -181,7 +181,11 @@ func (l *life) cutRestore() {
 	a := all[l.rng.IntN(len(all))]
 	target := filepath.Join(l.disk.point, "restored")
 	address := a.volume + "@" + l.idOf(a)
-	c := l.cutDuring("restore", "-r", l.repo, "restore", address, target, "--json")
+	repo := l.repo
+	if l.rng.IntN(2) == 0 { // elsewhere: then the journal's syncs are not the target's
+		repo = copyElsewhere(l.t, repo)
+	}
+	c := l.cutDuring("restore", "-r", repo, "restore", address, target, "--json")
 	done := c.process.wait(l.t) == 0
 	l.powerOn()
 	is, err := sumOf(target)
@@ -206,6 +210,14 @@ func (l *life) cutRestore() {
 	if err != nil || slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "partial") }) {
 		l.t.Errorf("a restore left something beside its target: %q, %v", names, err)
 	}
+}
+
+// copyElsewhere copies a repository to where no power is cut.
+func copyElsewhere(t testing.TB, repo string) string {
+	t.Helper()
+	to := filepath.Join(tempDir(t), "copy")
+	mustRun(t, "cp", "-r", repo, to)
+	return to
 }
 
 // powerOn mounts the disk again and asks the oracle.

@@ -210,6 +210,9 @@ func (r *recording) restore(t testing.TB, rng *rand.Rand, s *server, point strin
 	repo := filepath.Join(point, r.repo)
 	log := mustSucceed(t, r.state, "-r", repo, "log", a.volume, "--all", "--json")
 	address := a.volume + "@" + findID(t, log.stdout.Bytes(), a)
+	if rng.IntN(2) == 0 { // elsewhere: then the journal's syncs are not the target's
+		repo = copyElsewhere(t, repo)
+	}
 	mustSucceed(t, r.state, "-r", repo, "restore", address, restoredName(point, a.number))
 	s.tell("mark %s %d", markRestored, a.number)
 }

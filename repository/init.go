@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -146,7 +145,7 @@ func checkHalfMade(fsys durable.FS) error {
 		switch {
 		case name == readmeName, name == descriptorName, name == descriptorCopyName:
 		case name == "lost+found" && e.IsDir(): // a file system's own
-		case isTemp(name):
+		case durable.IsTemp(name):
 		case e.IsDir() && slices.Contains(topLevel, name):
 			if err := checkEmpty(fsys, name); err != nil {
 				return err
@@ -184,7 +183,7 @@ func removeInitTemps(fsys durable.FS) error {
 		return err
 	}
 	for _, e := range entries {
-		if isTemp(e.Name()) {
+		if durable.IsTemp(e.Name()) {
 			if err := fsys.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
@@ -192,8 +191,6 @@ func removeInitTemps(fsys durable.FS) error {
 	}
 	return nil
 }
-
-func isTemp(base string) bool { return strings.HasPrefix(base, durable.TempPrefix) }
 
 // checkLocks tries, while the gate is held, whether others are kept out.
 func checkLocks(ctx context.Context, fsys durable.FS, opts InitOptions) error {

@@ -192,7 +192,7 @@ func (r *Repository) buryDead(ctx context.Context, wait time.Duration) error {
 			return err
 		}
 		for _, name := range temps {
-			if living[tempOwner(path.Base(name))] {
+			if living[durable.TempOwner(path.Base(name))] {
 				continue
 			}
 			if err := r.fsys.Remove(name); err != nil && !notFound(err) {
@@ -216,7 +216,7 @@ func (r *Repository) findTemps() ([]string, error) {
 	}
 	var temps []string
 	for _, e := range entries {
-		if isTemp(e.Name()) {
+		if durable.IsTemp(e.Name()) {
 			temps = append(temps, e.Name())
 		}
 	}
@@ -246,18 +246,9 @@ func (r *Repository) tempsBelow(temps []string, dir string, depth int) ([]string
 			if temps, err = r.tempsBelow(temps, name, depth+1); err != nil {
 				return temps, err
 			}
-		case isTemp(e.Name()) && !e.IsDir():
+		case durable.IsTemp(e.Name()) && !e.IsDir():
 			temps = append(temps, name)
 		}
 	}
 	return temps, nil
-}
-
-// tempOwner returns the lease in ".tmp-<lease>-<n>".
-func tempOwner(base string) string {
-	owner := strings.TrimPrefix(base, durable.TempPrefix)
-	if i := strings.LastIndexByte(owner, '-'); i >= 0 {
-		owner = owner[:i]
-	}
-	return owner
 }

@@ -48,7 +48,7 @@ func (r *Repository) Volumes() ([]Volume, error) {
 	for _, e := range entries {
 		name, err := revision.DecodeName(e.Name())
 		if err != nil {
-			if !isTemp(e.Name()) {
+			if !durable.IsTemp(e.Name()) {
 				errs = append(errs, &DamagedFileError{Path: path.Join(volumesDir, e.Name()), Cause: err})
 			}
 			continue

@@ -30,8 +30,17 @@ func (t *Temps) In(dir string) string {
 	return path.Join(dir, t.prefix+strconv.FormatUint(t.n.Add(1), 10))
 }
 
-// Owned tells whether a file name (without its directory) is a temporary file of the owner.
-func Owned(base, owner string) bool { return strings.HasPrefix(base, TempPrefix+owner+"-") }
+// IsTemp tells whether a file name (without its directory) is that of a temporary file.
+func IsTemp(base string) bool { return strings.HasPrefix(base, TempPrefix) }
+
+// TempOwner tells whose temporary file a file name (without its directory) is.
+func TempOwner(base string) string {
+	owner := strings.TrimPrefix(base, TempPrefix)
+	if i := strings.LastIndexByte(owner, '-'); i >= 0 {
+		owner = owner[:i]
+	}
+	return owner
+}
 
 // WriteNew makes a new file of exactly these bytes. When it returns nil, file and
 // name survive a power cut; when it does not, the name is as it was. It fails

@@ -129,11 +129,15 @@ func TestTrapDirectoryFoundBeforeItWasSynced(t *testing.T) {
 	}
 }
 
-func TestOwned(t *testing.T) {
+func TestTempsTellTheirOwner(t *testing.T) {
 	t.Parallel()
-	name := durable.NewTemps("1a2b").In("packs/00")
-	base := strings.TrimPrefix(name, "packs/00/")
-	if !durable.Owned(base, "1a2b") || durable.Owned(base, "1a") || durable.Owned(base, "1a2") {
-		t.Errorf("Owned tells the owner of %q wrongly", base)
+	for _, owner := range []string{"1a2b", "init-1a2b"} {
+		base := strings.TrimPrefix(durable.NewTemps(owner).In("packs/00"), "packs/00/")
+		if got := durable.TempOwner(base); got != owner || !durable.IsTemp(base) {
+			t.Errorf("the owner of %q is %q, want %q", base, got, owner)
+		}
+	}
+	if durable.IsTemp("1a2b-1") {
+		t.Error("a file without the prefix is taken for a temporary one")
 	}
 }

@@ -252,7 +252,7 @@ func leaseMutants() []mutant {
 		{
 			name: "temps-of-the-living-swept", what: "temporary files of the living are swept",
 			file: "repository/lease.go",
-			old:  "\t\t\tif living[tempOwner(path.Base(name))] {\n", new: "\t\t\tif living[name] {\n",
+			old:  "\t\t\tif living[durable.TempOwner(path.Base(name))] {\n", new: "\t\t\tif living[name] {\n",
 			tests: []tests{unitRepository},
 		},
 		{

@@ -230,8 +230,8 @@ func (t *fileTarget) inherit() error {
 	if t.replaces == nil {
 		return nil
 	}
-	st := statOf(t.replaces)
 	err := t.onDescriptor(func(fd uintptr) error {
+		st := statOf(t.replaces)
 		if err := unix.Fchown(int(fd), int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, unix.EPERM) {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"varve/internal/durable/durabletest"
+	"varve/internal/proof/tally"
 )
 
 // host is a folder in memory for the catalogs of worlds, removed at the end.
@@ -136,21 +137,43 @@ func (c *crashes) checkTwice(ctx context.Context, w *World) error {
 func TestEnumerateCrashes(t *testing.T) {
 	const seed = 1
 	total := new(atomic.Int64)
-	t.Cleanup(func() { t.Logf("%d states in all, seed %d", total.Load(), seed) })
 	for _, c := range commands {
-		if os.Getenv("ONLY") != "" && os.Getenv("ONLY") != c.name { continue }
 		t.Run(c.name, func(t *testing.T) {
-			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: quick(6), Samples: quick(40)}, 200)
+			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: 6, Samples: 40}, 200)
 			crashes.enumerate(t.Context())
 			total.Add(crashes.states.Load() + crashes.second.Load())
 			t.Logf("%d calls, %d states, and %d of second cuts", crashes.rec.Events(), crashes.states.Load(), crashes.second.Load())
 		})
 	}
+	const enough = 20_000
+	if n := total.Load(); n < enough && !t.Failed() {
+		t.Errorf("%d states were tried, %d are promised", n, enough)
+	}
+	t.Logf("%d states in all, seed %d", total.Load(), seed)
 }
 
-func quick(n int) int {
-	if os.Getenv("QUICK") != "" {
-		return n / 4
+// As above, with every subset of up to 12 effects, and one seed after the other.
+func TestTortureCrashes(t *testing.T) {
+	const (
+		goal  = 1_000_000
+		parts = 10 // a command's calls are gone through in so many
+	)
+	book := tally.Open(t, "crashes")
+	for {
+		seed, ok := book.Next("states", goal)
+		if !ok {
+			break
+		}
+		unit := int(seed - 1)
+		part := unit / len(commands) % parts
+		crashes := record(t, commands[unit%len(commands)], durabletest.Cuts{
+			Seed: uint64(unit/len(commands)/parts) + 1, Subsets: 12, Samples: 1000,
+		}, 500)
+		calls := crashes.rec.Events()
+		crashes.cuts.From, crashes.cuts.To = calls*part/parts, calls*(part+1)/parts
+		crashes.enumerate(t.Context())
+		book.Done(seed, tally.Figures{
+			"states": crashes.states.Load() + crashes.second.Load(), "second cuts": crashes.second.Load(),
+		})
 	}
-	return n
 }

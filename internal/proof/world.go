@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +40,8 @@ type World struct {
 
 	// PackSize is where packs are sealed; zero means 64 MiB.
 	PackSize int64
+	// FailReads is asked at each read of a source, with its number from 0, whether it fails. Nil: none does.
+	FailReads func(n int) error
 
 	recording *durabletest.Recording
 	readyAt   int
@@ -111,6 +114,12 @@ func (w *World) Record() *durabletest.Recording {
 	return w.recording
 }
 
+func (w *World) stopRecording() {
+	w.Disk.Stop()
+	w.CutAt(math.MaxInt)
+	w.recording = nil
+}
+
 // CutAt makes of the world after a recording the one in which the power went in an
 // earlier phase of it: what was promised later was not. The disk is for the caller
 // to put in.
@@ -154,7 +163,6 @@ func (w *World) Open(fsys durable.FS) (*repository.Repository, error) {
 type BackupOptions struct {
 	Full  bool
 	Codec *chunkstore.Codec
-	Fail  func(read int) error // of the source
 }
 
 // Backup backs one volume up, as the command does. What it reports as a success
@@ -167,7 +175,7 @@ func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	result, err := backup.Create(ctx, r, &Source{Content: content, Fail: opts.Fail}, backup.CreateOptions{
+	result, err := backup.Create(ctx, r, &Source{Content: content, Fail: w.FailReads}, backup.CreateOptions{
 		Volume: name, Full: opts.Full, Codec: opts.Codec, Workers: 1,
 	})
 	if err != nil {

@@ -21,6 +21,8 @@ type Cuts struct {
 	Seed uint64
 	// Few leaves it at all and nothing of what was unsynced.
 	Few bool
+	// From and To bound the events that are looked at; a To of 0 is the last one.
+	From, To int
 }
 
 // State is what a disk may hold after a power cut.
@@ -79,7 +81,11 @@ func (r *Recording) States(c Cuts) iter.Seq[State] {
 				rec: r, pending: pending, forms: append([]form(nil), forms...),
 			})
 		}
-		for event := 0; event <= r.events; event++ {
+		last := r.events
+		if c.To > 0 {
+			last = min(last, c.To)
+		}
+		for event := c.From; event <= last; event++ {
 			pending := r.pending(event)
 			if len(pending) > crowd && event%crowdEvents != 0 && len(r.pending(event+1)) > crowd {
 				continue

@@ -1,0 +1,238 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
+	"varve/internal/proof/tally"
+)
+
+// troubles are the ways in which a call fails.
+var troubles = []durabletest.Fault{
+	{Err: syscall.EIO},
+	{Err: syscall.ENOSPC, Short: true, ForGood: true},
+	{Err: syscall.EDQUOT, Short: true},
+	{Err: syscall.EROFS, ForGood: true},
+	// The rest is for torture.
+	{Err: syscall.EIO, ForGood: true},
+	{Err: syscall.EIO, Short: true},
+	{Err: syscall.ENOSPC},
+	{Err: syscall.ENOSPC, Short: true},
+	{Err: syscall.EDQUOT, Short: true, ForGood: true},
+	{Err: syscall.EROFS},
+}
+
+const quickTroubles = 4
+
+func troubleName(f durabletest.Fault) string {
+	name := f.Err.Error() + " once"
+	if f.ForGood {
+		name = f.Err.Error() + " for good"
+	}
+	if f.Short {
+		name += ", after half a write"
+	}
+	return name
+}
+
+// faults is a command that is to fail.
+type faults struct {
+	t       *testing.T
+	command command
+	before  *World
+	shm     string
+	tried   atomic.Int64
+}
+
+func newFaults(t *testing.T, c command) *faults {
+	t.Helper()
+	f := &faults{t: t, command: c, shm: host(t)}
+	f.before = NewWorld(filepath.Join(f.shm, "before"))
+	c.before(t.Context(), f.before)
+	return f
+}
+
+// world is what there was before the command, with a catalog of its own. It is recorded.
+func (f *faults) world() *World {
+	f.t.Helper()
+	w, err := f.before.Copy(filepath.Join(f.shm, fmt.Sprint(f.tried.Add(1))))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	w.Record()
+	return w
+}
+
+// every lets the command fail at each call.
+func (f *faults) every(ctx context.Context, fault durabletest.Fault) {
+	for ; ; fault.Step++ {
+		w := f.world()
+		faulty := durabletest.NewFaulty(w.Disk, fault)
+		_ = f.command.command(ctx, w, faulty) // whether it failed, and rightly, the promises say
+		if faulty.Fired() == "" {
+			return
+		}
+		if err := f.after(ctx, w, strings.Contains(faulty.Fired(), "fsync")); err != nil {
+			f.t.Errorf("%s, %s at %s: %v", f.command.name, troubleName(fault), faulty.Fired(), err)
+		}
+		if f.t.Failed() {
+			return
+		}
+		if strings.HasSuffix(faulty.Fired(), "readdir packs/02") {
+			fault.Step += 250 // so many more of its kind
+		}
+	}
+}
+
+// after puts the world after a fault to the oracle. Where a sync failed, what it
+// was to write is not on the disk, whatever programs see: the power is cut when the
+// command has ended, and again after the next night.
+func (f *faults) after(ctx context.Context, w *World, unsynced bool) error {
+	defer func() { _ = os.RemoveAll(w.State) }() // it is in memory, and goes with the test
+	if !unsynced {
+		w.stopRecording()
+		return w.Check(ctx, Oracle{})
+	}
+	ended := w.recording.Events()
+	if err := f.cut(ctx, w, ended); err != nil {
+		return fmt.Errorf("after a power cut then: %w", err)
+	}
+	if err := w.Check(ctx, Oracle{}); err != nil {
+		return err
+	}
+	if err := f.cut(ctx, w, w.recording.Events()); err != nil {
+		return fmt.Errorf("after a power cut the next night: %w", err)
+	}
+	return nil
+}
+
+// cut puts to the oracle what a power cut at this moment would leave.
+func (f *faults) cut(ctx context.Context, w *World, event int) error {
+	w.Disk.Mark()
+	for s := range w.recording.States(durabletest.Cuts{Few: true, From: event, To: event}) {
+		cut, err := w.Copy("")
+		if err != nil {
+			return err
+		}
+		f.tried.Add(1)
+		cut.Disk = s.Disk
+		cut.CutAt(s.Phase)
+		if err := cut.Check(ctx, Oracle{}); err != nil {
+			return fmt.Errorf("%w\n%v", err, s)
+		}
+	}
+	return nil
+}
+
+// Every call of every command that writes fails.
+func TestEnumerateFaults(t *testing.T) {
+	total := new(atomic.Int64)
+	t.Run("commands", func(t *testing.T) {
+		for _, c := range commands {
+			for _, fault := range troubles[:quickTroubles] {
+				t.Run(c.name+"/"+troubleName(fault), func(t *testing.T) {
+					t.Parallel()
+					f := newFaults(t, c)
+					f.every(t.Context(), fault)
+					total.Add(f.tried.Load())
+				})
+			}
+		}
+	})
+	t.Logf("%d faults", total.Load())
+}
+
+// All the ways to fail, and one seed after the other.
+func TestTortureFaults(t *testing.T) {
+	book := tally.Open(t, "faults")
+	for {
+		seed, ok := book.Next("rounds", int64(len(commands)*len(troubles)))
+		if !ok {
+			break
+		}
+		unit := int(seed - 1)
+		f := newFaults(t, commands[unit%len(commands)])
+		f.every(t.Context(), troubles[unit/len(commands)%len(troubles)])
+		book.Done(seed, tally.Figures{"rounds": 1, "faults": f.tried.Load()})
+	}
+}
+
+// The command is interrupted at every call, as by a signal.
+func TestEnumerateInterruptions(t *testing.T) {
+	for _, c := range commands {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFaults(t, c)
+			for step := 0; ; step++ {
+				w := f.world()
+				w.stopRecording()
+				ctx, cancel := context.WithCancel(t.Context())
+				calls, at := 0, ""
+				watched := durabletest.NewWatched(w.Disk, func(op, name string) error {
+					if calls == step {
+						at = op + " " + name
+						cancel()
+					}
+					calls++
+					return nil
+				})
+				_ = c.command(ctx, w, watched) // whether it failed, and rightly, the promises say
+				cancel()
+				if at == "" {
+					return
+				}
+				if err := f.after(t.Context(), w, false); err != nil {
+					t.Fatalf("interrupted at %s: %v", at, err)
+				}
+				if strings.HasSuffix(at, "readdir packs/02") {
+					step += 250
+				}
+			}
+		})
+	}
+}
+
+// Every read of the source fails, once or from then on.
+func TestEnumerateSourceFaults(t *testing.T) {
+	for _, c := range commands {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFaults(t, c)
+			if len(f.before.Volumes) == 0 {
+				return
+			}
+			for _, forGood := range []bool{false, true} {
+				for at := 0; ; at++ {
+					w := f.world()
+					fired := false
+					w.FailReads = func(n int) error {
+						if n == at || forGood && n > at {
+							fired = true
+							return syscall.EIO
+						}
+						return nil
+					}
+					err := c.command(t.Context(), w, durable.FS(w.Disk))
+					w.FailReads = nil
+					if !fired {
+						break
+					}
+					if !errors.Is(err, syscall.EIO) {
+						t.Fatalf("read %d of the source failed, and the command says %v", at, err)
+					}
+					if err := f.after(t.Context(), w, false); err != nil {
+						t.Fatalf("read %d of the source failed: %v", at, err)
+					}
+				}
+			}
+		})
+	}
+}

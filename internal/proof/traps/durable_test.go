@@ -148,6 +148,11 @@ func TestTrapCompleteBeforeItsChunks(t *testing.T) {
 				return
 			}
 			lost, held := l.open(), p.isLocked("locks/gate")
+			for _, pack := range p.files("packs/") {
+				if !strings.HasSuffix(pack, ".pack") {
+					lost = append(lost, pack)
+				}
+			}
 			l.locked(func() {
 				if len(lost) > 0 {
 					l.fault("%s becomes visible, and a power cut would take %q", name, lost)
@@ -205,6 +210,9 @@ func TestTrapPacksOfNobody(t *testing.T) {
 	}
 	if err := backUp("db1", night(0), backup.CreateOptions{})(p, p.openOn(l)); err != nil || begun == 0 {
 		t.Error(begun, err)
+	}
+	if lost := append(l.faults, l.open()...); len(lost) > 0 { // the very first backup, and line of the journal
+		t.Errorf("success, and a power cut would take %q", lost)
 	}
 }
 
@@ -333,9 +341,16 @@ func TestTrapRevisionTakenBackComesBack(t *testing.T) {
 // right, or the backup has failed.
 func TestTrapFullDiskSwallowed(t *testing.T) {
 	t.Parallel()
+	for _, freed := range []int64{0, 1 << 40} { // what somebody frees after the first write that was refused
+		fillDisk(t, freed)
+	}
+}
+
+func fillDisk(t *testing.T, freed int64) {
+	t.Helper()
 	for room, full := int64(0), true; full; room += 9000 {
 		p := withOneNight(t)
-		disk := &fullDisk{FS: p.tree(), room: room}
+		disk := &fullDisk{FS: p.tree(), room: room, freed: freed}
 		r, err := repository.Open(disk, repository.Options{StateDir: p.state})
 		if err != nil {
 			t.Fatal(err)
@@ -350,7 +365,7 @@ func TestTrapFullDiskSwallowed(t *testing.T) {
 			p.promised[result.Statement] = data
 		}
 		if err != nil && !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("with room for %d bytes: %v", room, err)
+			t.Errorf("with room for %d bytes, and %d more later: %v", room, freed, err)
 		}
 		p.checkPromises(step("with room for", int(room)))
 		p.mustBackup(p.open(), "db2", data)
@@ -362,6 +377,7 @@ func TestTrapFullDiskSwallowed(t *testing.T) {
 type fullDisk struct {
 	durable.FS
 	room    int64
+	freed   int64 // comes back after the first refusal
 	refused bool
 }
 
@@ -385,6 +401,9 @@ func (f *fullDiskFile) WriteAt(p []byte, off int64) (int, error) {
 	f.disk.room -= fits
 	n, err := f.File.WriteAt(p[:fits], off)
 	if err == nil && n < len(p) {
+		if !f.disk.refused {
+			f.disk.room = f.disk.freed
+		}
 		f.disk.refused = true
 		err = syscall.ENOSPC
 	}

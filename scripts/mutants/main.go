@@ -17,11 +17,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -37,7 +37,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := run(ctx, os.Stdout, *pattern, *by, o)
+	ok, err := run(ctx, *pattern, *by, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 	}
@@ -53,29 +53,31 @@ type options struct {
 }
 
 // run tries the mutants that were asked for, and tells whether all were caught.
-func run(ctx context.Context, w io.Writer, pattern, by string, o options) (bool, error) {
+func run(ctx context.Context, pattern, by string, o options) (bool, error) {
 	chosen, err := choose(allMutants(), pattern, by)
 	switch {
 	case err != nil:
 		return false, err
 	case o.list:
 		for _, m := range chosen {
-			fmt.Fprintf(w, "%-34s %s\n", m.name, m.file)
+			fmt.Printf("%-34s %s\n", m.name, m.file)
 		}
 		return true, nil
 	}
 	results, err := tryAll(ctx, chosen, o, func(r result) {
 		if !o.markdown {
-			fmt.Fprintln(w, r)
+			fmt.Println(r)
 		}
 	})
 	if err != nil {
 		return false, err
 	}
 	if o.markdown {
-		writeMarkdown(w, results)
+		fmt.Print(markdown(results))
 	}
-	return summarize(w, results), nil
+	text, ok := summary(results)
+	fmt.Println(text)
+	return ok, nil
 }
 
 // choose picks the mutants whose name matches, and of their tests those whose
@@ -101,8 +103,8 @@ func choose(all []mutant, pattern, by string) (chosen []mutant, err error) {
 	return chosen, nil
 }
 
-// summarize ends the output with one line, and tells whether no mutant survived.
-func summarize(w io.Writer, results []result) bool {
+// summary is one line on all results, and tells whether every mutant was caught.
+func summary(results []result) (text string, ok bool) {
 	survived, broken := 0, 0
 	for _, r := range results {
 		switch {
@@ -112,15 +114,15 @@ func summarize(w io.Writer, results []result) bool {
 			survived++
 		}
 	}
-	fmt.Fprintf(w, "\n%d mutants: %d caught, %d survived, %d could not be tried\n",
+	text = fmt.Sprintf("%d mutants: %d caught, %d survived, %d could not be tried",
 		len(results), len(results)-survived-broken, survived, broken)
-	return survived+broken == 0
+	return text, survived+broken == 0
 }
 
-// writeMarkdown prints the results as a table.
-func writeMarkdown(w io.Writer, results []result) {
-	fmt.Fprintln(w, "| mutant | what is broken | caught by |")
-	fmt.Fprintln(w, "|---|---|---|")
+// markdown is the results as a table.
+func markdown(results []result) string {
+	var text strings.Builder
+	text.WriteString("| mutant | what is broken | caught by |\n|---|---|---|\n")
 	for _, r := range results {
 		caught := r.caughtBy
 		switch {
@@ -129,6 +131,7 @@ func writeMarkdown(w io.Writer, results []result) {
 		case caught == "":
 			caught = "**survives**"
 		}
-		fmt.Fprintf(w, "| %s | %s | %s |\n", r.name, r.what, caught)
+		fmt.Fprintf(&text, "| %s | %s | %s |\n", r.name, r.what, caught)
 	}
+	return text.String()
 }

@@ -125,8 +125,8 @@ func TestAllCaughtIsSuccess(t *testing.T) {
 		{[]result{caught, {}}, false},
 		{[]result{caught, {err: io.EOF}}, false},
 	} {
-		if got := summarize(io.Discard, test.results); got != test.want {
-			t.Errorf("summarize(%v) = %v", test.results, got)
+		if text, got := summary(test.results); got != test.want {
+			t.Errorf("summary(%v) = %q, %v", test.results, text, got)
 		}
 	}
 }

@@ -25,6 +25,7 @@ func adoptCommand(s *session) *command {
            about another time of it, is made anew.`,
 		example: `cp -a /srv/varve /mnt/usb/varve && varve -r /mnt/usb/varve adopt --copied
 varve -r /srv/varve adopt --moved`,
+		codes: "3  with --moved: some packs cannot be read; the catalog leaves them out",
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "copied", Destination: &f.copied, Usage: "the original lives on elsewhere"},
 			&cli.BoolFlag{Name: "moved", Destination: &f.moved, Usage: "there is no other"},

@@ -85,7 +85,7 @@ func (c *command) manual(globals []cli.Flag) *manual {
 EXIT STATUS
   0  done; warnings do not change it
   1  failed
-  2  wrong usage, or an unknown volume or revision: nothing was done
+  2  wrong usage, or an unknown repository, volume or revision: nothing was done
 `)
 	if c.codes != "" {
 		out.WriteString("  " + c.codes + "\n")

@@ -26,6 +26,7 @@ time zone; with --json, UTC.`,
 		example: `varve log                                   # which volumes are there?
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program`,
+		codes: "3  a volume cannot be read; all others are listed",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "n", Value: &f.count, DefaultText: "20, with --since all",
 				Usage: "list the newest `N` revisions"},

@@ -21,7 +21,8 @@ latest~2, latest-good, tag:T, a time such as 2026-11-19T02:00, a day such as
 2026-11-19, today, yesterday or tuesday, or an age such as 3d.`,
 		example: `varve show db1                              # the newest
 varve show db1@k3f9 --json`,
-		run: func(_ context.Context, args []string) (result, error) { return runShow(s, args[0]) },
+		codes: "3  nothing of the revision can be read any more",
+		run:   func(_ context.Context, args []string) (result, error) { return runShow(s, args[0]) },
 	}
 }
 

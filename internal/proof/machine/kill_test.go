@@ -65,6 +65,7 @@ type field struct {
 	state   string
 	volumes []*source
 	ledger  ledger
+	had     map[string]bool // volumes with a revision before this round
 	figures tally.Figures
 	usual   time.Duration // how long a backup takes
 }
@@ -115,6 +116,10 @@ type fighter struct {
 // round lets two or three programs run at once, ends some of them, and asks the oracle.
 func (f *field) round() {
 	f.prepare()
+	f.had = map[string]bool{}
+	for _, a := range f.ledger.attempts {
+		f.had[a.volume] = f.had[a.volume] || a.promised
+	}
 	before := look(f.t, f.repo)
 	var all []*fighter
 	both := f.rng.IntN(4) == 0 // on one volume
@@ -240,15 +245,18 @@ func (f *field) judge(p *fighter, both bool) {
 	case syscall.SIGINT:
 		honest = honest || code == 130
 	}
-	if p.attempt == nil { // a reader: its volume may not be there yet, a restore's target may
+	switch {
+	case p.attempt == nil:
 		f.figures["readers"]++
-		return
-	}
-	if both && code == 4 {
-		honest = true
+		honest = honest || code == 2 && !f.had["a"] // there is no revision yet
+	case both:
+		honest = honest || code == 4
 	}
 	if !honest {
 		f.t.Errorf("varve %s: signal %s, exit code %d\n%s", p.words, name, code, p.said())
+	}
+	if p.attempt == nil {
+		return
 	}
 	f.ledger.ended(f.t, p.attempt, p.process)
 	if p.sig == nil && code == 0 {

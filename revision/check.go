@@ -89,11 +89,8 @@ func (m *Map) checkRecords() (*contentCheck, error) {
 			return nil, m.corruptPart(partPages, err)
 		}
 		content.add(&e)
-		if e.Base == BaseContent || e.Base == BaseObject {
-			named[e.BaseRef.Pack] = true
-		}
-		for _, patch := range e.Patches {
-			named[patch.Pack] = true
+		for _, ref := range e.refs() {
+			named[ref.Pack] = true
 		}
 	}
 	content.endRegion()

@@ -31,6 +31,14 @@ type Entry struct {
 	Patches     []chunkstore.Ref // above the base, oldest first
 }
 
+// refs gives the objects that the entry names, the base first.
+func (e *Entry) refs() []chunkstore.Ref {
+	if e.Base == BaseContent || e.Base == BaseObject {
+		return append([]chunkstore.Ref{e.BaseRef}, e.Patches...)
+	}
+	return e.Patches
+}
+
 // A ZeroRun is a range of chunks that are zeros, whatever the parent says.
 type ZeroRun struct {
 	First, Count uint64

@@ -137,13 +137,8 @@ func (w *Writer) mayCall(method string) {
 
 // addPacks gives each pack that the entry names its place in the pack table.
 func (w *Writer) addPacks(e *Entry) error {
-	if e.Base == BaseContent || e.Base == BaseObject {
-		if err := w.addPack(e.BaseRef.Pack); err != nil {
-			return err
-		}
-	}
-	for _, patch := range e.Patches {
-		if err := w.addPack(patch.Pack); err != nil {
+	for _, ref := range e.refs() {
+		if err := w.addPack(ref.Pack); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "list the mutants, and do nothing")
 	flag.BoolVar(&o.markdown, "markdown", false, "print a table for docs/reliability.md")
 	flag.IntVar(&o.parallel, "j", 2, "this many at a time")
-	flag.DurationVar(&o.limit, "limit", 5*time.Minute, "how long one test run may take")
+	flag.DurationVar(&o.limit, "limit", 20*time.Minute, "how long one test run may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -59,7 +59,8 @@ func TestCatchersExist(t *testing.T) {
 				continue
 			}
 			checked[c] = true
-			pattern, err := regexp.Compile(c.run)
+			top, _, _ := strings.Cut(c.run, "/") // below are subtests
+			pattern, err := regexp.Compile(top)
 			if err != nil {
 				t.Errorf("%s: %v", c, err)
 				continue

@@ -26,25 +26,11 @@ func PackName(id PackID) string { return path.Join(packDir(id[0]), id.String()+p
 // MakeDirs makes the directories for packs in a new repository, durably. It may be
 // repeated after a failure.
 func MakeDirs(fsys durable.FS) error {
-	if err := mkdir(fsys, packsDir); err != nil {
-		return err
-	}
-	if err := fsys.SyncDir("."); err != nil {
-		return err
-	}
+	dirs := []string{packsDir}
 	for first := range 256 {
-		if err := mkdir(fsys, packDir(byte(first))); err != nil {
-			return err
-		}
+		dirs = append(dirs, packDir(byte(first)))
 	}
-	return fsys.SyncDir(packsDir)
-}
-
-func mkdir(fsys durable.FS, name string) error {
-	if err := fsys.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return durable.MakeDirs(fsys, dirs...)
 }
 
 // listPacks gives the sealed packs of one directory, ascending. Other names,

@@ -212,15 +212,8 @@ func checkLocks(ctx context.Context, fsys durable.FS, opts InitOptions) error {
 
 // makeTree makes all directories, each durable.
 func makeTree(fsys durable.FS) error {
-	for _, dir := range append(slices.Clone(topLevel), movedDir, volumeLocksDir, leasesDir) {
-		if err := fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	for _, dir := range []string{generationsDir, locksDir, "."} {
-		if err := fsys.SyncDir(dir); err != nil {
-			return err
-		}
+	if err := durable.MakeDirs(fsys, append(slices.Clone(topLevel), movedDir, volumeLocksDir, leasesDir)...); err != nil {
+		return err
 	}
 	return chunkstore.MakeDirs(fsys)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -104,20 +105,48 @@ func removeLeftover(fsys FS, name string) error {
 
 // MkdirAll makes a directory and those above it that are missing. When it returns
 // nil, each survives a power cut.
+func MkdirAll(fsys FS, name string) error {
+	var names []string
+	for dir := name; dir != "."; dir = path.Dir(dir) {
+		names = append(names, dir)
+	}
+	slices.Reverse(names)
+	return MakeDirs(fsys, names...)
+}
+
+// MakeDirs makes those of the directories that are missing, each after the one that
+// it is in. When it returns nil, each survives a power cut.
 //
 // A directory that is already there is synced into its parent too: whoever made
-// it may have lost power, or be about to, before doing so.
-func MkdirAll(fsys FS, name string) error {
-	if name == "." {
+// it may have lost power, or be about to, before doing so. After an error those
+// that were made are removed, as far as they can be: once a sync has failed, a later
+// one may say nothing of what that one lost, unless it is made again.
+func MakeDirs(fsys FS, names ...string) error {
+	var made, parents []string
+	err := func() error {
+		for _, name := range names {
+			if err := fsys.Mkdir(name); err == nil {
+				made = append(made, name)
+			} else if !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+			if parent := path.Dir(name); !slices.Contains(parents, parent) {
+				parents = append(parents, parent)
+			}
+		}
+		for _, parent := range parents {
+			if err := fsys.SyncDir(parent); err != nil {
+				return err
+			}
+		}
 		return nil
+	}()
+	if err != nil {
+		for _, name := range slices.Backward(made) {
+			_ = fsys.Remove(name) // one that is in use by now stays
+		}
 	}
-	if err := MkdirAll(fsys, path.Dir(name)); err != nil {
-		return err
-	}
-	if err := fsys.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return fsys.SyncDir(path.Dir(name))
+	return err
 }
 
 // ReadFile returns the whole of a file that has at most limit bytes.

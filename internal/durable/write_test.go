@@ -141,3 +141,26 @@ func TestTempsTellTheirOwner(t *testing.T) {
 		t.Error("a file without the prefix is taken for a temporary one")
 	}
 }
+
+// A sync that failed may have lost the new names for good, whatever a later one
+// says: so they are not left for the next run to find.
+func TestMakeDirsLeavesNothingUnsynced(t *testing.T) {
+	for step := range 6 {
+		disk := durabletest.NewDisk()
+		faulty := durabletest.NewFaulty(disk, durabletest.Fault{Step: step, Err: unix.EIO})
+		err := durable.MakeDirs(faulty, "a", "a/b", "c")
+		if faulty.Fired() == "" {
+			if err != nil {
+				t.Errorf("without a fault: %v", err)
+			}
+			return
+		}
+		if !errors.Is(err, unix.EIO) {
+			t.Errorf("%s failed, and the error is %v", faulty.Fired(), err)
+		}
+		if left, err := disk.ReadDir("."); err != nil || len(left) > 0 {
+			t.Errorf("%s failed, and %v is left (%v)", faulty.Fired(), left, err)
+		}
+	}
+	t.Error("every one of the first calls failed, and there are no more than five")
+}

@@ -15,8 +15,6 @@ var (
 
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}
 	unitLeases = tests{"repository", "^Test(TheGate|ALease|TheDead|ANewborn|AWriter|EveryBackup|ADead|Reading|CommitOnLost|ALock|Init)"}
-	crashes    = tests{"internal/proof", "^TestEnumerateCrashes$"}
-	faults     = tests{"internal/proof", "^TestEnumerateFaults"}
 
 	trapSync    = tests{"internal/proof/traps", "^TestTrap(RenameWithoutSync|CompleteBeforeItsChunks|PacksOfNobody|FoundBefore.*|RevisionTakenBack.*)$"}
 	trapFaults  = tests{"internal/proof/traps", "^TestTrap(FailedSyncTriedAgain|FailedCloseIgnored|FullDiskSwallowed)$"}

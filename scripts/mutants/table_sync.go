@@ -147,14 +147,14 @@ func dirSyncMutants() []mutant {
 			file:  file,
 			old:   "if err := fsys.SyncDir(parent); err != nil {",
 			new:   "if err := error(nil); err != nil || parent == \"\" {",
-			tests: []tests{trapSync, unitDurable, crashes, crashes},
+			tests: []tests{trapSync, unitDurable, crashes},
 		},
 		{
 			name: "found-dirs-not-synced", what: "a directory that somebody else made is taken to be durable",
 			file:  file,
 			old:   "} else if !errors.Is(err, fs.ErrExist) {\n\t\t\t\treturn err\n\t\t\t}\n",
 			new:   "} else if errors.Is(err, fs.ErrExist) {\n\t\t\t\tcontinue\n\t\t\t} else {\n\t\t\t\treturn err\n\t\t\t}\n",
-			tests: []tests{trapSync, unitDurable, crashes, crashes},
+			tests: []tests{trapSync, unitDurable, crashes},
 		},
 		{
 			name: "unsynced-dirs-kept", what: "a directory whose sync failed stays, and is taken to be durable by the next run",
@@ -199,14 +199,14 @@ func dirSyncMutants() []mutant {
 			file:  "repository/init.go",
 			old:   "if err := durable.MakeDirs(fsys, append(slices.Clone(topLevel), movedDir, volumeLocksDir, leasesDir)...); err != nil {\n\t\treturn err\n\t}\n",
 			new:   "for _, dir := range append(slices.Clone(topLevel), movedDir, volumeLocksDir, leasesDir) {\n\t\tif err := fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {\n\t\t\treturn err\n\t\t}\n\t}\n",
-			tests: []tests{trapSync, unitRepository, initFaults, crashes, crashes},
+			tests: []tests{trapSync, unitRepository, initFaults, crashes},
 		},
 		{
 			name: "pack-dirs-not-synced", what: "init does not sync the directories for packs",
 			file:  "chunkstore/packfile.go",
 			old:   "\treturn durable.MakeDirs(fsys, dirs...)\n",
 			new:   "\tfor _, dir := range dirs {\n\t\tif err := fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn nil\n",
-			tests: []tests{trapSync, unitChunkstore, unitRepository, initFaults, crashes, crashes},
+			tests: []tests{trapSync, unitChunkstore, unitRepository, initFaults, crashes},
 		},
 		{
 			name: "copy-folder-not-durable", what: "the folder for a volume's copies is not made durable",

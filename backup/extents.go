@@ -29,9 +29,12 @@ func joined(extents []repository.Extent) []repository.Extent {
 	return out
 }
 
-// cut limits an extent to a span; nothing of it may be left.
+// cut limits an extent to a span; nothing of it may be left. The extent may end
+// beyond every offset that there is, as the last region of the largest image does.
 func cut(e, span repository.Extent) (repository.Extent, bool) {
-	first := max(e.Offset, span.Offset)
-	end := min(e.End(), span.End())
+	first, end := max(e.Offset, span.Offset), span.End()
+	if end-e.Offset > e.Length {
+		end = e.End()
+	}
 	return repository.Extent{Offset: first, Length: end - first}, end > first
 }

@@ -77,23 +77,51 @@ func (w *walk) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	regionSize := int64(revision.RegionChunks) * int64(w.im.ChunkSize())
-	var read []revision.Region
-	for region := uint64(w.span.Offset / regionSize); int64(region)*regionSize < w.span.End(); region++ {
-		within, _ := cut(repository.Extent{Offset: int64(region) * regionSize, Length: regionSize}, w.span)
-		has := slices.ContainsFunc(rows, func(r revision.Region) bool { return r.Region == region })
-		hash, err := w.region(ctx, region, within, has)
-		if err != nil {
-			return err
-		}
-		if hash != nil {
-			read = append(read, revision.Region{Region: region, Hash: *hash})
-		}
+	read, err := w.regions(ctx, rows)
+	if err != nil {
+		return err
 	}
 	if len(w.lost) > 0 {
 		return &DamageError{Lost: joined(w.lost), Hurt: slices.Collect(maps.Values(w.hurt)), Cause: w.cause}
 	}
 	return w.checkDigest(read)
+}
+
+// regions walks the regions of the span that are not zeros, and what lies between
+// them as one: an image may have far more regions than anybody could go through.
+// It returns what was read.
+func (w *walk) regions(ctx context.Context, rows []revision.Region) (read []revision.Region, err error) {
+	regionSize := int64(revision.RegionChunks) * int64(w.im.ChunkSize())
+	at, end := w.span.Offset, w.span.End()
+	for _, row := range rows {
+		within, inside := cut(repository.Extent{Offset: int64(row.Region) * regionSize, Length: regionSize}, w.span)
+		if !inside {
+			continue
+		}
+		if err := w.zeros(ctx, repository.Extent{Offset: at, Length: within.Offset - at}); err != nil {
+			return nil, err
+		}
+		hash, err := w.region(ctx, row.Region, within)
+		if err != nil {
+			return nil, err
+		}
+		if hash != nil {
+			read = append(read, revision.Region{Region: row.Region, Hash: *hash})
+		}
+		at = within.End()
+	}
+	return read, w.zeros(ctx, repository.Extent{Offset: at, Length: end - at})
+}
+
+func (w *walk) zeros(ctx context.Context, e repository.Extent) error {
+	if e.Length == 0 {
+		return nil
+	}
+	defer w.meter.Done.Add(e.Length)
+	if err := w.visit.zeros(ctx, e); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // checkDigest compares the digest of what was read with the revision's.
@@ -109,15 +137,8 @@ func (w *walk) checkDigest(read []revision.Region) error {
 }
 
 // region walks the part of one region that lies in the span, and returns the
-// hash of what was read; nil for a region of zeros.
-func (w *walk) region(ctx context.Context, region uint64, within repository.Extent, has bool) (*[32]byte, error) {
-	if !has {
-		if err := w.visit.zeros(ctx, within); err != nil {
-			return nil, err
-		}
-		w.meter.Done.Add(within.Length)
-		return nil, ctx.Err()
-	}
+// hash of what was read; nil if it is lost.
+func (w *walk) region(ctx context.Context, region uint64, within repository.Extent) (*[32]byte, error) {
 	chunks, err := w.im.Chunks(region)
 	if err != nil {
 		return nil, w.damage(within, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -192,6 +193,9 @@ func (b *Backup) survey() (err error) {
 		if err := m.Close(); err != nil {
 			return err
 		}
+	}
+	if highest > math.MaxUint64-unread-1 {
+		return fmt.Errorf("%w: volume %q has a revision of number %d, and none is left for another", ErrNoNumber, b.volume.Name, highest)
 	}
 	b.sequence = highest + unread + 1
 	b.id = b.newID()

@@ -24,6 +24,9 @@ var (
 	ErrNoVolume = errors.New("no such volume")
 	// ErrReadOnly reports an attempt to write to a repository that cannot be written to.
 	ErrReadOnly = errors.New("the repository cannot be written to")
+	// ErrNoNumber reports a volume of which a revision has the highest sequence
+	// number there is. No backup gets so far: somebody forged it.
+	ErrNoNumber = errors.New("no sequence number is left")
 	// ErrLostGround reports that a revision was not made visible because what
 	// it stands on changed under it. Nothing is lost; the next run heals it.
 	ErrLostGround = errors.New("the repository changed under the backup")

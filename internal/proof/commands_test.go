@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"time"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/internal/durable/durabletest"
+	"varve/repository"
 	"varve/revision"
 )
 
@@ -36,6 +38,7 @@ var commands = []command{
 	{"mended descriptor", then(twoVolumes, loseDescriptor), backUp("db", BackupOptions{})},
 	{"rebuild", twoVolumes, rebuild},
 	{"adopt", twoVolumes, adopt},
+	{"a note of what verify found", twoVolumes, noteProven},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -43,6 +46,29 @@ func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w
 func rebuild(ctx context.Context, w *World, fsys durable.FS) error { return w.Rebuild(ctx, fsys) }
 
 func adopt(ctx context.Context, w *World, fsys durable.FS) error { return w.Adopt(ctx, fsys) }
+
+// noteProven writes beside each revision that it was read and found right.
+func noteProven(ctx context.Context, w *World, fsys durable.FS) (err error) {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	v, err := r.Volume("db")
+	if err != nil {
+		return err
+	}
+	revisions, err := r.Revisions(v)
+	if err != nil {
+		return err
+	}
+	for _, rev := range revisions {
+		if err := r.Mark(ctx, rev, func(i *repository.Info) { i.State, i.Proven = repository.Proven, time.Now() }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func backUp(name string, opts BackupOptions) func(context.Context, *World, durable.FS) error {
 	return func(ctx context.Context, w *World, fsys durable.FS) error {

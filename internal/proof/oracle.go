@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -90,6 +91,7 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository) (listed m
 		if err != nil {
 			return nil, err
 		}
+		sequence := uint64(0)
 		for _, rev := range revisions {
 			listed[rev.ID] = true
 			if rev.Info.State == repository.Damaged {
@@ -97,6 +99,13 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository) (listed m
 			}
 			if err := w.read(ctx, rd, rev); err != nil {
 				return nil, fmt.Errorf("revision %s of %s: %w", rev.ID, v.Name, err)
+			}
+			if rev.Statement.Sequence <= sequence {
+				return nil, fmt.Errorf("revision %s of %s has number %d after %d", rev.ID, v.Name, rev.Statement.Sequence, sequence)
+			}
+			sequence = rev.Statement.Sequence
+			if _, err := w.Disk.Lstat(path.Join("copies", v.UUID.String(), string(rev.ID)+".rev")); err != nil {
+				return nil, fmt.Errorf("revision %s of %s has no copy: %w", rev.ID, v.Name, err)
 			}
 		}
 	}

@@ -99,6 +99,9 @@ func (l *life) cutDuring(kind string, words ...string) cut {
 	} else {
 		l.awaitMoment(p, kind)
 	}
+	if l.rng.IntN(8) == 0 { // just after it said how it went
+		<-p.ended
+	}
 	step := look(l.t, l.repo).stepSince(before)
 	if !p.running() {
 		step = stepEnded
@@ -144,7 +147,7 @@ func (l *life) awaitMoment(p *process, kind string) {
 // are done within a millisecond or two, and then for a moment.
 func (l *life) await(p *process, before sight) {
 	p.awaitStep(l.t, l.repo, before, l.rng.IntN(len(steps)))
-	p.await(time.Duration(l.rng.IntN(1500)) * time.Microsecond)
+	p.await(aMoment(l.rng))
 	if l.rng.IntN(3) == 0 {
 		l.unsettle()
 	}

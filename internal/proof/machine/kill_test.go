@@ -201,9 +201,9 @@ func (f *field) sendReader() *fighter {
 func (f *field) arm(p *fighter) {
 	signals := []os.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, nil}
 	p.sig = signals[f.rng.IntN(len(signals))]
-	if p.step = -1; p.attempt != nil && f.rng.IntN(3) == 0 {
+	if p.step = -1; p.attempt != nil && f.rng.IntN(2) == 0 {
 		p.step = f.rng.IntN(len(steps))
-		p.after = time.Duration(f.rng.IntN(1500)) * time.Microsecond
+		p.after = aMoment(f.rng)
 		return
 	}
 	p.after = time.Duration(f.rng.Float64() * 1.1 * float64(f.usual))

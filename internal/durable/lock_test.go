@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 )
 
 // A second lock on one handle says yes; who asks for the file afresh is told no.
@@ -52,6 +53,32 @@ func TestALockOnARemovedFileIsNotTaken(t *testing.T) {
 	if same, err := second.Is("lock"); err != nil || !same {
 		t.Errorf("the lock taken is not the named file: %v, %v", same, err)
 	}
+}
+
+// Between the opening of a lock file and its locking, somebody removes it and
+// makes it anew: the lock on the old one excludes nobody.
+func TestTrapLockFileReplacedBeforeItIsLocked(t *testing.T) {
+	t.Parallel()
+	tree, _ := newTree(t)
+	var other durable.File
+	watched := durabletest.NewWatched(tree, func(op, name string) (err error) {
+		if op != "lock" || other != nil {
+			return nil
+		}
+		if err := tree.Remove(name); err != nil {
+			return err
+		}
+		other, err = durable.OpenLocked(tree, name)
+		return err
+	})
+	got, err := durable.OpenLocked(watched, "lock")
+	if err != nil || got != nil {
+		t.Errorf("OpenLocked = %v, %v, want nothing: another holds the lock of that name", got, err)
+	}
+	if other == nil {
+		t.Fatal("nobody else locked the file")
+	}
+	mustClose(t, other)
 }
 
 func TestWaitLockedEndsWithItsContext(t *testing.T) {

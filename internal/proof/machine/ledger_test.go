@@ -203,7 +203,12 @@ func (l *ledger) checkJournal(repo *repository.Repository, found map[*attempt]re
 	}
 	var wrong []error
 	for _, e := range events {
-		if success := e.Result != repository.ResultFailed; e.Op == repository.OpBackup && e.Revision != "" && success != there[e.Revision] {
+		success := e.Result != repository.ResultFailed
+		switch {
+		case e.Op != repository.OpBackup:
+		case e.Revision == "" && success:
+			wrong = append(wrong, fmt.Errorf("the journal says %q of a backup that made no revision", e.Result))
+		case e.Revision != "" && success != there[e.Revision]:
 			wrong = append(wrong, fmt.Errorf("the journal says %q of revision %s, but that it is there is %v", e.Result, e.Revision, there[e.Revision]))
 		}
 	}

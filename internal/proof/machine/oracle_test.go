@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"varve/internal/durable"
+	"varve/repository"
 )
 
 // TestTheOracleSeesWhatIsWrong spoils a repository, or what is known of it, in the
@@ -50,6 +53,14 @@ func TestTheOracleSeesWhatIsWrong(t *testing.T) {
 				a.promised = false
 			}
 		}, "the journal says"},
+		"the journal tells of a success and names no revision": {func(t *testing.T, repo string, _ *ledger) {
+			tree, err := durable.OpenTree(repo)
+			spoiled(t, err)
+			r, err := repository.Open(tree, repository.Options{})
+			spoiled(t, err)
+			spoiled(t, r.Record(t.Context(), repository.Event{Op: repository.OpBackup, Result: repository.ResultOK}))
+			spoiled(t, r.Close())
+		}, "made no revision"},
 		"other bytes": {func(_ *testing.T, _ string, l *ledger) { l.attempts[1].sum[0]++ }, "but not to what attempt 1"},
 		"it was said to have failed": {func(_ *testing.T, _ string, l *ledger) {
 			l.attempts[1].promised, l.attempts[1].failed = false, true

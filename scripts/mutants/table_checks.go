@@ -336,7 +336,7 @@ func restoreMutants() []mutant {
 		{
 			name: "stack-not-checked", what: "patches are applied to whatever lies below",
 			file: "chunkstore/reader.go",
-			old:  "\t\tcase i == 0 && !h.matches(buf, head.below), i > 0 && head.below != below:\n", new: "\t\tcase len(buf) == 0:\n",
+			old:  "\t\tcase i == 0 && !h.matches(buf, head.below), i > 0 && head.below != below:\n", new: "\t\tcase len(buf) == 0 && head.below == below:\n",
 			tests: []tests{trapRestore, unitChunkstore, unitRepository, unitBackup},
 		},
 		{

@@ -146,10 +146,19 @@ func (t *Tree) RenameNew(oldName, newName string) error {
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err
 	}
-	if err := t.root.Link(oldName, newName); err != nil {
+	return renameByLink(t, oldName, newName)
+}
+
+// renameByLink gives a file its new name where rename would replace what has it.
+// After an error the file has the old name alone, as far as that can be had.
+func renameByLink(fsys FS, oldName, newName string) error {
+	if err := fsys.Link(oldName, newName); err != nil {
 		return err
 	}
-	return t.root.Remove(oldName)
+	if err := fsys.Remove(oldName); err != nil {
+		return errors.Join(err, removeLeftover(fsys, newName))
+	}
+	return nil
 }
 
 func (t *Tree) renameNoReplace(oldName, newName string) error {

@@ -46,7 +46,7 @@ var homes = map[string][]string{
 	"github.com/urfave/cli/v2":        {"cmd/varve"},
 	"golang.org/x/term":               {"cmd/varve"},
 	"golang.org/x/time":               {"backup"},
-	"golang.org/x/sys":                {"internal/durable", "volume/filevolume", "hostlimit"},
+	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "hostlimit"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume"},
 	"github.com/hanwen/go-fuse/v2":    {"fusemount", "internal/proof/machine"},

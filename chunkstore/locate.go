@@ -94,9 +94,13 @@ func (s *search) proposed() []PackID {
 // FollowMoved gives a pack, then those that compaction took its frames to, and on
 // from there, each once: notes that lead in a circle do no harm.
 func FollowMoved(pack PackID, moved func(PackID) []PackID) []PackID {
+	const enough = 64 // compaction makes one or two of one; what those lack is looked for everywhere
 	packs := []PackID{pack}
 	for i := 0; i < len(packs); i++ {
 		for _, next := range moved(packs[i]) {
+			if len(packs) == enough {
+				return packs
+			}
 			if !slices.Contains(packs, next) {
 				packs = append(packs, next)
 			}

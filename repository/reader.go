@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"varve/chunkstore"
+	"varve/internal/durable"
 	"varve/revision"
 )
 
@@ -112,11 +113,16 @@ type movedRecord struct {
 
 func (r *Repository) moved(pack chunkstore.PackID) []chunkstore.PackID {
 	var record movedRecord
-	if err := readSmall(r.fsys, movedName(pack), &record); err != nil {
+	file, err := durable.ReadFile(r.fsys, movedDir+"/"+pack.String(), maxMovedFile)
+	if err != nil || unseal(file, &record) != nil {
 		return nil // a hint; the catalog and the tables of contents come next
 	}
 	return record.To
 }
+
+// maxMovedFile bounds a record of moves, which is read for every object looked for:
+// it has room for 64 packs, and compaction makes one or two of one.
+const maxMovedFile = 4 << 10
 
 // chain opens the maps of a revision and of all that it builds on, newest first.
 func (rd *Reader) chain(v Volume, id revision.ID) (maps []*mapFile, err error) {

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -245,23 +246,49 @@ func (r *Repository) Events() ([]Event, error) {
 	return events, errors.Join(errs...)
 }
 
-// maxJournalMonth bounds a month's file when it is read whole.
+// maxJournalMonth bounds a month's file that is read from its beginning.
 const maxJournalMonth = 1 << 30
 
-func (r *Repository) appendMonth(events []Event, name string) ([]Event, error) {
-	file, err := durable.ReadFile(r.fsys, name, maxJournalMonth)
+func (r *Repository) appendMonth(events []Event, name string) (_ []Event, err error) {
+	f, err := r.fsys.Open(name)
 	if err != nil {
 		return events, err
 	}
-	for line := range bytes.Lines(file) {
-		data, err := unsealData(append(bytes.TrimSuffix(line, []byte("\n")), '\n'))
-		if err != nil {
-			continue // torn by a power cut, or damaged: scrub tells
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return events, err
+	}
+	if info.Size() > maxJournalMonth {
+		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
+	}
+	lines := bufio.NewReaderSize(io.NewSectionReader(f, 0, info.Size()), maxJournalLine)
+	for whole := true; ; {
+		line, err := lines.ReadSlice('\n')
+		begins := whole
+		whole = !errors.Is(err, bufio.ErrBufferFull)
+		if begins && whole {
+			events = appendEvent(events, line)
 		}
-		var e Event
-		if err := json.Unmarshal(data, &e); err == nil { // a newer program's fields are passed over
-			events = append(events, e)
+		if errors.Is(err, io.EOF) {
+			return events, nil
+		}
+		if err != nil && whole {
+			return events, fmt.Errorf("read %s: %w", name, err)
 		}
 	}
-	return events, nil
+}
+
+// appendEvent adds what a line says. One that says nothing was torn by a power
+// cut, or is damaged: scrub tells.
+func appendEvent(events []Event, line []byte) []Event {
+	data, err := unsealData(append(bytes.TrimSuffix(line, []byte("\n")), '\n'))
+	if err != nil {
+		return events
+	}
+	var e Event
+	if json.Unmarshal(data, &e) != nil {
+		return events
+	}
+	return append(events, e) // a newer program's fields are passed over
 }

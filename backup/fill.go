@@ -25,7 +25,7 @@ func (c *creation) fill(ctx context.Context, p *plan) ([]revision.Region, error)
 		return nil, err
 	}
 	var rows []revision.Region
-	outcomes := make([]outcome, revision.RegionChunks)
+	outcomes := make([]outcome, min(revision.RegionChunks, c.geo.chunks))
 	buffers := newBuffers(c.opts.Workers, int(c.geo.chunkSize))
 	for region := range c.geo.regions() {
 		hash, err := c.fillRegion(ctx, p, region, outcomes, buffers, parentRows[region])

@@ -120,24 +120,37 @@ func (w *World) read(ctx context.Context, rd *repository.Reader, rev repository.
 		return err
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	var got bytes.Buffer
+	may, broken := w.Tried[rev.Volume.Name], "it is neither absent nor complete"
+	for _, p := range w.Promised {
+		if p.ID == rev.ID {
+			may, broken = [][]byte{p.Content}, "its bytes are not those that were backed up"
+		}
+	}
+	got := comparison{with: slices.Clone(may)}
 	if err := backup.Stream(ctx, im, &got, backup.StreamOptions{Workers: 1}); err != nil {
 		return err
 	}
-	for _, p := range w.Promised {
-		if p.ID == rev.ID {
-			if !bytes.Equal(got.Bytes(), p.Content) {
-				return errors.New("its bytes are not those that were backed up")
-			}
-			return nil
-		}
+	if !got.same() {
+		return errors.New(broken)
 	}
-	for _, content := range w.Tried[rev.Volume.Name] {
-		if bytes.Equal(got.Bytes(), content) {
-			return nil
-		}
+	return nil
+}
+
+// comparison is a writer that tells whether it got one of some contents.
+type comparison struct {
+	with [][]byte // what is left of those that it may be
+}
+
+func (c *comparison) Write(p []byte) (int, error) {
+	c.with = slices.DeleteFunc(c.with, func(b []byte) bool { return !bytes.HasPrefix(b, p) })
+	for i := range c.with {
+		c.with[i] = c.with[i][len(p):]
 	}
-	return errors.New("it is neither absent nor complete")
+	return len(p), nil
+}
+
+func (c *comparison) same() bool {
+	return slices.ContainsFunc(c.with, func(b []byte) bool { return len(b) == 0 })
 }
 
 // checkJournal makes sure that the journal knows of no success without a revision.

@@ -2,6 +2,7 @@ package chunkstore
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -181,5 +182,38 @@ func TestTrapFrameThatDoesNotDecode(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A catalog that somebody touched since its last writer may be anything, and bbolt
+// runs wild on some of it: it is not opened, even if it looks right.
+func TestTrapCatalogNotAsItsWriterLeftIt(t *testing.T) {
+	t.Parallel()
+	key := objectKey{ID{1}, Chunk}
+	for name, touch := range map[string]func(path string, whole []byte) error{
+		"written again": func(path string, whole []byte) error { return os.WriteFile(path, whole, 0o600) },
+		"another file": func(path string, whole []byte) error {
+			return errors.Join(os.Remove(path), os.WriteFile(path, whole, 0o600))
+		},
+		"no seal": func(path string, _ []byte) error { return os.Truncate(path+".lock", 0) },
+	} {
+		path := filepath.Join(t.TempDir(), "catalog.db")
+		c := openCatalog(path, [16]byte{7}, slog.New(slog.DiscardHandler))
+		if !c.add([]packClaims{{pack: PackID{2}, keys: []objectKey{key}}}) || len(c.lookup(key)) != 1 {
+			t.Fatal("the catalog does not work")
+		}
+		c.close()
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := touch(path, whole); err != nil {
+			t.Fatal(err)
+		}
+		c = openCatalog(path, [16]byte{7}, slog.New(slog.DiscardHandler))
+		if packs := c.lookup(key); len(packs) > 0 {
+			t.Errorf("%s: it was opened, and proposes %v", name, packs)
+		}
+		c.close()
 	}
 }

@@ -235,7 +235,7 @@ func foundMutants() []mutant {
 			name: "catalog-seal-not-checked", what: "a catalog is opened that is not as its last writer left it",
 			file: "chunkstore/catalogseal.go",
 			old:  "\tif string(was[:]) != string(is.append(nil)) {\n\t\treturn errCatalogSeal\n\t}\n\treturn nil\n", new: "\treturn nil\n",
-			tests: []tests{trapFound, unitChunkstore},
+			tests: []tests{{"chunkstore", "^TestTrapCatalogNotAsItsWriterLeftIt$"}}, // of what bbolt makes of it, the machine might not recover
 		},
 	}
 }

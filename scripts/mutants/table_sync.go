@@ -19,7 +19,7 @@ var (
 	trapSync    = tests{"internal/proof/traps", "^TestTrap(RenameWithoutSync|CompleteBeforeItsChunks|PacksOfNobody|FoundBefore.*|RevisionTakenBack.*)$"}
 	trapFaults  = tests{"internal/proof/traps", "^TestTrap(FailedSyncTriedAgain|FailedCloseIgnored|FullDiskSwallowed)$"}
 	trapFound   = tests{"internal/proof/traps", "^TestTrap(Catalog.*|Lease.*|References.*|Truncated.*)$"}
-	trapRestore = tests{"internal/proof/traps", "^TestTrap(Truncated.*|Vanished.*|TwoCopies.*|ChunkThat.*|TargetNot.*)$"}
+	trapRestore = tests{"internal/proof/traps", "^TestTrap(Truncated.*|Vanished.*|TwoCopies.*|ChunkThat.*|TargetNot.*|Fingerprints.*)$"}
 )
 
 const file = "internal/durable/write.go"

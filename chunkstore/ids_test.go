@@ -33,3 +33,19 @@ func TestIDsAreTextInJSON(t *testing.T) {
 		}
 	}
 }
+
+func FuzzIDs(f *testing.F) {
+	f.Add(chunkstore.ID{1}.String())
+	f.Add(chunkstore.PackID{1}.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		if id, err := chunkstore.ParseID(text); err == nil && id.String() != text {
+			t.Errorf("object id %q became %s", text, id)
+		}
+		if id, err := chunkstore.ParsePackID(text); err == nil && id.String() != text {
+			t.Errorf("pack id %q became %s", text, id)
+		}
+		if c, err := chunkstore.ParseCodec(text); err == nil && c.String() != text {
+			t.Errorf("codec %q became %s", text, c)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"varve/chunkstore"
 	"varve/repository"
 	"varve/revision"
 )
@@ -233,7 +234,10 @@ func FuzzDecodeDescriptor(f *testing.F) {
 }
 
 func FuzzUnseal(f *testing.F) {
-	for _, value := range []any{repository.Info{}, repository.Holder{Command: "x"}, repository.RunRecord{Run: []byte{1}}} {
+	for _, value := range []any{
+		repository.Info{}, repository.Holder{Command: "x"}, repository.RunRecord{Run: []byte{1}}, repository.VolumeRecord{},
+		repository.DamageRecord{}, repository.MovedRecord{To: []chunkstore.PackID{{1}}}, repository.GenerationRecord{}, repository.LeaseRecord{},
+	} {
 		sealed, err := repository.Seal(value)
 		if err != nil {
 			f.Fatal(err)
@@ -244,6 +248,7 @@ func FuzzUnseal(f *testing.F) {
 		for _, value := range []any{
 			new(repository.Info), new(repository.Holder), new(repository.RunRecord), new(repository.LeaseRecord),
 			new(repository.GenerationRecord), new(repository.Event),
+			new(repository.VolumeRecord), new(repository.DamageRecord), new(repository.MovedRecord),
 		} {
 			if repository.Unseal(file, value) != nil {
 				continue

@@ -33,6 +33,9 @@ type (
 	RunRecord        = runRecord
 	LeaseRecord      = leaseRecord
 	GenerationRecord = generationRecord
+	VolumeRecord     = volumeRecord
+	DamageRecord     = damageRecord
+	MovedRecord      = movedRecord
 	Generation       = generation
 )
 

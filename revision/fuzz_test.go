@@ -279,3 +279,21 @@ func FuzzID(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNumbers feeds the texts of digests, nonces and uuids.
+func FuzzNumbers(f *testing.F) {
+	f.Add(Digest{1}.String())
+	f.Add(Nonce{1}.String())
+	f.Add(UUID{1}.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		if d, err := ParseDigest(text); err == nil && d.String() != text {
+			t.Errorf("digest %q became %s", text, d)
+		}
+		if n, err := ParseNonce(text); err == nil && n.String() != text {
+			t.Errorf("nonce %q became %s", text, n)
+		}
+		if u, err := ParseUUID(text); err == nil && u.String() != text {
+			t.Errorf("uuid %q became %s", text, u)
+		}
+	})
+}

@@ -75,3 +75,22 @@ func TestLocationReadsItsOwnWriting(t *testing.T) {
 		}
 	})
 }
+
+func FuzzLocation(f *testing.F) {
+	for _, text := range []string{"-", "disk.img", "file:a:b", "rbd:pool/ns/image@snap", "x:y"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := volume.ParseLocation(text)
+		wrong := new(volume.LocationError)
+		if err != nil {
+			if !errors.As(err, &wrong) {
+				t.Errorf("%q: %v is no LocationError", text, err)
+			}
+			return
+		}
+		if again, err := volume.ParseLocation(l.String()); err != nil || again != l {
+			t.Errorf("%q is %+v, which is written %q and read as %+v, %v", text, l, l, again, err)
+		}
+	})
+}

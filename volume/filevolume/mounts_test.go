@@ -41,3 +41,17 @@ func TestUnescape(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMounts feeds what the kernel says, in which names are whatever people gave.
+func FuzzMounts(f *testing.F) {
+	f.Add("36 35 98:0 /root /mnt\\040x rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue\n")
+	f.Add("Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, m := range parseMounts(text) {
+			if m.fsType == "" || m.source == "" && m.point == "" {
+				t.Errorf("%q gives a mount of nothing: %+v", text, m)
+			}
+		}
+		_ = parseSwaps(text)
+	})
+}

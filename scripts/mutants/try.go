@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -203,6 +204,8 @@ func goCommand(ctx context.Context, root string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+filepath.Dir(root)) // what killed tests leave goes with the copies
-	cmd.WaitDelay = 10 * time.Second                              // a test's children may hold its output open
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // go, and the tests it runs
+	cmd.WaitDelay = 10 * time.Second                                                     // a test's children may hold its output open
 	return cmd
 }

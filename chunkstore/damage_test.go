@@ -179,6 +179,30 @@ func TestACopyThatWasWrittenWrongGivesWay(t *testing.T) {
 	}
 }
 
+// A patch on a base that is whole by its checksums and holds other bytes than the
+// patch was made on: nothing is made of the two.
+func TestTrapPatchOnAnotherBase(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.open()
+	w := p.writerWith(s, chunkstore.WriterConfig{})
+	wrong, err := w.PutChunk(t.Context(), p.hasher.ChunkID(chunk(1)), chunk(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := chunk(1)
+	result[5] ^= 1
+	patch, _, err := w.PutPatch(t.Context(), chunk(1), result, p.fingerprint(chunk(1)), p.fingerprint(result))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.barrier(w)
+	stack := chunkstore.Stack{Base: wrong.Ref, Patches: []chunkstore.Ref{patch.Ref}}
+	if _, err := p.read(s, nil, stack, result); !isCorrupt(err) {
+		t.Errorf("a patch on another base: %v, want damage", err)
+	}
+}
+
 func TestCondemnedAndHurtCopiesAreReadLast(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -113,7 +113,7 @@ type movedRecord struct {
 
 func (r *Repository) moved(pack chunkstore.PackID) []chunkstore.PackID {
 	var record movedRecord
-	file, err := durable.ReadFile(r.fsys, movedDir+"/"+pack.String(), maxMovedFile)
+	file, err := durable.ReadFile(r.fsys, movedName(pack), maxMovedFile)
 	if err != nil || unseal(file, &record) != nil {
 		return nil // a hint; the catalog and the tables of contents come next
 	}

@@ -63,7 +63,8 @@ type scene struct {
 	base string
 	dir  string // of the repository
 
-	readOnly bool // leave out what writes
+	truth    []kept // revisions whose bytes the attack cannot change: what is given of them is right
+	readOnly bool   // leave out what writes
 	targets  int
 	bound    uint64 // in place of maxAllocated
 }
@@ -219,7 +220,13 @@ func (s *scene) read(ctx context.Context, repo *repository.Repository, rev repos
 		return append(errs, err)
 	}
 	_, err = backup.Restore(ctx, im, target, backup.RestoreOptions{KeepGoing: true, Workers: 2})
-	return append(errs, err, target.Close())
+	errs = append(errs, err, target.Close())
+	if i := slices.IndexFunc(s.truth, func(k kept) bool { return k.ID == rev.ID }); i >= 0 {
+		if _, err := restore(im, s.truth[i].picture(), nil); !known(err) {
+			s.t.Errorf("%s: %v", rev.ID, err)
+		}
+	}
+	return errs
 }
 
 // known tells whether an error is one that callers can tell from others.

@@ -252,7 +252,11 @@ func TestHostileChains(t *testing.T) {
 		}
 		v.stage(t, changed).loose()
 	})
-	t.Run("one patch of each of 300", func(t *testing.T) { v.stage(t, v.pile(t, base)).loose() })
+	t.Run("one patch of each of 300", func(t *testing.T) {
+		s := v.stage(t, v.pile(t, base))
+		s.bound = 1 << 30 // a backup opens every chain in vain until it finds one that is short enough
+		s.loose()
+	})
 }
 
 func numbered(n int) revision.ID {

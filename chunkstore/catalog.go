@@ -27,7 +27,7 @@ import (
 // Buckets:
 //
 //	"meta"     "format" → u32; "repository" → its id; "dropped" → u64, objects of dropped packs
-//	"packs"    pack id → {number u32, objects u32}
+//	"packs"    pack id → {number u32, objects u32, size of its file u64}
 //	"numbers"  number u32 → pack id
 //	"objects"  first 16 bytes of the id, kind → pack numbers u32, the newest last
 //	"dirs"     first byte of pack ids → u64, mtime of a directory of which all packs are known
@@ -46,7 +46,9 @@ type catalog struct {
 	off     bool      // closed, or unusable on this host
 }
 
-const catalogFormat = 1
+const catalogFormat = 2
+
+const packRowLen = 16
 
 // Packs listed for one object at most. More copies are no use.
 const maxClaims = 8
@@ -144,6 +146,7 @@ func catalogKey(key objectKey) []byte { return append(key.id[:16:16], byte(key.k
 // packClaims is what a pack's table of contents says it holds.
 type packClaims struct {
 	pack PackID
+	size int64 // of the file, in bytes
 	keys []objectKey
 }
 
@@ -169,7 +172,7 @@ func addPack(tx *bolt.Tx, p packClaims) error {
 		return err
 	}
 	number := binary.BigEndian.AppendUint32(nil, uint32(sequence))
-	row := binary.BigEndian.AppendUint32(number, uint32(len(p.keys)))
+	row := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(number, uint32(len(p.keys))), uint64(p.size))
 	if err := errors.Join(numbers.Put(number, p.pack[:]), packs.Put(p.pack[:], row)); err != nil {
 		return err
 	}
@@ -184,6 +187,19 @@ func addPack(tx *bolt.Tx, p packClaims) error {
 		}
 	}
 	return nil
+}
+
+// packSize tells how long the file of a pack is, if the catalog knows the pack.
+func (c *catalog) packSize(id PackID) (size int64, ok bool) {
+	c.view(func(tx *bolt.Tx) error {
+		row := tx.Bucket(packsBucket).Get(id[:])
+		size, ok = 0, len(row) == packRowLen
+		if ok {
+			size = int64(binary.BigEndian.Uint64(row[8:]))
+		}
+		return nil
+	})
+	return size, ok
 }
 
 // livingClaims leaves out the packs that were dropped, and the oldest of too many.
@@ -209,7 +225,7 @@ func (c *catalog) drop(gone []PackID) bool {
 		dropped := getUint64(meta.Get(droppedKey))
 		for _, id := range gone {
 			row := packs.Get(id[:])
-			if len(row) != 8 {
+			if len(row) != packRowLen {
 				continue
 			}
 			dropped += uint64(binary.BigEndian.Uint32(row[4:]))
@@ -239,7 +255,7 @@ func (c *catalog) state() (catalogState, bool) {
 		st = catalogState{packs: map[PackID]bool{}, dirs: map[byte]uint64{}}
 		st.dropped = getUint64(tx.Bucket(metaBucket).Get(droppedKey))
 		err := tx.Bucket(packsBucket).ForEach(func(id, row []byte) error {
-			if len(id) != len(PackID{}) || len(row) != 8 {
+			if len(id) != len(PackID{}) || len(row) != packRowLen {
 				return fmt.Errorf("damaged: a pack's row of %d and %d bytes", len(id), len(row))
 			}
 			st.packs[PackID(id)] = true

@@ -202,7 +202,7 @@ func (s *Store) claimsOf(id PackID) (packClaims, error) {
 	if err != nil {
 		return packClaims{}, err
 	}
-	claims := packClaims{pack: id, keys: make([]objectKey, 0, p.Objects)}
+	claims := packClaims{pack: id, size: p.Size, keys: make([]objectKey, 0, p.Objects)}
 	for e := range p.Entries() {
 		claims.keys = append(claims.keys, objectKey{e.ID, e.Kind})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -370,5 +371,38 @@ func TestTroubleIsNotDamage(t *testing.T) {
 	_, err := p.read(s, nil, just(first.Ref), chunk(1))
 	if !errors.Is(err, syscall.EIO) || isCorrupt(err) {
 		t.Errorf("one copy damaged, one out of reach: %v, want only %v", err, syscall.EIO)
+	}
+}
+
+// A pack is found cut short whether the catalog knows it or not; one that is as long
+// as the catalog says is not even opened, for there are many.
+func TestAPackThatWasCutShortIsNoticed(t *testing.T) {
+	p := newPlace(t)
+	recorder := &openRecorder{FS: p.fsys}
+	p.fsys = recorder
+	s := p.open()
+	put, _ := p.twoCopies(s, chunk(1))
+	recorder.names = nil
+	if err := s.CheckPack(put.Ref.Pack); err != nil || len(recorder.names) > 0 {
+		t.Errorf("a pack that the catalog knows: %v, after opening %q", err, recorder.names)
+	}
+	unknowing := p.config()
+	unknowing.Catalog = ""
+	blind := p.openWith(unknowing)
+	if err := blind.CheckPack(put.Ref.Pack); err != nil || len(recorder.names) != 1 {
+		t.Errorf("a pack that no catalog knows: %v, after opening %q", err, recorder.names)
+	}
+	path := filepath.Join(p.dir, filepath.FromSlash(chunkstore.PackName(put.Ref.Pack)))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-1); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]*chunkstore.Store{"with a catalog": s, "without": blind} {
+		if err := s.CheckPack(put.Ref.Pack); !isCorrupt(err) {
+			t.Errorf("%s: a pack cut short gives %v, want a *CorruptError", name, err)
+		}
 	}
 }

@@ -60,6 +60,7 @@ func listPacks(fsys durable.FS, first byte) ([]PackID, error) {
 type packFile struct {
 	info     PackInfo
 	path     string
+	size     int64 // of the file, in bytes
 	file     durable.File
 	contents contents
 }
@@ -85,6 +86,7 @@ func (p *packFile) load(id PackID) error {
 		return err
 	}
 	size := stat.Size()
+	p.size = size
 	if size < packHeaderLen+footerLen {
 		return p.corrupt(id, 0, errShort)
 	}

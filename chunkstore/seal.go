@@ -140,6 +140,7 @@ func (f *filling) finish(fsys durable.FS) error {
 	if _, err := f.file.WriteAt(footer.append(tail), f.size); err != nil {
 		return err
 	}
+	f.size = footer.fileLen
 	if err := f.file.Sync(); err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (f *filling) finish(fsys durable.FS) error {
 // sealed lets others know of a pack: the catalog first, so that its objects are
 // found without interruption.
 func (w *Writer) sealed(f *filling) {
-	claims := packClaims{pack: f.info.ID, keys: make([]objectKey, len(f.entries))}
+	claims := packClaims{pack: f.info.ID, size: f.size, keys: make([]objectKey, len(f.entries))}
 	for i, e := range f.entries {
 		claims.keys[i] = objectKey{e.ID, e.Kind}
 	}

@@ -50,28 +50,32 @@ func (b *Backup) IsLost(index uint64) bool {
 }
 
 // isGone tells whether the pack of a reference is gone, or damaged as a whole, and
-// none that stands took its frames. Each pack is opened once in a backup.
+// none that stands took its frames. Each pack is looked at once in a backup, or by
+// workers that need it at the same moment.
 func (b *Backup) isGone(ref chunkstore.Ref) bool {
 	p := &b.presence
 	if p.packs == nil || ref.Pack.IsZero() {
 		return false
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	gone, known := p.gone[ref.Pack]
-	if !known {
-		gone = !slices.ContainsFunc(chunkstore.FollowMoved(ref.Pack, b.repo.moved), b.packOpens)
-		if p.gone == nil {
-			p.gone = map[chunkstore.PackID]bool{}
-		}
-		p.gone[ref.Pack] = gone
+	p.mu.Unlock()
+	if known {
+		return gone
 	}
+	gone = !slices.ContainsFunc(chunkstore.FollowMoved(ref.Pack, b.repo.moved), b.packStands)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone == nil {
+		p.gone = map[chunkstore.PackID]bool{}
+	}
+	p.gone[ref.Pack] = gone
 	return gone
 }
 
-// packOpens tells whether a pack is there, and its table of contents whole. Trouble
-// with reading it says nothing against it.
-func (b *Backup) packOpens(pack chunkstore.PackID) bool {
+// packStands tells whether a pack is there and was not cut short. Trouble with
+// looking at it says nothing against it.
+func (b *Backup) packStands(pack chunkstore.PackID) bool {
 	if !b.presence.packs[pack] {
 		return false
 	}

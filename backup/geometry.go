@@ -24,7 +24,10 @@ func newGeometry(chunkSize int, size int64, parent *repository.Image) geometry {
 	return g
 }
 
-func (g geometry) countFor(size int64) uint64 { return uint64((size + g.chunkSize - 1) / g.chunkSize) }
+// countFor is the number of chunks of so many bytes, which may be the most there are.
+func (g geometry) countFor(size int64) uint64 {
+	return (uint64(size) + uint64(g.chunkSize) - 1) / uint64(g.chunkSize)
+}
 
 // regions counts the regions of the volume.
 func (g geometry) regions() uint64 { return revision.RegionCount(g.chunks) }

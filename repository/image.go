@@ -118,12 +118,37 @@ func (im *Image) Chunks(n uint64) ([]revision.Chunk, error) {
 	return reg.chunks, reg.err
 }
 
-// checkRegions resolves every region, and so makes sure that all of them can be.
+// checkRegions resolves every region in which there may be anything, and so makes
+// sure that all of them can be. It takes as long as the maps are large, whatever
+// size the image says it has.
 func (im *Image) checkRegions(ctx context.Context) error {
-	if _, err := im.Regions(); err != nil {
+	listed, err := im.Regions()
+	if err != nil {
 		return err
 	}
-	for n := range im.RegionCount() {
+	var regions []uint64
+	for _, row := range listed {
+		regions = append(regions, row.Region)
+	}
+	err = im.withMaps(func(maps []*mapFile) error {
+		for _, m := range maps {
+			begun, err := m.PageRegions()
+			if err != nil {
+				return err
+			}
+			regions = append(regions, begun...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(regions)
+	count := im.RegionCount()
+	for _, n := range slices.Compact(regions) {
+		if n >= count { // of what the volume was before it shrank
+			break
+		}
 		if _, err := im.Chunks(n); err != nil {
 			return err
 		}

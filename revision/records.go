@@ -47,6 +47,22 @@ func (m *Map) MayTouch(region uint64) (bool, error) {
 	return i < len(rows) && rows[i].first < first+RegionChunks, nil
 }
 
+// PageRegions gives the regions in which the map's pages begin, ascending. Who
+// reads these has read every page.
+func (m *Map) PageRegions() ([]uint64, error) {
+	rows, err := m.pageRows()
+	if err != nil {
+		return nil, err
+	}
+	var regions []uint64
+	for _, row := range rows {
+		if region := row.first / RegionChunks; len(regions) == 0 || regions[len(regions)-1] != region {
+			regions = append(regions, region)
+		}
+	}
+	return regions, nil
+}
+
 // End is the first chunk after all that the map speaks of. In a delta that
 // shrank, this lies beyond the image.
 func (m *Map) End() (uint64, error) {

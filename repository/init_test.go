@@ -11,7 +11,6 @@ import (
 
 	"varve/chunkstore"
 	"varve/internal/durable"
-	"varve/internal/durable/durabletest"
 	"varve/repository"
 )
 
@@ -104,33 +103,6 @@ func TestInitRefusesForeignFiles(t *testing.T) {
 		t.Errorf("Init in a fresh file system: %v", err)
 	}
 	p.checkWhole()
-}
-
-// Each call of Init fails once, with and without all after it failing too; after
-// each, Init completes what was begun.
-func TestEnumerateInitInterrupted(t *testing.T) {
-	t.Parallel()
-	for _, forGood := range []bool{false, true} {
-		for step := 0; ; step++ {
-			p := emptyPlace(t)
-			faulty := durabletest.NewFaulty(p.tree(), durabletest.Fault{Step: step, Err: syscall.EIO, ForGood: forGood, Short: true})
-			_, err := repository.Init(t.Context(), faulty, small)
-			if faulty.Fired() == "" {
-				if err != nil {
-					t.Fatalf("without a fault: %v", err)
-				}
-				break
-			}
-			_, again := repository.Init(t.Context(), p.tree(), small)
-			if err == nil || again != nil && !errors.Is(again, repository.ErrExists) {
-				t.Fatalf("%s: Init = %v, and then %v", faulty.Fired(), err, again)
-			}
-			p.checkWhole()
-			if strings.Contains(faulty.Fired(), "mkdir packs/02") {
-				step += 250 // that many more of its kind
-			}
-		}
-	}
 }
 
 func TestInitCompletesFromOneDescriptor(t *testing.T) {

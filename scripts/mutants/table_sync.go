@@ -8,8 +8,8 @@ var (
 	unitBackup     = tests{"backup", "."}
 	unitTargets    = tests{"volume/filevolume", "Target|Replac|Partial|Range"}
 	unitCommands   = tests{"cmd/varve", "."}
-	backupFaults   = tests{"repository", "^TestEnumerateBackupInterrupted$"}
-	initFaults     = tests{"repository", "^TestEnumerateInitInterrupted$"}
+	backupFaults   = tests{"internal/proof", "^TestEnumerateFaults$/^commands$/^delta_with_patches$"}
+	initFaults     = tests{"internal/proof", "^TestEnumerateFaults$/^commands$/^init$"}
 	crashes        = tests{"internal/proof", "^TestEnumerateCrashes$"}
 	faults         = tests{"internal/proof", "^TestEnumerateFaults$"}
 

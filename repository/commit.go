@@ -27,7 +27,7 @@ type draft struct {
 	nonce  revision.Nonce
 }
 
-const draftBuffer = 256 << 10
+const draftBuffer = 64 << 10
 
 func (b *Backup) newDraft() (*draft, error) {
 	d := &draft{repo: b.repo, name: b.lease.temps.In(volumeDir(b.volume.Name))}

@@ -262,7 +262,7 @@ func (r *Repository) appendMonth(events []Event, name string) (_ []Event, err er
 	if info.Size() > maxJournalMonth {
 		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(f, 0, info.Size()), maxJournalLine)
+	lines := bufio.NewReaderSize(io.NewSectionReader(f, 0, info.Size()), int(min(info.Size(), maxJournalLine)))
 	for whole := true; ; {
 		line, err := lines.ReadSlice('\n')
 		begins := whole

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -29,7 +30,8 @@ type World struct {
 	Disk *durabletest.Disk
 	// State is the folder of this host's catalog. Empty: there is none.
 	State string
-	// Volumes are what there is to back up, as it is now.
+	// Volumes are what there is to back up, as it is now. A content is never written
+	// to: what changes is a new one.
 	Volumes map[revision.Name][]byte
 	// Promised are the revisions whose backup reported success.
 	Promised []Promise
@@ -69,10 +71,7 @@ func (w *World) Copy(state string) (*World, error) {
 	c := *w
 	c.Disk, c.State, c.recording = w.Disk.Copy(), state, nil
 	c.Promised = slices.Clone(w.Promised)
-	c.Volumes, c.Tried = map[revision.Name][]byte{}, map[revision.Name][][]byte{}
-	for name, content := range w.Volumes {
-		c.Volumes[name] = bytes.Clone(content)
-	}
+	c.Volumes, c.Tried = maps.Clone(w.Volumes), map[revision.Name][][]byte{}
 	for name, tried := range w.Tried {
 		c.Tried[name] = slices.Clone(tried)
 	}
@@ -168,7 +167,7 @@ type BackupOptions struct {
 // Backup backs one volume up, as the command does. What it reports as a success
 // is promised from then on.
 func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name, opts BackupOptions) (_ *backup.Result, err error) {
-	content := bytes.Clone(w.Volumes[name])
+	content := w.Volumes[name]
 	w.Tried[name] = append(w.Tried[name], content)
 	r, err := w.Open(fsys)
 	if err != nil {
@@ -220,18 +219,19 @@ func Noise(seed uint64, n int) []byte {
 // Change writes some blocks of a volume anew, as a day does.
 func (w *World) Change(name revision.Name, seed uint64, blocks int) {
 	random := rand.New(rand.NewPCG(seed, 2))
-	content := w.Volumes[name]
+	content := bytes.Clone(w.Volumes[name])
 	for range blocks {
 		at := random.IntN(len(content)) / chunkstore.BlockSize * chunkstore.BlockSize
 		copy(content[at:], Noise(random.Uint64(), chunkstore.BlockSize))
 	}
+	w.Volumes[name] = content
 }
 
 // Resize grows or cuts a volume.
 func (w *World) Resize(name revision.Name, size int) {
 	content := w.Volumes[name]
 	if size > len(content) {
-		w.Volumes[name] = append(content, Noise(uint64(size), size-len(content))...)
+		w.Volumes[name] = slices.Concat(content, Noise(uint64(size), size-len(content)))
 		return
 	}
 	w.Volumes[name] = content[:size]

@@ -74,7 +74,7 @@ func (c *crashes) enumerate(ctx context.Context) {
 		workers.Go(func() {
 			for s := range states {
 				if err := c.check(ctx, s, uint64(c.states.Add(1))); err != nil {
-					c.t.Errorf("seed %d: %v\n%v", c.cuts.Seed, err, s)
+					c.t.Errorf("%v\n%v", err, s)
 				}
 			}
 		})
@@ -106,7 +106,7 @@ func (c *crashes) check(ctx context.Context, s durabletest.State, n uint64) erro
 		defer func() { _ = os.RemoveAll(w.State) }() // it is in memory, and goes with the test
 	}
 	if c.again == 0 || n%c.again != 0 {
-		return w.Check(ctx, Oracle{})
+		return w.Check(ctx)
 	}
 	return c.checkTwice(ctx, w)
 }
@@ -114,7 +114,7 @@ func (c *crashes) check(ctx context.Context, s durabletest.State, n uint64) erro
 // checkTwice also cuts the power while the repository recovers from the first cut.
 func (c *crashes) checkTwice(ctx context.Context, w *World) error {
 	rec := w.Record()
-	if err := w.Check(ctx, Oracle{}); err != nil {
+	if err := w.Check(ctx); err != nil {
 		return err
 	}
 	w.Disk.Stop()
@@ -126,7 +126,7 @@ func (c *crashes) checkTwice(ctx context.Context, w *World) error {
 		}
 		again.Disk = second.Disk
 		again.CutAt(second.Phase)
-		if err := again.Check(ctx, Oracle{}); err != nil {
+		if err := again.Check(ctx); err != nil {
 			return fmt.Errorf("%w\nafter a second %v\nand before it", err, second)
 		}
 	}
@@ -159,21 +159,18 @@ func TestTortureCrashes(t *testing.T) {
 		parts = 10 // a command's calls are gone through in so many
 	)
 	book := tally.Open(t, "crashes")
-	for {
-		seed, ok := book.Next("states", goal)
-		if !ok {
-			break
-		}
-		unit := int(seed - 1)
+	for seed, ok := book.Next("states", goal); ok; seed, ok = book.Next("states", goal) {
+		unit, figures := int(seed-1), tally.Figures{}
 		part := unit / len(commands) % parts
-		crashes := record(t, commands[unit%len(commands)], durabletest.Cuts{
-			Seed: uint64(unit/len(commands)/parts) + 1, Subsets: 12, Samples: 1000,
-		}, 500)
-		calls := crashes.rec.Events()
-		crashes.cuts.From, crashes.cuts.To = calls*part/parts, calls*(part+1)/parts
-		crashes.enumerate(t.Context())
-		book.Done(seed, tally.Figures{
-			"states": crashes.states.Load() + crashes.second.Load(), "second cuts": crashes.second.Load(),
+		c := commands[unit%len(commands)]
+		t.Run(fmt.Sprintf("seed=%d/%s", seed, c.name), func(t *testing.T) {
+			crashes := record(t, c, durabletest.Cuts{Seed: uint64(unit/len(commands)/parts) + 1, Subsets: 12, Samples: 1000}, 500)
+			calls := crashes.rec.Events()
+			crashes.cuts.From, crashes.cuts.To = calls*part/parts, calls*(part+1)/parts
+			crashes.enumerate(t.Context())
+			figures["states"] = crashes.states.Load() + crashes.second.Load()
+			figures["second cuts"] = crashes.second.Load()
 		})
+		book.Done(seed, figures)
 	}
 }

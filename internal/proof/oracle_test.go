@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +76,7 @@ func TestTheOracleSees(t *testing.T) {
 			w := NewWorld("")
 			twoVolumes(t.Context(), w)
 			c.harm(t, w)
-			err := w.Check(context.Background(), Oracle{})
+			err := w.Check(t.Context())
 			switch {
 			case c.says == "" && err != nil:
 				t.Errorf("nothing is wrong, and the oracle says: %v", err)

@@ -19,9 +19,6 @@ type Source struct {
 
 var _ volume.Source = (*Source)(nil)
 
-// Reads is the number of reads so far.
-func (s *Source) Reads() int { return int(s.reads.Load()) }
-
 // Describe implements [volume.Source].
 func (s *Source) Describe() volume.Identity {
 	return volume.Identity{Kind: "file", Path: "/memory", Stable: "1"}

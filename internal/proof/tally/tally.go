@@ -69,7 +69,7 @@ func Open(t testing.TB, name string) *Book {
 	if err != nil {
 		t.Fatalf("%s: %v", durationVariable, err)
 	}
-	b, err := open(t, filepath.Join(stateDir(t), name+".json"), time.Now().Add(d))
+	b, err := open(t, filepath.Join(Dir(t), name+".json"), time.Now().Add(d))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +94,9 @@ func Only(t testing.TB) (seed uint64, ok bool) {
 	return seed, true
 }
 
-// stateDir is where books lie: beside what else the Makefile makes.
-func stateDir(t testing.TB) string {
+// Dir is where books lie, beside what else the Makefile makes: for what a test has
+// to keep besides its figures.
+func Dir(t testing.TB) string {
 	t.Helper()
 	if dir := os.Getenv(stateVariable); dir != "" {
 		return dir

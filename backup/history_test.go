@@ -12,6 +12,7 @@ import (
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -72,22 +73,13 @@ func change(t *rapid.T, data []byte) []byte {
 	return bytes.Clone(data)
 }
 
-// memoryDir is a directory in memory, for tests that make hundreds of repositories
-// and pull no plug; empty, for the usual place, where there is none.
-func memoryDir() string {
-	const dir = "/dev/shm"
-	if info, err := os.Stat(dir); err == nil && info.IsDir() {
-		return dir
-	}
-	return ""
-}
-
 // TestEveryNightComesBack backs up random histories, and gives every night of them
 // back: restored, streamed, read at random places, verified.
 func TestEveryNightComesBack(t *testing.T) {
 	t.Parallel()
+	base := durabletest.TempDir(t)
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(memoryDir(), "varve-history")
+		dir, err := os.MkdirTemp(base, "")
 		if err != nil {
 			t.Fatal(err)
 		}

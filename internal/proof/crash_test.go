@@ -14,25 +14,6 @@ import (
 	"varve/internal/proof/tally"
 )
 
-// host is a folder in memory for the catalogs of worlds, removed at the end.
-func host(t testing.TB) string {
-	t.Helper()
-	base := "/dev/shm"
-	if _, err := os.Stat(base); err != nil {
-		base = ""
-	}
-	dir, err := os.MkdirTemp(base, "varve-proof-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // crashes is a command that was recorded, and what to do with it.
 type crashes struct {
 	t      *testing.T
@@ -50,7 +31,7 @@ type crashes struct {
 // record runs the command once.
 func record(t *testing.T, c command, cuts durabletest.Cuts, again uint64) *crashes {
 	t.Helper()
-	shm := host(t)
+	shm := durabletest.TempDir(t)
 	w := NewWorld(filepath.Join(shm, "after"))
 	c.before(t.Context(), w)
 	before, err := w.Copy(filepath.Join(shm, "before"))

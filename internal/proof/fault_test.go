@@ -55,7 +55,7 @@ type faults struct {
 
 func newFaults(t *testing.T, c command) *faults {
 	t.Helper()
-	f := &faults{t: t, command: c, shm: host(t)}
+	f := &faults{t: t, command: c, shm: durabletest.TempDir(t)}
 	f.before = NewWorld(filepath.Join(f.shm, "before"))
 	c.before(t.Context(), f.before)
 	return f

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"varve/internal/durable/durabletest"
 )
 
 // workshop is a directory for what all tests of this run share: the program, and
@@ -48,13 +50,13 @@ func TestMain(m *testing.M) {
 // ends, nothing of it stays: the kernel unmounts, and loop devices end with their
 // last user.
 func goInside() int {
-	dir, err := os.MkdirTemp(memory(), "varve-machine-")
+	dir, remove, err := durabletest.MakeDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // what cannot be removed is small
-	runtime.LockOSThread()                   // the end of the thread would be the signal
+	defer func() { _ = remove() }() // what cannot be removed is small
+	runtime.LockOSThread()          // the end of the thread would be the signal
 	// Not ignored: that would be inherited by all below.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -73,14 +75,6 @@ func goInside() int {
 		return 1
 	}
 	return 0
-}
-
-// memory is a directory that takes a sync for nothing, if there is one.
-func memory() string {
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		return "/dev/shm"
-	}
-	return ""
 }
 
 // tempDir makes a directory in memory that ends with the test.

@@ -17,6 +17,7 @@ import (
 	"varve/backup"
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -72,11 +73,7 @@ type scene struct {
 // stage puts the victim on disk, with some files changed.
 func (v *victim) stage(t *testing.T, changed files) *scene {
 	t.Helper()
-	base, err := os.MkdirTemp(memoryDir(), "varve-evil-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	base := durabletest.TempDir(t)
 	s := &scene{t: t, base: base, dir: filepath.Join(base, "repo")}
 	for _, dir := range []string{"repo", "state", "out", "outside"} {
 		s.must(os.Mkdir(filepath.Join(base, dir), 0o750))

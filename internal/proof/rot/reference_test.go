@@ -17,6 +17,7 @@ import (
 	"varve/backup"
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -51,17 +52,13 @@ type building struct {
 
 func newBuilding(t testing.TB) *building {
 	t.Helper()
-	base, err := os.MkdirTemp(memoryDir(), "varve-rot-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	base := durabletest.TempDir(t)
 	b := &building{t: t, dir: filepath.Join(base, "repo"), ref: &reference{}}
 	if err := os.Mkdir(b.dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	tree := b.tree()
-	_, err = repository.Init(context.Background(), tree, repository.InitOptions{ChunkSize: chunkSize})
+	_, err := repository.Init(context.Background(), tree, repository.InitOptions{ChunkSize: chunkSize})
 	if err := errors.Join(err, tree.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +67,6 @@ func newBuilding(t testing.TB) *building {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// memoryDir is where files cost no disk, if there is such a place.
-func memoryDir() string {
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		return "/dev/shm"
-	}
-	return ""
 }
 
 func (b *building) tree() durable.FS {

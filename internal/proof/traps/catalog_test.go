@@ -11,6 +11,7 @@ import (
 
 	"varve/backup"
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 	"varve/revision"
 )
 
@@ -37,7 +38,7 @@ func TestTrapCatalogOutlivesItsRepository(t *testing.T) {
 		t.Run("rolled back"+name, func(t *testing.T) {
 			t.Parallel()
 			p := withOneNight(t)
-			old := memory(t)
+			old := durabletest.TempDir(t)
 			if err := os.Remove(old); err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +69,7 @@ func TestTrapCatalogOutlivesItsRepository(t *testing.T) {
 		t.Run("copied"+name, func(t *testing.T) {
 			t.Parallel()
 			p := withOneNight(t)
-			twin := &place{t: t, dir: filepath.Join(memory(t), "twin"), state: p.state, promised: map[*revision.Statement][]byte{}}
+			twin := &place{t: t, dir: filepath.Join(durabletest.TempDir(t), "twin"), state: p.state, promised: map[*revision.Statement][]byte{}}
 			copyDir(t, p.dir, twin.dir)
 			if settled {
 				p.settle()
@@ -191,7 +192,7 @@ func (p *place) catalog() string { return filepath.Join(p.state, p.open().ID().S
 // twin is a copy of a place, with its catalog.
 func (p *place) twin(t *testing.T) *place {
 	t.Helper()
-	base := memory(t)
+	base := durabletest.TempDir(t)
 	twin := &place{t: t, dir: filepath.Join(base, "repo"), state: filepath.Join(base, "state"), promised: map[*revision.Statement][]byte{}}
 	copyDir(t, p.dir, twin.dir)
 	copyDir(t, p.state, twin.state)

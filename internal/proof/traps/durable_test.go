@@ -10,6 +10,7 @@ import (
 	"varve/backup"
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -113,7 +114,7 @@ func TestTrapRenameWithoutSync(t *testing.T) {
 	t.Parallel()
 	t.Run("init", func(t *testing.T) {
 		t.Parallel()
-		p := &place{t: t, dir: memory(t)}
+		p := &place{t: t, dir: durabletest.TempDir(t)}
 		l := newLedger(p.tree())
 		l.beforeName = func(name string) {
 			if lost := l.open(); strings.HasPrefix(name, "varve.json") && len(lost) > 0 {

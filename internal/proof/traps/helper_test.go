@@ -16,6 +16,7 @@ import (
 
 	"varve/backup"
 	"varve/internal/durable"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -34,29 +35,11 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{t: t, dir: memory(t), state: memory(t), promised: map[*revision.Statement][]byte{}}
+	p := &place{t: t, dir: durabletest.TempDir(t), state: durabletest.TempDir(t), promised: map[*revision.Statement][]byte{}}
 	if _, err := repository.Init(t.Context(), p.tree(), repository.InitOptions{ChunkSize: chunkSize, Codec: "none"}); err != nil {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// memory is a directory in memory, where there is one.
-func memory(t *testing.T) string {
-	t.Helper()
-	if _, err := os.Stat("/dev/shm"); err != nil {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp("/dev/shm", "varve-traps-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 func (p *place) tree() durable.FS {

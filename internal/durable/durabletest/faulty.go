@@ -1,12 +1,3 @@
-// Package durabletest stands in for file systems that fail and lose power, under
-// the interface of package durable.
-//
-// A [Disk] is a file system in memory that remembers what was synced; its
-// [Recording] goes through all that a power cut could have left.
-//
-// [Faulty] lets one call after another fail: a test runs an operation with the
-// first call failing, then with the second, until a run goes through untouched,
-// and looks after each at what was reported and what is left on disk.
 package durabletest
 
 import (

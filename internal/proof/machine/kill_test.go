@@ -123,8 +123,11 @@ func (f *field) round() {
 	before := look(f.t, f.repo)
 	var all []*fighter
 	both := f.rng.IntN(4) == 0 // on one volume
-	for i := range 2 {
-		all = append(all, f.sendBackup(f.volumes[i*(1-b2i(both))], both))
+	for _, s := range f.volumes {
+		if both {
+			s = f.volumes[0]
+		}
+		all = append(all, f.sendBackup(s, both))
 	}
 	if f.rng.IntN(2) == 0 && f.ledger.promised {
 		all = append(all, f.sendReader())
@@ -138,13 +141,6 @@ func (f *field) round() {
 	}
 	f.consult()
 	f.next()
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // prepare changes the volumes, or leaves them as they were when a backup of them

@@ -72,6 +72,16 @@ func (f fileSystem) attach(t testing.TB, image string, options ...string) *mount
 	return m
 }
 
+// fresh makes the file system and mounts it.
+func (f fileSystem) fresh(t testing.TB) *mounted {
+	t.Helper()
+	image := filepath.Join(tempDir(t), "disk")
+	f.make(t, image)
+	m := f.attach(t, image)
+	m.mount(t)
+	return m
+}
+
 // endWithUs has the loop device end when nobody has it open or mounted any more,
 // in case that this process ends before it detaches the device.
 func (m *mounted) endWithUs(t testing.TB) {

@@ -22,10 +22,7 @@ func TestEnumerateDirectorySyncs(t *testing.T) {
 	for _, fs := range fileSystems() {
 		t.Run(fs.name, func(t *testing.T) {
 			t.Parallel()
-			image := filepath.Join(tempDir(t), "disk")
-			fs.make(t, image)
-			disk := fs.attach(t, image)
-			disk.mount(t)
+			disk := fs.fresh(t)
 			tree := openPoint(t, disk)
 			if err := durable.WriteNew(tree, durable.NewTemps("t"), "0", []byte("x")); err != nil {
 				t.Fatal(err)
@@ -83,10 +80,7 @@ func TestADeadDiskSyncsNothing(t *testing.T) {
 	for _, fs := range fileSystems() {
 		t.Run(fs.name, func(t *testing.T) {
 			t.Parallel()
-			image := filepath.Join(tempDir(t), "disk")
-			fs.make(t, image)
-			disk := fs.attach(t, image)
-			disk.mount(t)
+			disk := fs.fresh(t)
 			tree := openPoint(t, disk)
 			defer closeTree(t, tree)
 			file, err := tree.Create("old")

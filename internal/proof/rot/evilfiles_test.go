@@ -1,6 +1,7 @@
 package rot
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,20 +26,20 @@ func TestEnumerateHostileNodes(t *testing.T) {
 			return os.Symlink(kept, path)
 		},
 		"link to nothing outside": func(s *scene, path string) error {
-			return errorsOf(os.RemoveAll(path), os.Symlink(filepath.Join(s.base, "outside", "made"), path))
+			return errors.Join(os.RemoveAll(path), os.Symlink(filepath.Join(s.base, "outside", "made"), path))
 		},
 		"link to itself": func(_ *scene, path string) error {
-			return errorsOf(os.RemoveAll(path), os.Symlink(filepath.Base(path), path))
+			return errors.Join(os.RemoveAll(path), os.Symlink(filepath.Base(path), path))
 		},
-		"pipe": func(_ *scene, path string) error { return errorsOf(os.RemoveAll(path), unix.Mkfifo(path, 0o600)) },
+		"pipe": func(_ *scene, path string) error { return errors.Join(os.RemoveAll(path), unix.Mkfifo(path, 0o600)) },
 		"directory": func(_ *scene, path string) error {
-			return errorsOf(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "sub"), 0o750))
+			return errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "sub"), 0o750))
 		},
 		"file": func(_ *scene, path string) error {
-			return errorsOf(os.RemoveAll(path), os.WriteFile(path, []byte("x"), 0o600))
+			return errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("x"), 0o600))
 		},
-		"socket": func(_ *scene, path string) error { return errorsOf(os.RemoveAll(path), mknod(path, unix.S_IFSOCK)) },
-		"device": func(_ *scene, path string) error { return errorsOf(os.RemoveAll(path), mknod(path, unix.S_IFCHR)) },
+		"socket": func(_ *scene, path string) error { return errors.Join(os.RemoveAll(path), mknod(path, unix.S_IFSOCK)) },
+		"device": func(_ *scene, path string) error { return errors.Join(os.RemoveAll(path), mknod(path, unix.S_IFCHR)) },
 	}
 	for _, name := range v.placesToPlant() {
 		for _, kind := range slices.Sorted(maps.Keys(nodes)) {
@@ -51,15 +52,6 @@ func TestEnumerateHostileNodes(t *testing.T) {
 			})
 		}
 	}
-}
-
-func errorsOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // mknod makes a node that leads nowhere; where only root may, a pipe.

@@ -83,8 +83,8 @@ type creation struct {
 
 // Create makes a revision of the source. When it returns a result and no error,
 // the revision is in the repository and survives a power cut, whatever Findings
-// and Warnings say. With an error there is no new revision, and nothing that was
-// there before has changed.
+// and Warnings say. With an error there is no new revision, unless it wraps
+// [repository.ErrUndecided], and nothing that was there before has changed.
 func Create(ctx context.Context, repo *repository.Repository, src volume.Source, opts CreateOptions) (*Result, error) {
 	opts = opts.withDefaults()
 	c := &creation{opts: opts, repo: repo, src: src}

@@ -95,8 +95,8 @@ func (d *draft) discard() error {
 // durable and then makes the revision visible. Of the statement, the caller gives
 // what the backup did and saw; whose it is, its number, parent, kind and digest
 // are filled in. When Commit returns nil, the revision survives a power cut; when
-// it does not, there is none. An error that wraps [ErrLostGround] is healed by
-// the next run.
+// it does not, there is none, unless the error wraps [ErrUndecided]. An error that
+// wraps [ErrLostGround] is healed by the next run.
 func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revision.Statement) (*revision.Statement, error) {
 	b.fillIn(&st, regions)
 	if err := b.chunks.Barrier(ctx); err != nil {
@@ -313,10 +313,14 @@ func (b *Backup) makeVisible(second string) error {
 // good before its copy goes; where it cannot be removed, it keeps its copy.
 func (b *Backup) takeBack(names ...string) error {
 	for _, name := range names {
-		if err := b.repo.fsys.Remove(name); err != nil && !notFound(err) {
-			return err
+		err := b.repo.fsys.Remove(name)
+		if err == nil || notFound(err) {
+			err = b.repo.fsys.SyncDir(path.Dir(name))
 		}
-		if err := b.repo.fsys.SyncDir(path.Dir(name)); err != nil {
+		switch {
+		case err != nil && name == revisionName(b.volume.Name, b.id):
+			return fmt.Errorf("%w: %w", ErrUndecided, err)
+		case err != nil: // a copy alone makes nothing visible
 			return err
 		}
 	}

@@ -253,6 +253,24 @@ func TestCommitTakesBackWhatItCannotVouchFor(t *testing.T) {
 	}
 }
 
+// A disk that fails for good just as the revision becomes visible: whether it is
+// there is not known, and that is what is said.
+func TestCommitThatIsUndecided(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	gone := false
+	r := h.openOn(durabletest.NewWatched(h.tree(), func(op, name string) error {
+		gone = gone || op == "fsync directory" && name == "volumes/db1"
+		if gone {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	if _, err := store(t.Context(), r, "db1", h.next(), storeOptions{}); !errors.Is(err, repository.ErrUndecided) {
+		t.Errorf("got %v, want ErrUndecided", err)
+	}
+}
+
 type lyingRename struct {
 	durable.FS
 	dir string

@@ -30,6 +30,10 @@ var (
 	// ErrLostGround reports that a revision was not made visible because what
 	// it stands on changed under it. Nothing is lost; the next run heals it.
 	ErrLostGround = errors.New("the repository changed under the backup")
+	// ErrUndecided reports that a disk failed just when the revision became
+	// visible, and again when that was to be undone: the revision is there, and
+	// whole, or it is not.
+	ErrUndecided = errors.New("whether the revision is there is not known")
 
 	errBadContent = errors.New("content is damaged")
 )

@@ -107,7 +107,10 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 	done, err := backup.Create(ctx, repo, src, opts)
 	stop()
 	if err != nil {
-		if !isBusy(err) {
+		switch {
+		case errors.Is(err, repository.ErrUndecided):
+			s.good = "the revisions there were are as they were; varve log " + name.String() + " tells whether there is a new one, which is whole then"
+		case !isBusy(err):
 			s.good = "all revisions are as they were; packs that were finished are used by the next run"
 		}
 		return nil, err

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/zeebo/xxh3"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
@@ -39,6 +43,8 @@ var commands = []command{
 	{"rebuild", twoVolumes, rebuild},
 	{"adopt", twoVolumes, adopt},
 	{"a note of what verify found", twoVolumes, noteProven},
+	{"a note of damage", twoVolumes, noteDamage},
+	{"condemned objects found", sameContent, findCondemned},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -68,6 +74,53 @@ func noteProven(ctx context.Context, w *World, fsys durable.FS) (err error) {
 		}
 	}
 	return nil
+}
+
+// noteDamage writes that a copy of an object is hurt: of one in a pack that is not
+// there, so that nothing is lost.
+func noteDamage(ctx context.Context, w *World, fsys durable.FS) (err error) {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return r.RecordDamage(ctx, &chunkstore.CorruptError{
+		Pack: chunkstore.PackID{1}, ID: chunkstore.ID{2}, Kind: chunkstore.Chunk, Cause: errors.New("rot"),
+	})
+}
+
+// findCondemned backs up what lies in packs that a collector condemns meanwhile, so
+// that the commit has to take them off its list.
+func findCondemned(ctx context.Context, w *World, fsys durable.FS) error {
+	fails := w.FailReads
+	defer func() { w.FailReads = fails }()
+	w.FailReads = func(n int) error {
+		if n == 2 { // the first of them was found
+			if err := condemn(w.Disk); err != nil {
+				return err
+			}
+		}
+		if fails != nil {
+			return fails(n)
+		}
+		return nil
+	}
+	_, err := w.Backup(ctx, fsys, "mail", BackupOptions{})
+	return err
+}
+
+// condemn writes a generation that condemns every pack, as a collector would: docs/format.md.
+func condemn(disk *durabletest.Disk) error {
+	var list []string
+	for name := range disk.Files() {
+		if id, isPack := strings.CutSuffix(path.Base(name), ".pack"); isPack {
+			list = append(list, fmt.Sprintf(`{"pack":"%s","since":7}`, id))
+		}
+	}
+	slices.Sort(list)
+	data := fmt.Sprintf(`{"g":7,"nonce":"%s","condemned":[%s]}`, strings.Repeat("5a", 16), strings.Join(list, ","))
+	sum := xxh3.Hash128([]byte(data)).Bytes()
+	return durable.WriteNew(disk, durable.NewTemps("collector"), "gc/7.json", fmt.Appendf(nil, "{\"sum\":\"%x\",\"data\":%s}\n", sum[:], data))
 }
 
 func backUp(name string, opts BackupOptions) func(context.Context, *World, durable.FS) error {

@@ -50,6 +50,7 @@ type Book struct {
 
 	mu    sync.Mutex
 	state state
+	again []uint64           // seeds that failed in runs before this one, still to give out
 	given uint64             // the next seed to give out
 	early map[uint64]Figures // done, while one before it is not
 	ended bool
@@ -134,13 +135,15 @@ func open(t testing.TB, path string, end time.Time) (*Book, error) {
 	if b.state.Totals == nil {
 		b.state.Totals = Figures{}
 	}
-	b.given = b.state.Next
+	b.given, b.again = b.state.Next, slices.Clone(b.state.Failed)
 	return b, nil
 }
 
 // Next gives the next seed, unless the time is over, the test has failed, or
 // the counter has reached the goal in this run and those before it. A goal of
-// zero is never reached. Each seed that was given is to be given back to Done.
+// zero is never reached. Seeds that failed in runs before this one come first,
+// whatever was reached: no run is a success that has not seen them pass. Each seed
+// that was given is to be given back to Done.
 func (b *Book) Next(counter string, goal int64) (seed uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,9 +151,15 @@ func (b *Book) Next(counter string, goal int64) (seed uint64, ok bool) {
 		ok, b.ended = !b.ended, true
 		return *b.only, ok
 	}
+	if b.t.Failed() || !time.Now().Before(b.end) {
+		return 0, false
+	}
+	if len(b.again) > 0 {
+		seed, b.again = b.again[0], b.again[1:]
+		return seed, true
+	}
 	pending := int64(b.given - b.state.Next) // each may count one, or has: the goal is not passed by much
-	reached := goal > 0 && b.state.Totals[counter]+pending >= goal
-	if reached || b.t.Failed() || !time.Now().Before(b.end) {
+	if goal > 0 && b.state.Totals[counter]+pending >= goal {
 		return 0, false
 	}
 	b.given++
@@ -166,14 +175,16 @@ func (b *Book) Remaining(counter string, goal int64) int64 {
 
 // Done adds what came of a seed, and writes the book down once a second. A seed
 // counts as soon as all those before it do, so that an interruption neither
-// leaves one out nor counts one twice.
+// leaves one out nor counts one twice. One that failed before has counted.
 func (b *Book) Done(seed uint64, figures Figures) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.early[seed] = maps.Clone(figures)
-	if b.t.Failed() && !slices.Contains(b.state.Failed, seed) {
-		b.state.Failed = append(b.state.Failed, seed)
-		slices.Sort(b.state.Failed)
+	switch at, known := slices.BinarySearch(b.state.Failed, seed); {
+	case b.t.Failed() && !known:
+		b.state.Failed = slices.Insert(b.state.Failed, at, seed)
+	case !b.t.Failed() && known:
+		b.state.Failed = slices.Delete(b.state.Failed, at, at+1)
 	}
 	for {
 		done, ok := b.early[b.state.Next]

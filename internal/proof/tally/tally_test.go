@@ -111,6 +111,32 @@ func TestABookEnds(t *testing.T) {
 	}
 }
 
+func TestAFailedSeedIsRunAgainFirst(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.json")
+	first := openBook(t, &recorder{failed: true}, path)
+	first.given++ // the test failed while it ran
+	first.Done(1, Figures{"runs": 1})
+	first.close()
+	for _, fails := range []bool{true, false} {
+		r := &recorder{}
+		b := openBook(t, r, path)
+		if seed := take(t, b, 1); seed != 1 { // though the goal is reached
+			t.Errorf("seed %d, want 1, which failed", seed)
+		}
+		r.failed = fails
+		b.Done(1, Figures{"runs": 1})
+		b.close()
+	}
+	last := openBook(t, &recorder{}, path)
+	if seed, ok := last.Next("runs", 1); ok {
+		t.Errorf("seed %d, though all have passed", seed)
+	}
+	if got := last.state.Totals["runs"]; got != 1 {
+		t.Errorf("%d runs are counted, want 1", got)
+	}
+}
+
 func TestOneSeedAloneIsNotWrittenDown(t *testing.T) {
 	t.Setenv(durationVariable, "1h")
 	t.Setenv(seedVariable, "77")

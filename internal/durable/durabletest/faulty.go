@@ -44,13 +44,6 @@ func (f *Faulty) Fired() string {
 	return f.fired
 }
 
-// Calls is the number of calls so far.
-func (f *Faulty) Calls() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.calls
-}
-
 // step counts a call and returns the error it is to fail with.
 func (f *Faulty) step(op, name string) error {
 	f.mu.Lock()

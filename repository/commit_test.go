@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -258,10 +259,12 @@ func TestCommitTakesBackWhatItCannotVouchFor(t *testing.T) {
 func TestCommitThatIsUndecided(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
-	gone := false
+	var gone atomic.Bool // revisions are listed by several goroutines
 	r := h.openOn(durabletest.NewWatched(h.tree(), func(op, name string) error {
-		gone = gone || op == "fsync directory" && name == "volumes/db1"
-		if gone {
+		if op == "fsync directory" && name == "volumes/db1" {
+			gone.Store(true)
+		}
+		if gone.Load() {
 			return syscall.EIO
 		}
 		return nil

@@ -65,6 +65,9 @@ func (w *Writer) usable(info PackInfo) bool {
 	if !asked {
 		verdict = info.Run == w.cfg.Run || w.cfg.Usable != nil && w.cfg.Usable(info)
 		w.verdicts[info.ID] = verdict
+		if verdict && w.cfg.Orphaned != nil && w.cfg.Orphaned(info) {
+			w.orphaned[info.ID] = true
+		}
 	}
 	return verdict
 }

@@ -31,6 +31,10 @@ type WriterConfig struct {
 	// whether it is one of this repository's at all. It is asked once for each
 	// pack, and must not call the Writer. Nil: none may.
 	Usable func(PackInfo) bool
+	// Orphaned tells of a pack that is usable whether its run ended before anybody
+	// could rely on it, perhaps before the pack's name was durable. It is asked as
+	// Usable is. Nil: none is.
+	Orphaned func(PackInfo) bool
 	// PackSize is where a pack is sealed; zero means 64 MiB.
 	PackSize int64
 }
@@ -63,6 +67,7 @@ type Writer struct {
 	relied   map[PackID]bool      // own, and those of found objects
 	unsynced map[byte]bool        // directories of packs relied on since their last sync
 	verdicts map[PackID]bool      // what Usable said
+	orphaned map[PackID]bool      // usable ones that are to be named anew if relied on
 }
 
 // Packs being sealed at a time. With two, one may wait for its fsync while the
@@ -94,7 +99,7 @@ func (s *Store) NewWriter(cfg WriterConfig) (*Writer, error) {
 		slots:    make(chan struct{}, maxSealing),
 		unsealed: map[objectKey]PackID{}, open: map[*filling]bool{},
 		own: map[PackID]bool{}, relied: map[PackID]bool{}, unsynced: map[byte]bool{},
-		verdicts: map[PackID]bool{},
+		verdicts: map[PackID]bool{}, orphaned: map[PackID]bool{},
 	}, nil
 }
 
@@ -225,8 +230,38 @@ func (w *Writer) Barrier(ctx context.Context) error {
 	if err := w.failure(ctx); err != nil {
 		return fmt.Errorf("make objects durable: %w", err)
 	}
+	if err := w.adoptOrphans(); err != nil {
+		w.fail(err)
+		return fmt.Errorf("make objects durable: %w", err)
+	}
 	if err := w.syncDirs(); err != nil {
 		return fmt.Errorf("make objects durable: %w", err)
+	}
+	return nil
+}
+
+// adoptOrphans names the orphaned packs that are relied on anew, before their
+// directories are synced. A sync of those may have failed since the names were made,
+// and the kernel have dropped them: the next sync would say that it is done, and
+// write nothing. One that loses its name halfway is swept away: nobody relies on it yet.
+func (w *Writer) adoptOrphans() error {
+	w.mu.Lock()
+	var packs []PackID
+	for id := range w.orphaned {
+		if w.relied[id] {
+			packs = append(packs, id)
+			delete(w.orphaned, id)
+		}
+	}
+	w.mu.Unlock()
+	for _, id := range packs {
+		name, temp := PackName(id), w.cfg.Temps.In(packDir(id[0]))
+		if err := w.store.cfg.FS.RenameNew(name, temp); err != nil {
+			return err
+		}
+		if err := w.store.cfg.FS.RenameNew(temp, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

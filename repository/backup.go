@@ -142,8 +142,8 @@ func (b *Backup) open(ctx context.Context) (err error) {
 		}
 	}
 	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
-		Run: b.run, Codec: b.opts.Codec, Dense: b.parent != nil, Temps: b.lease.temps, View: b.reader.currentView, Usable: b.usable,
-		PackSize: b.repo.opts.PackSize,
+		Run: b.run, Codec: b.opts.Codec, Dense: b.parent != nil, Temps: b.lease.temps, View: b.reader.currentView,
+		Usable: b.usable, Orphaned: b.orphaned, PackSize: b.repo.opts.PackSize,
 	})
 	if err != nil {
 		return err
@@ -155,6 +155,13 @@ func (b *Backup) open(ctx context.Context) (err error) {
 // usable is asked once for each pack of another run that holds something we could use.
 func (b *Backup) usable(pack chunkstore.PackInfo) bool {
 	return !b.opts.Full && !b.lease.generation.Opaque && b.repo.usable(pack, b.volume.UUID)
+}
+
+// orphaned tells of a usable pack that its run died, and that no revision came since:
+// so nothing relies on it.
+func (b *Backup) orphaned(pack chunkstore.PackInfo) bool {
+	record, err := b.repo.readRun(pack.Run)
+	return err == nil && record != nil && record.Sequence >= b.sequence
 }
 
 // survey reads what there is of the volume, visible and trashed, and settles the

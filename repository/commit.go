@@ -128,6 +128,9 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 		if errors.Is(err, ErrLostGround) {
 			err = errors.Join(err, b.chunks.DropCatalogClaims())
 		}
+		if errors.Is(err, ErrUndecided) { // its packs are no orphans: the revision may come back
+			err = errors.Join(err, b.Finished())
+		}
 		return nil, err
 	}
 	b.committed, b.draft.name = true, ""

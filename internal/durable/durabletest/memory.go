@@ -39,8 +39,9 @@ func TempDir(t testing.TB) string {
 }
 
 // MakeDir is [TempDir] for whoever has no test. What killed tests have left is
-// removed first, for it would stay in memory until the machine is started again: a
-// directory is locked as long as its process lives.
+// removed first, for it would stay in memory until the machine is started again: what
+// the directory lies in is locked as long as the process lives. The directory itself
+// may be removed and made again.
 func MakeDir() (dir string, remove func() error, err error) {
 	base := memory()
 	if base == "" {
@@ -50,17 +51,23 @@ func MakeDir() (dir string, remove func() error, err error) {
 		return "", nil, err
 	}
 	for {
-		if dir, err = os.MkdirTemp(base, memoryPrefix); err != nil {
+		outer, err := os.MkdirTemp(base, memoryPrefix)
+		if err != nil {
 			return "", nil, err
 		}
-		lock, err := lockDir(dir)
+		lock, err := lockDir(outer)
 		if err != nil {
-			return "", nil, errors.Join(err, os.RemoveAll(dir))
+			return "", nil, errors.Join(err, os.RemoveAll(outer))
 		}
-		if lock != nil {
-			return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+		if lock == nil { // somebody swept it before it was locked: another one
+			continue
 		}
-		// Somebody swept it before it was locked: another one.
+		dir := filepath.Join(outer, "d")
+		remove := func() error { return errors.Join(os.RemoveAll(outer), lock.Close()) }
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return "", nil, errors.Join(err, remove())
+		}
+		return dir, remove, nil
 	}
 }
 

@@ -48,6 +48,9 @@ func TestKilledTestsLeaveNothing(t *testing.T) {
 	}
 	left := strings.TrimSpace(string(said[:n]))
 	mine := durabletest.TempDir(t)
+	if err := errors.Join(os.Remove(mine), os.Mkdir(mine, 0o700)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(left); err != nil {
 		t.Errorf("the directory of a living test is gone: %v", err)
 	}

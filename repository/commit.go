@@ -278,10 +278,13 @@ func (b *Backup) packsStand() error {
 		}
 		delete(spared, pack)
 	}
-	if len(spared) == len(current.Condemned) {
-		return nil
+	switch {
+	case len(spared) < len(current.Condemned):
+		return b.repo.publish(b.lease.temps, current.Number+1, spared)
+	case current.Number > 0: // it may spare what we rely on, and its writer have died before it was durable
+		return b.repo.fsys.SyncDir(generationsDir)
 	}
-	return b.repo.publish(b.lease.temps, current.Number+1, spared)
+	return nil
 }
 
 // makeVisible gives the copy and then the revision their names. The second

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -199,5 +200,43 @@ func TestCommitThatCannotSpareFails(t *testing.T) {
 	}
 	if _, err := store(t.Context(), h.open(), "db2", h.images[0], storeOptions{}); err != nil {
 		t.Errorf("the next backup: %v", err)
+	}
+}
+
+// A run takes a pack off the list and dies before that is durable. The next one
+// relies on the pack: the list is synced before its revision becomes visible.
+func TestWhoeverSparedAPackMayHaveDied(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.mustStore(p.open(), "db1", randomImage(9, 2))
+	condemn(t, p.open(), 1, p.packsOf()...)
+	killed := false
+	dying := p.openOn(durabletest.NewWatched(p.tree(), func(op, name string) error {
+		killed = killed || op == "fsync directory" && name == "gc"
+		if killed {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	if err := dying.Publish(2, nil); err == nil || !killed {
+		t.Fatalf("Publish = %v, killed is %v", err, killed)
+	}
+	if g := p.generation(p.open()); g.Number != 2 || len(g.Condemned) != 0 {
+		t.Fatalf("the current generation is %+v", g)
+	}
+	synced, visible := false, false
+	r := p.openOn(durabletest.NewWatched(p.tree(), func(op, name string) error {
+		synced = synced || op == "fsync directory" && name == "gc"
+		if op == "rename" && strings.HasPrefix(name, "volumes/db2/") && strings.HasSuffix(name, ".rev") {
+			visible = true
+			if !synced {
+				t.Error("the revision becomes visible before the list that spares its pack is durable")
+			}
+		}
+		return nil
+	}))
+	p.mustStore(r, "db2", randomImage(9, 2))
+	if !visible || len(p.packsOf()) != 1 {
+		t.Errorf("visible is %v, packs are %q", visible, p.packsOf())
 	}
 }

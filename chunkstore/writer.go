@@ -230,10 +230,6 @@ func (w *Writer) Barrier(ctx context.Context) error {
 	if err := w.failure(ctx); err != nil {
 		return fmt.Errorf("make objects durable: %w", err)
 	}
-	if err := w.adoptOrphans(); err != nil {
-		w.fail(err)
-		return fmt.Errorf("make objects durable: %w", err)
-	}
 	if err := w.syncDirs(); err != nil {
 		return fmt.Errorf("make objects durable: %w", err)
 	}
@@ -269,6 +265,10 @@ func (w *Writer) adoptOrphans() error {
 // syncDirs syncs each directory with a pack relied on, found ones too: whoever
 // renamed those may not have got that far.
 func (w *Writer) syncDirs() error {
+	if err := w.adoptOrphans(); err != nil {
+		w.fail(err)
+		return err
+	}
 	w.mu.Lock()
 	dirs := w.unsynced
 	w.unsynced = map[byte]bool{}

@@ -131,6 +131,24 @@ func dirSyncMutants() []mutant {
 			tests: []tests{trapSync, unitChunkstore, unitRepository, crashes},
 		},
 		{
+			name: "orphans-not-adopted", what: "a pack of a dead run is synced as it was found, though an earlier sync may have failed on it",
+			file: "chunkstore/writer.go",
+			old:  "\tif err := w.adoptOrphans(); err != nil {\n", new: "\tif err := error(nil); err != nil {\n",
+			tests: []tests{{"internal/proof", "TestEnumerateOrphans"}},
+		},
+		{
+			name: "superseded-orphans", what: "packs that a revision may stand on are renamed as orphans",
+			file: "repository/backup.go",
+			old:  " && record.Sequence >= b.sequence", new: "",
+			tests: []tests{{"internal/proof", "TestEnumerateOrphans"}},
+		},
+		{
+			name: "generation-not-synced", what: "a generation that spares what is relied on is not synced",
+			file: "repository/commit.go",
+			old:  "\t\treturn b.repo.fsys.SyncDir(generationsDir)\n", new: "",
+			tests: []tests{unitRepository},
+		},
+		{
 			name: "volume-dir-not-synced", what: "the directory is not synced after a revision became visible",
 			file: "repository/commit.go",
 			old:  "\tif err := fsys.SyncDir(path.Dir(visible)); err != nil {\n\t\treturn errors.Join(err, b.takeBack(visible, copied))\n\t}\n", new: "",

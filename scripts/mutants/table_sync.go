@@ -143,7 +143,7 @@ func dirSyncMutants() []mutant {
 			tests: []tests{{"internal/proof", "TestEnumerateOrphans"}},
 		},
 		{
-			name: "generation-not-synced", what: "a generation that spares what is relied on is not synced",
+			name: "generation-dir-not-synced", what: "a generation that spares what is relied on is not synced",
 			file: "repository/commit.go",
 			old:  "\t\treturn b.repo.fsys.SyncDir(generationsDir)\n", new: "",
 			tests: []tests{unitRepository},

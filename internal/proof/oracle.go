@@ -76,9 +76,15 @@ func (w *World) stillHas(files map[string][]byte) bool {
 	return true
 }
 
+// named is what a person calls a revision: two volumes may have the same id.
+type named struct {
+	volume revision.Name
+	id     revision.ID
+}
+
 // checkKept reads every revision that is listed, but those that were read before,
 // and looks for those promised. It tells which are listed.
-func (w *World) checkKept(ctx context.Context, before map[revision.ID]bool) (listed map[revision.ID]bool, err error) {
+func (w *World) checkKept(ctx context.Context, before map[named]bool) (listed map[named]bool, err error) {
 	r, err := w.Open(w.Disk)
 	if err != nil {
 		return nil, err
@@ -88,7 +94,7 @@ func (w *World) checkKept(ctx context.Context, before map[revision.ID]bool) (lis
 		return nil, err
 	}
 	for _, p := range w.Promised {
-		if !listed[p.ID] {
+		if !listed[named{p.Volume, p.ID}] {
 			return nil, fmt.Errorf("revision %s of %s was promised and is not there", p.ID, p.Volume)
 		}
 	}
@@ -96,7 +102,7 @@ func (w *World) checkKept(ctx context.Context, before map[revision.ID]bool) (lis
 }
 
 // readAll reads all that is listed, and compares it with what it must be.
-func (w *World) readAll(ctx context.Context, r *repository.Repository, before map[revision.ID]bool) (listed map[revision.ID]bool, err error) {
+func (w *World) readAll(ctx context.Context, r *repository.Repository, before map[named]bool) (listed map[named]bool, err error) {
 	rd, err := r.NewReader(ctx)
 	if err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 	if err != nil {
 		return nil, err
 	}
-	listed = map[revision.ID]bool{}
+	listed = map[named]bool{}
 	for _, v := range volumes {
 		revisions, err := r.Revisions(v)
 		if err != nil {
@@ -114,11 +120,11 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 		}
 		sequence := uint64(0)
 		for _, rev := range revisions {
-			listed[rev.ID] = true
+			listed[named{v.Name, rev.ID}] = true
 			if rev.Info.State == repository.Damaged {
 				return nil, fmt.Errorf("revision %s of %s is listed as damaged: %s", rev.ID, v.Name, rev.Info.Reason)
 			}
-			if !before[rev.ID] {
+			if !before[named{v.Name, rev.ID}] {
 				if err := w.read(ctx, rd, rev); err != nil {
 					return nil, fmt.Errorf("revision %s of %s: %w", rev.ID, v.Name, err)
 				}
@@ -145,7 +151,7 @@ func (w *World) read(ctx context.Context, rd *repository.Reader, rev repository.
 	defer func() { err = errors.Join(err, im.Close()) }()
 	may, broken := w.Tried[rev.Volume.Name], "it is neither absent nor complete"
 	for _, p := range w.Promised {
-		if p.ID == rev.ID {
+		if p.ID == rev.ID && p.Volume == rev.Volume.Name {
 			may, broken = [][]byte{p.Content}, "its bytes are not those that were backed up"
 		}
 	}
@@ -177,13 +183,13 @@ func (c *comparison) same() bool {
 }
 
 // checkJournal makes sure that the journal knows of no success without a revision.
-func (w *World) checkJournal(r *repository.Repository, listed map[revision.ID]bool) error {
+func (w *World) checkJournal(r *repository.Repository, listed map[named]bool) error {
 	events, err := r.Events()
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	for _, e := range events {
-		if e.Op == repository.OpBackup && e.Result != repository.ResultFailed && !listed[e.Revision] {
+		if e.Op == repository.OpBackup && e.Result != repository.ResultFailed && !listed[named{e.Volume, e.Revision}] {
 			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", e.Revision)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 // down what is done to it, from which a [Recording] makes what a power cut could
 // have left. It is safe for concurrent use.
 //
-// It knows no links but hard ones, no permissions and no times, and is never full:
+// It knows no links but hard ones, no permissions, no times but those of directories,
+// which only tell that their names changed, and is never full:
 // [Faulty] lets it fail.
 type Disk struct {
 	mu     sync.Mutex

@@ -357,3 +357,28 @@ func TestStatesAreTheirOwn(t *testing.T) {
 		t.Error("writing to a state changed the disk")
 	}
 }
+
+// What was learned of a directory can be told from what it holds now.
+func TestDirectoryTimes(t *testing.T) {
+	d := durabletest.NewDisk()
+	time := func() int64 {
+		info, err := d.Lstat(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime().UnixNano()
+	}
+	bare := time()
+	if err := d.SetFile("a", nil); err != nil {
+		t.Fatal(err)
+	}
+	if time() == bare {
+		t.Error("a name appeared, and the time is the same")
+	}
+	if err := d.Remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	if time() != bare {
+		t.Error("the directory is as it was, and its time is not")
+	}
+}

@@ -133,18 +133,31 @@ func (n *inode) info(name string) fs.FileInfo {
 	if n.dir {
 		mode = fs.ModeDir | 0o750
 	}
-	return nodeInfo{name: name, size: int64(len(n.data)), mode: mode}
+	return nodeInfo{name: name, size: int64(len(n.data)), mode: mode, modTime: n.modTime()}
+}
+
+// modTime is another one whenever the names in a directory are others, and so long ago
+// that it counts as settled: what was learned of a directory before is not believed
+// of what a power cut, or another host, made of it.
+func (n *inode) modTime() time.Time {
+	sum := uint64(0)
+	for name, child := range n.names {
+		sum += mix(hashName(name), uint64(child.number)) // in any order
+	}
+	return time.Unix(int64(sum%1e9), 0)
 }
 
 type nodeInfo struct {
 	name string
 	size int64
 	mode fs.FileMode
+
+	modTime time.Time
 }
 
 func (i nodeInfo) Name() string       { return i.name }
 func (i nodeInfo) Size() int64        { return i.size }
 func (i nodeInfo) Mode() fs.FileMode  { return i.mode }
-func (i nodeInfo) ModTime() time.Time { return time.Time{} }
+func (i nodeInfo) ModTime() time.Time { return i.modTime }
 func (i nodeInfo) IsDir() bool        { return i.mode.IsDir() }
 func (i nodeInfo) Sys() any           { return nil }

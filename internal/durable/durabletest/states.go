@@ -308,13 +308,18 @@ func (n *inode) tear(e *effect, random *rand.Rand) {
 func (n *inode) digestTree() uint64 {
 	sum := mix(n.digest, uint64(n.number))
 	for name, child := range n.names {
-		h := uint64(14695981039346656037) // FNV-1a
-		for i := range len(name) {
-			h = (h ^ uint64(name[i])) * 1099511628211
-		}
-		sum += mix(h, child.digestTree()) // in any order
+		sum += mix(hashName(name), child.digestTree()) // in any order
 	}
 	return sum
+}
+
+// hashName is FNV-1a.
+func hashName(name string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	return h
 }
 
 // mix is the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) over two numbers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -273,7 +274,7 @@ func (w *Writer) syncDirs() error {
 	dirs := w.unsynced
 	w.unsynced = map[byte]bool{}
 	w.mu.Unlock()
-	for first := range dirs {
+	for _, first := range slices.Sorted(maps.Keys(dirs)) {
 		if err := w.store.cfg.FS.SyncDir(packDir(first)); err != nil {
 			err = errors.Join(err, w.withdraw(first))
 			w.fail(err)

@@ -42,7 +42,7 @@ const readerGateWait = 10 * time.Second
 func (r *Repository) bear(ctx context.Context, wait time.Duration, volume, run string, sweep bool) (*lease, error) {
 	l := &lease{repo: r, id: randomHex()}
 	l.temps = durable.NewTemps(l.id)
-	err := r.atGateWithin(ctx, wait, func() error {
+	birth := func() error {
 		if err := l.create(volume, run); err != nil {
 			return errors.Join(err, l.discard())
 		}
@@ -52,7 +52,14 @@ func (r *Repository) bear(ctx context.Context, wait time.Duration, volume, run s
 		}
 		sweep = sweep || len(dead) > 0
 		return nil
-	})
+	}
+	err := r.atGateWithin(ctx, wait, birth)
+	if durable.IsFull(err) { // of what the dead left, perhaps
+		if berr := r.buryDead(ctx, wait); berr != nil {
+			return nil, fmt.Errorf("take a lease: %w", errors.Join(err, berr))
+		}
+		err = r.atGateWithin(ctx, wait, birth)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
 	}
@@ -161,7 +168,8 @@ func (r *Repository) leases() (living map[string]bool, dead []string, err error)
 // own. One that may not be opened, because it is another user's, counts as living.
 func (r *Repository) isDead(name string) (bool, error) {
 	f, err := r.fsys.OpenWrite(name)
-	if errors.Is(err, fs.ErrPermission) {
+	others := errors.Is(err, fs.ErrPermission)
+	if others {
 		f, err = r.fsys.Open(name)
 	}
 	switch {
@@ -171,6 +179,9 @@ func (r *Repository) isDead(name string) (bool, error) {
 		return false, err
 	}
 	got, err := f.TryLock()
+	if others && err != nil { // NFS locks nothing through a handle that cannot write
+		got, err = false, nil
+	}
 	return got, errors.Join(err, f.Close())
 }
 

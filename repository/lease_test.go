@@ -314,3 +314,62 @@ func TestALeaseThatMayNotBeOpenedLives(t *testing.T) {
 		t.Error("another user's lease was buried")
 	}
 }
+
+// What a dead run left is what fills the disk: it goes before the run gives up.
+func TestAFullDiskIsClearedOfWhatTheDeadLeft(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.write("packs/00/.tmp-0123456789abcdef-1", make([]byte, 4096))
+	full := durabletest.NewWatched(h.tree(), func(op, name string) error {
+		if op == "create" && h.exists("packs/00/.tmp-0123456789abcdef-1") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	r := h.openOn(full)
+	if _, err := store(t.Context(), r, "db1", h.next(), storeOptions{}); err != nil {
+		t.Errorf("a backup onto a disk that is full of temporary files: %v", err)
+	}
+}
+
+// Of another user's lease whose lock cannot be tried, as on NFS, nobody says that it is dead.
+func TestALeaseThatCannotBeTriedLives(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	lease := repository.LeasesDir + "/0123456789abcdef.json"
+	h.write(lease, []byte("{}\n"))
+	others := &othersLease{FS: h.tree(), name: lease}
+	r := h.openOn(others)
+	if _, err := store(t.Context(), r, "db1", h.next(), storeOptions{}); err != nil {
+		t.Errorf("beside another user's lease: %v", err)
+	}
+	if !h.exists(lease) {
+		t.Error("another user's lease was buried")
+	}
+}
+
+// othersLease is a lease of another user on a file system that locks nothing through
+// a handle for reading.
+type othersLease struct {
+	durable.FS
+	name string
+}
+
+func (o *othersLease) OpenWrite(name string) (durable.File, error) {
+	if name == o.name {
+		return nil, fs.ErrPermission
+	}
+	return o.FS.OpenWrite(name)
+}
+
+func (o *othersLease) Open(name string) (durable.File, error) {
+	f, err := o.FS.Open(name)
+	if err == nil && name == o.name {
+		f = unlockable{f}
+	}
+	return f, err
+}
+
+type unlockable struct{ durable.File }
+
+func (unlockable) TryLock() (bool, error) { return false, syscall.EBADF }

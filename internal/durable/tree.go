@@ -319,5 +319,8 @@ func (f *treeFile) TryLock() (bool, error) {
 // not made durable.
 func EnsureDir(dir string) error { return os.MkdirAll(dir, 0o700) }
 
+// IsFull tells whether an error says that there is no room, or none for this user.
+func IsFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
 // IsReadOnly tells whether an error says that a file system takes no writes.
 func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

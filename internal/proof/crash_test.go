@@ -47,15 +47,21 @@ func record(t *testing.T, c command, cuts durabletest.Cuts, again uint64) *crash
 	return &crashes{t: t, before: before, after: w, rec: rec, cuts: cuts, again: again, shm: shm}
 }
 
+// numbered is a state with its number, which does not depend on who checks it.
+type numbered struct {
+	durabletest.State
+	n uint64
+}
+
 // enumerate puts every state to the oracle, as many at a time as there are processors.
 func (c *crashes) enumerate(ctx context.Context) {
-	states := make(chan durabletest.State)
+	states := make(chan numbered)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for s := range states {
-				if err := c.check(ctx, s, uint64(c.states.Add(1))); err != nil {
-					c.t.Errorf("%v\n%v", err, s)
+				if err := c.check(ctx, s.State, s.n); err != nil {
+					c.t.Errorf("%v\n%v", err, s.State)
 				}
 			}
 		})
@@ -64,7 +70,7 @@ func (c *crashes) enumerate(ctx context.Context) {
 		if c.t.Failed() || ctx.Err() != nil {
 			break
 		}
-		states <- s
+		states <- numbered{s, uint64(c.states.Add(1))}
 	}
 	close(states)
 	workers.Wait()

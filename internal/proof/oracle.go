@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -55,27 +53,6 @@ func (w *World) checkRepository(ctx context.Context) error {
 	return nil
 }
 
-// unchanging gives the files that are never written to once they are there: packs,
-// revisions and their copies.
-func (w *World) unchanging() map[string][]byte {
-	files := w.Disk.Files()
-	maps.DeleteFunc(files, func(name string, _ []byte) bool {
-		return !strings.HasSuffix(name, ".pack") && !strings.HasSuffix(name, ".rev")
-	})
-	return files
-}
-
-// stillHas tells whether the files are there as they were.
-func (w *World) stillHas(files map[string][]byte) bool {
-	now := w.Disk.Files()
-	for name, content := range files {
-		if there, ok := now[name]; !ok || !bytes.Equal(there, content) {
-			return false
-		}
-	}
-	return true
-}
-
 // named is what a person calls a revision: two volumes may have the same id.
 type named struct {
 	volume revision.Name
@@ -112,6 +89,10 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 	if err != nil {
 		return nil, err
 	}
+	condemned, err := w.condemned()
+	if err != nil {
+		return nil, err
+	}
 	listed = map[named]bool{}
 	for _, v := range volumes {
 		revisions, err := r.Revisions(v)
@@ -133,8 +114,8 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 				return nil, fmt.Errorf("revision %s of %s has number %d after %d", rev.ID, v.Name, rev.Statement.Sequence, sequence)
 			}
 			sequence = rev.Statement.Sequence
-			if _, err := w.Disk.Lstat(path.Join("copies", v.UUID.String(), string(rev.ID)+".rev")); err != nil {
-				return nil, fmt.Errorf("revision %s of %s has no copy: %w", rev.ID, v.Name, err)
+			if err := w.checkFiles(rev, condemned); err != nil {
+				return nil, fmt.Errorf("revision %s of %s: %w", rev.ID, v.Name, err)
 			}
 		}
 	}
@@ -210,8 +191,10 @@ func (w *World) nextNight(ctx context.Context) error {
 		if len(result.Findings) > 0 {
 			return fmt.Errorf("backup of %s found damage: %s", name, result.Findings[0].Text)
 		}
-		if len(result.Warnings) > 0 && !strings.Contains(result.Warnings[0], "the source ") {
-			return fmt.Errorf("backup of %s warns: %s", name, result.Warnings[0])
+		for _, warning := range result.Warnings {
+			if !strings.Contains(warning, "the source ") { // grew or shrank
+				return fmt.Errorf("backup of %s warns: %s", name, warning)
+			}
 		}
 	}
 	return nil

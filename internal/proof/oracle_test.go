@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -33,10 +34,20 @@ func TestTheOracleSees(t *testing.T) {
 	}{
 		"nothing":                               {func(*testing.T, *World) {}, ""},
 		"a lost repository":                     {remove("varve.json"), "does not open"},
-		"a lost file, of which there is a copy": {remove("/db/20"), ""},
+		"a lost file, of which there is a copy": {remove("/db/20"), "its file is gone"},
 		"lost revisions":                        {remove("/20"), "not there"}, // with copies and the journal
-		"a lost copy":                           {remove("copies/"), "has no copy"},
+		"a lost copy":                           {remove("copies/"), "no copy that is the same"},
 		"lost packs":                            {remove("packs/"), "pack"},
+		"a condemned pack": {func(t *testing.T, w *World) {
+			for name := range w.Disk.Files() {
+				if id, ok := strings.CutSuffix(path.Base(name), ".pack"); ok {
+					if err := w.Disk.SetFile("gc/7.json", []byte(`{"data":{"condemned":[{"pack":"`+id+`"}]}}`)); err != nil {
+						t.Fatal(err)
+					}
+					return
+				}
+			}
+		}, "condemned"},
 		"other bytes": {func(_ *testing.T, w *World) {
 			p := &w.Promised[0]
 			p.Content = slices.Clone(p.Content)

@@ -1,0 +1,93 @@
+package proof
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"strconv"
+	"strings"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+)
+
+// unchanging gives the files that are never written to once they are there: packs,
+// revisions and their copies.
+func (w *World) unchanging() map[string][]byte {
+	files := w.Disk.Files()
+	maps.DeleteFunc(files, func(name string, _ []byte) bool {
+		return !strings.HasSuffix(name, ".pack") && !strings.HasSuffix(name, ".rev")
+	})
+	return files
+}
+
+// stillHas tells whether the files are there as they were.
+func (w *World) stillHas(files map[string][]byte) bool {
+	now := w.Disk.Files()
+	for name, content := range files {
+		if there, ok := now[name]; !ok || !bytes.Equal(there, content) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkFiles looks at what a listed revision consists of: its file, the copy of it,
+// and packs that are there and not condemned.
+func (w *World) checkFiles(rev repository.Revision, condemned map[chunkstore.PackID]bool) error {
+	files := w.Disk.Files()
+	base := string(rev.ID) + ".rev"
+	own, there := files[path.Join("volumes", rev.Volume.Name.Encode(), base)]
+	if !there {
+		return errors.New("its file is gone, whatever stands in for it")
+	}
+	if !bytes.Equal(own, files[path.Join("copies", rev.Volume.UUID.String(), base)]) {
+		return errors.New("it has no copy that is the same")
+	}
+	m, err := revision.Open(bytes.NewReader(own), int64(len(own)))
+	if err != nil {
+		return err
+	}
+	packs, err := m.Packs()
+	if err != nil {
+		return err
+	}
+	for _, pack := range packs {
+		if _, there := files[chunkstore.PackName(pack)]; !there || condemned[pack] {
+			return fmt.Errorf("pack %s is gone or condemned", pack)
+		}
+	}
+	return nil
+}
+
+// condemned reads the newest generation.
+func (w *World) condemned() (map[chunkstore.PackID]bool, error) {
+	newest, file := -1, []byte(nil)
+	for name, content := range w.Disk.Files() {
+		base, ok := strings.CutPrefix(name, "gc/")
+		number, err := strconv.Atoi(strings.TrimSuffix(base, ".json"))
+		if ok && err == nil && number > newest {
+			newest, file = number, content
+		}
+	}
+	condemned := map[chunkstore.PackID]bool{}
+	if newest < 0 {
+		return condemned, nil
+	}
+	var generation struct {
+		Data struct {
+			Condemned []struct{ Pack chunkstore.PackID }
+		}
+	}
+	if err := json.NewDecoder(bytes.NewReader(file)).Decode(&generation); err != nil {
+		return nil, fmt.Errorf("generation %d: %w", newest, err)
+	}
+	for _, c := range generation.Data.Condemned {
+		condemned[c.Pack] = true
+	}
+	return condemned, nil
+}

@@ -44,7 +44,7 @@ var commands = []command{
 	{"adopt", twoVolumes, adopt},
 	{"a note of what verify found", twoVolumes, noteProven},
 	{"a note of damage", twoVolumes, noteDamage},
-	{"condemned objects found", sameContent, findCondemned},
+	{"condemned objects found", interruptedFull, findCondemned},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -89,8 +89,8 @@ func noteDamage(ctx context.Context, w *World, fsys durable.FS) (err error) {
 	})
 }
 
-// findCondemned backs up what lies in packs that a collector condemns meanwhile, so
-// that the commit has to take them off its list.
+// findCondemned backs up what lies in packs that no revision names, and that a
+// collector condemns meanwhile: the commit has to take them off its list.
 func findCondemned(ctx context.Context, w *World, fsys durable.FS) error {
 	fails := w.FailReads
 	defer func() { w.FailReads = fails }()
@@ -105,8 +105,13 @@ func findCondemned(ctx context.Context, w *World, fsys durable.FS) error {
 		}
 		return nil
 	}
-	_, err := w.Backup(ctx, fsys, "mail", BackupOptions{})
-	return err
+	if _, err := w.Backup(ctx, fsys, "db", BackupOptions{}); err != nil {
+		return err
+	}
+	if _, published := w.Disk.Files()["gc/8.json"]; !published {
+		return errors.New("a commit that relies on condemned packs took none off the list")
+	}
+	return nil
 }
 
 // condemn writes a generation that condemns every pack, as a collector would: docs/format.md.

@@ -65,7 +65,9 @@ func run(ctx context.Context, pattern, by string, o options) (bool, error) {
 		return true, nil
 	}
 	results, err := tryAll(ctx, chosen, o, func(r result) {
-		if !o.markdown {
+		if o.markdown {
+			fmt.Fprintln(os.Stderr, r)
+		} else {
 			fmt.Println(r)
 		}
 	})

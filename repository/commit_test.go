@@ -123,6 +123,7 @@ func TestCommitKeepsTheOrder(t *testing.T) {
 	at = c.after(t, at, "open volumes/db1/"+durable.TempPrefix, "") // read again
 	at = c.after(t, at, "fsync copies/", "")
 	at = c.after(t, at, "open copies/", "") // read again
+	at = c.after(t, at, "fsync directory runs", "")
 	// gate
 	at = c.after(t, at, "lock "+repository.GateName, "")
 	at = c.after(t, at, "write "+repository.GateName, "")

@@ -95,6 +95,13 @@ func orderMutants() []mutant {
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{
+			name: "gone-records-not-synced", what: "the record of a run whose packs are relied on may come back",
+			file:  "repository/commit.go",
+			old:   "\tif err := b.repo.fsys.SyncDir(runsDir); err != nil {\n\t\treturn nil, errors.Join(err, b.repo.fsys.Remove(second))\n\t}\n",
+			new:   "",
+			tests: []tests{unitRepository},
+		},
+		{
 			name: "copy-taken-back-first", what: "what is taken back loses its copy before its name",
 			file:  "repository/commit.go",
 			old:   "\tif err := fsys.SyncDir(path.Dir(visible)); err != nil {\n\t\treturn errors.Join(err, b.takeBack(visible, copied))\n",

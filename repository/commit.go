@@ -115,7 +115,7 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	// What is gone from there lets others rely on packs, this run among them: it is
 	// to stay gone.
 	if err := b.repo.fsys.SyncDir(runsDir); err != nil {
-		return nil, errors.Join(err, b.repo.fsys.Remove(second))
+		return nil, fmt.Errorf("make the end of earlier runs durable: %w", errors.Join(err, b.repo.fsys.Remove(second)))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, b.repo.fsys.Remove(second))

@@ -1,9 +1,9 @@
-// Package proof holds what the tests of Varve's first promise share: that nothing
-// is ever lost. docs/reliability.md says what is promised, under which
-// assumptions, and which test proves what.
+// Package proof tests Varve's first promise: that nothing is ever lost.
+// docs/reliability.md says what is promised, under which assumptions, and which
+// test proves what.
 //
-// A [World] is a repository on a file system in memory and the volumes that are
-// backed up to it; it writes down what was promised to whom. [World.Check] is the
+// A World is a repository on a file system in memory and the volumes that are
+// backed up to it; it writes down what was promised to whom. World.Check is the
 // oracle: it looks at what is left after a power cut, a fault or a kill, and says
 // which promise was broken.
 //

@@ -21,6 +21,9 @@ type BackupOptions struct {
 	Full   bool             // stand on nothing: no parent, and no object but the run's own
 	Codec  chunkstore.Codec // how new objects are compressed
 	Wait   time.Duration    // for another backup of the volume; zero: not at all
+	// Begun is when the source was as it is read now, of a volume's history that is
+	// brought along; zero: now. It may not be earlier than that of any revision there is.
+	Begun time.Time
 }
 
 // maintenanceWait is how long a backup waits for a lock that no other backup holds.
@@ -68,7 +71,10 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.lockOne(ctx); err != nil {
 		return nil, err
 	}
-	b.begun = time.Now().UTC().Truncate(time.Second)
+	if b.begun = opts.Begun; b.begun.IsZero() {
+		b.begun = time.Now()
+	}
+	b.begun = b.begun.UTC().Truncate(time.Second)
 	if err := b.survey(); err != nil {
 		return nil, err
 	}
@@ -206,6 +212,20 @@ func (b *Backup) survey() (err error) {
 	}
 	b.sequence = highest + unread + 1
 	b.id = b.newID()
+	return b.checkOrder()
+}
+
+// checkOrder refuses a time in the past that would leave the numbers of the
+// revisions and their times in different orders.
+func (b *Backup) checkOrder() error {
+	if b.opts.Begun.IsZero() {
+		return nil
+	}
+	for id := range b.known {
+		if id.Begun().After(b.begun) {
+			return &OrderError{Volume: b.volume.Name, Newer: id}
+		}
+	}
 	return nil
 }
 

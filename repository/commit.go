@@ -157,6 +157,9 @@ func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
 	st.Volume = revision.Volume{UUID: b.volume.UUID, Name: b.volume.Name}
 	st.Lineage, st.Repository = b.repo.desc.Lineage, b.repo.desc.Repository
 	st.Begun, st.Ended = b.begun, time.Now().UTC().Truncate(time.Second)
+	if !b.opts.Begun.IsZero() {
+		st.Ended = b.begun
+	}
 	st.ChunkSize = uint64(b.repo.desc.ChunkSize)
 	st.Kind = revision.Full
 	if b.parent != nil {

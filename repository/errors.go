@@ -38,6 +38,17 @@ var (
 	errBadContent = errors.New("content is damaged")
 )
 
+// An OrderError reports a revision that was to be made of a time before that of one
+// that the volume has, or had.
+type OrderError struct {
+	Volume revision.Name
+	Newer  revision.ID
+}
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("volume %q has revision %s, which is newer: history is brought along oldest first", e.Volume, e.Newer)
+}
+
 // A BusyError reports a lock that somebody else holds.
 type BusyError struct {
 	What   string // what is locked, for people

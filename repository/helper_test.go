@@ -218,12 +218,13 @@ type storeOptions struct {
 	whole  bool // no patches
 	codec  chunkstore.Codec
 	tags   []string
+	begun  time.Time
 	before func(*repository.Backup) // called before the commit
 }
 
 // store makes a revision of an image.
 func store(ctx context.Context, r *repository.Repository, name revision.Name, im *image, opts storeOptions) (_ *revision.Statement, err error) {
-	b, err := r.BeginBackup(ctx, repository.BackupOptions{Volume: name, Full: opts.full, Codec: opts.codec})
+	b, err := r.BeginBackup(ctx, repository.BackupOptions{Volume: name, Full: opts.full, Codec: opts.codec, Begun: opts.begun})
 	if err != nil {
 		return nil, err
 	}

@@ -148,10 +148,8 @@ func (d *Disk) noteSync(inode int) {
 	}
 }
 
-// loseSync is a sync that fails: what it was to write will not be written.
-func (d *Disk) loseSync(inode int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// noteLostSync is a sync that fails: what it was to write will not be written. d.mu is held.
+func (d *Disk) noteLostSync(inode int) {
 	if d.rec == nil {
 		return
 	}
@@ -162,14 +160,20 @@ func (d *Disk) loseSync(inode int) {
 	}
 }
 
-// loseSyncOf is loseSync for a directory.
+// loseSyncOf lets the sync of a directory fail.
 func (d *Disk) loseSyncOf(name string) {
 	d.mu.Lock()
-	dir, err := d.directory("fsync directory", name)
-	d.mu.Unlock()
-	if err == nil {
-		d.loseSync(dir.number)
+	defer d.mu.Unlock()
+	if dir, err := d.directory("fsync directory", name); err == nil {
+		d.noteLostSync(dir.number)
 	}
+}
+
+// loseSync lets the sync of a file fail.
+func (f *diskFile) loseSync() {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.disk.noteLostSync(f.inode.number)
 }
 
 // of tells whether a sync of the inode concerns the effect.

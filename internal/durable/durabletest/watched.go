@@ -1,7 +1,9 @@
 package durabletest
 
 import (
+	"errors"
 	"io/fs"
+	"sync/atomic"
 
 	"varve/internal/durable"
 )
@@ -11,14 +13,21 @@ import (
 type Watched struct {
 	fsys   durable.FS
 	before func(op, name string) error
+	short  bool // a write that is to fail takes half of its bytes first
 }
 
 var _ durable.FS = (*Watched)(nil)
 
-// NewWatched puts a watcher over fsys. Before is told what is to be done, in the
-// words of [Fault], and to which file; of a rename, that is the new name. What it
-// returns, unless nil, the call fails with. Close is not watched. Before may be
-// called by many goroutines at once.
+// NewWatched puts a watcher over fsys. Before is told what is to be done, and to
+// which file; of a rename, that is the new name. What it returns, unless nil, the
+// call fails with. Before may be called by many goroutines at once.
+//
+// What is done are "create", "open", "open for writing", "mkdir", "readdir", "lstat",
+// "link", "rename", "remove", "fsync directory" and "statfs", and to an open file
+// "read", "write", "truncate", "fsync", "stat", "lock", "compare" and "close". Only the
+// closing of what was written through that handle is asked for; one that is to fail
+// gives up the handle all the same. On a [Disk] that is recorded, a sync or close that
+// is to fail loses what was not synced.
 func NewWatched(fsys durable.FS, before func(op, name string) error) *Watched {
 	return &Watched{fsys: fsys, before: before}
 }
@@ -32,9 +41,16 @@ func Mutating(op string) bool {
 	return false
 }
 
-func (w *Watched) do(op, name string, call func() error) error {
+func (w *Watched) ask(op, name string) error {
 	if err := w.before(op, name); err != nil {
 		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+func (w *Watched) do(op, name string, call func() error) error {
+	if err := w.ask(op, name); err != nil {
+		return err
 	}
 	return call()
 }
@@ -109,7 +125,17 @@ func (w *Watched) Remove(name string) error {
 
 // SyncDir implements [durable.FS].
 func (w *Watched) SyncDir(name string) error {
-	return w.do("fsync directory", name, func() error { return w.fsys.SyncDir(name) })
+	if err := w.ask("fsync directory", name); err != nil {
+		w.loseSyncOf(name)
+		return err
+	}
+	return w.fsys.SyncDir(name)
+}
+
+func (w *Watched) loseSyncOf(name string) {
+	if below, ok := w.fsys.(interface{ loseSyncOf(name string) }); ok {
+		below.loseSyncOf(name)
+	}
 }
 
 // Free implements [durable.FS].
@@ -127,7 +153,8 @@ func (w *Watched) Close() error { return w.fsys.Close() }
 // watchedFile is an open file of a Watched.
 type watchedFile struct {
 	durable.File
-	over *Watched
+	over    *Watched
+	written atomic.Bool
 }
 
 func (f *watchedFile) ReadAt(p []byte, off int64) (n int, err error) {
@@ -138,19 +165,51 @@ func (f *watchedFile) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-func (f *watchedFile) WriteAt(p []byte, off int64) (n int, err error) {
-	err = f.over.do("write", f.Name(), func() error {
-		n, err = f.File.WriteAt(p, off)
-		return err
-	})
+func (f *watchedFile) WriteAt(p []byte, off int64) (int, error) {
+	f.written.Store(true)
+	err := f.over.ask("write", f.Name())
+	switch {
+	case err == nil:
+		return f.File.WriteAt(p, off)
+	case !f.over.short:
+		return 0, err
+	}
+	n, werr := f.File.WriteAt(p[:len(p)/2], off)
+	if werr != nil {
+		return n, werr
+	}
 	return n, err
 }
 
 func (f *watchedFile) Truncate(size int64) error {
+	f.written.Store(true)
 	return f.over.do("truncate", f.Name(), func() error { return f.File.Truncate(size) })
 }
 
-func (f *watchedFile) Sync() error { return f.over.do("fsync", f.Name(), f.File.Sync) }
+func (f *watchedFile) Sync() error {
+	if err := f.over.ask("fsync", f.Name()); err != nil {
+		f.loseSync()
+		return err
+	}
+	return f.File.Sync()
+}
+
+func (f *watchedFile) Close() error {
+	if !f.written.Swap(false) {
+		return f.File.Close()
+	}
+	err := f.over.ask("close", f.Name())
+	if err != nil {
+		f.loseSync()
+	}
+	return errors.Join(err, f.File.Close())
+}
+
+func (f *watchedFile) loseSync() {
+	if below, ok := f.File.(interface{ loseSync() }); ok {
+		below.loseSync()
+	}
+}
 
 func (f *watchedFile) Stat() (info fs.FileInfo, err error) {
 	err = f.over.do("stat", f.Name(), func() error {

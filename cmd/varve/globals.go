@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"varve/internal/human"
 )
 
 // globalFlags may stand anywhere, before the command's name too.
@@ -56,7 +58,7 @@ type choice struct {
 // Set implements [flag.Value].
 func (c *choice) Set(text string) error {
 	if !slices.Contains(c.of, text) {
-		return &valueError{text, "want " + strings.Join(c.of, ", ")}
+		return &human.ValueError{Text: text, Want: "want " + strings.Join(c.of, ", ")}
 	}
 	c.value = text
 	return nil

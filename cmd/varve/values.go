@@ -16,36 +16,16 @@ import (
 // What people type is parsed here, once; all of these are flag.Values, so that
 // urfave/cli names the flag in an error.
 
-// A valueError reports text that does not have the form of a value.
-type valueError struct{ text, want string }
-
-func (e *valueError) Error() string { return fmt.Sprintf("bad value %q: %s", e.text, e.want) }
-
 // size is a number of bytes: 4096, 200MiB, 10G, 5GB.
 type size int64
 
-// units are factors by name. Without a B, and with iB, they are binary.
-var units = map[string]int64{
-	"": 1, "B": 1,
-	"K": 1 << 10, "KIB": 1 << 10, "KB": 1e3,
-	"M": 1 << 20, "MIB": 1 << 20, "MB": 1e6,
-	"G": 1 << 30, "GIB": 1 << 30, "GB": 1e9,
-	"T": 1 << 40, "TIB": 1 << 40, "TB": 1e12,
-}
-
 // Set implements [flag.Value].
 func (n *size) Set(text string) error {
-	digits, unit := cutNumber(text)
-	factor, known := units[strings.ToUpper(unit)]
-	count, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known {
-		return &valueError{text, "want a size such as 4096, 200MiB, 10G or 5GB"}
+	bytes, err := human.ParseSize(text)
+	if err == nil {
+		*n = size(bytes)
 	}
-	if count > math.MaxInt64/factor {
-		return &valueError{text, "that is too much"}
-	}
-	*n = size(count * factor)
-	return nil
+	return err
 }
 
 func (n *size) String() string {
@@ -58,23 +38,13 @@ func (n *size) String() string {
 // duration is a time span: 90s, 15m, 6h, 7d, 4w.
 type duration time.Duration
 
-var spans = map[string]time.Duration{
-	"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
-}
-
 // Set implements [flag.Value].
 func (d *duration) Set(text string) error {
-	digits, unit := cutNumber(text)
-	factor, known := spans[unit]
-	count, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known {
-		return &valueError{text, "want a duration such as 90s, 15m, 6h, 7d or 4w"}
+	span, err := human.ParseDuration(text)
+	if err == nil {
+		*d = duration(span)
 	}
-	if count > int64(math.MaxInt64/factor) {
-		return &valueError{text, "that is too long"}
-	}
-	*d = duration(time.Duration(count) * factor)
-	return nil
+	return err
 }
 
 func (d *duration) String() string {
@@ -82,12 +52,6 @@ func (d *duration) String() string {
 		return ""
 	}
 	return formatDuration(time.Duration(*d))
-}
-
-// cutNumber cuts text after its leading digits.
-func cutNumber(text string) (digits, rest string) {
-	rest = strings.TrimLeft(text, "0123456789")
-	return text[:len(text)-len(rest)], rest
 }
 
 // extent is a range of bytes, OFF+LEN: 8GiB+4096.
@@ -101,13 +65,13 @@ func (e *extent) Set(text string) error {
 	offset, length, found := strings.Cut(text, "+")
 	var o, n size
 	if !found || o.Set(offset) != nil || n.Set(length) != nil {
-		return &valueError{text, "want OFFSET+LENGTH, such as 8GiB+4096"}
+		return &human.ValueError{Text: text, Want: "want OFFSET+LENGTH, such as 8GiB+4096"}
 	}
 	if n == 0 {
-		return &valueError{text, "the length is 0"}
+		return &human.ValueError{Text: text, Want: "the length is 0"}
 	}
 	if int64(o) > math.MaxInt64-int64(n) {
-		return &valueError{text, "that is too much"}
+		return &human.ValueError{Text: text, Want: "that is too much"}
 	}
 	*e = extent{given: true, Extent: repository.Extent{Offset: int64(o), Length: int64(n)}}
 	return nil
@@ -127,7 +91,7 @@ type count uint
 func (n *count) Set(text string) error {
 	number, err := strconv.ParseUint(text, 10, strconv.IntSize-1)
 	if err != nil {
-		return &valueError{text, "want a number such as 20"}
+		return &human.ValueError{Text: text, Want: "want a number such as 20"}
 	}
 	*n = count(number)
 	return nil
@@ -183,7 +147,7 @@ func (m *moment) Set(text string) error {
 			return nil
 		}
 	}
-	return &valueError{text, "want a duration such as 7d, today, yesterday, or a time such as 2026-11-19 or 2026-11-19T02:00"}
+	return &human.ValueError{Text: text, Want: "want a duration such as 7d, today, yesterday, or a time such as 2026-11-19 or 2026-11-19T02:00"}
 }
 
 // midnight is when a day began, so many days from today.

@@ -17,32 +17,13 @@ func TestValues(t *testing.T) {
 		text  string
 		want  string // what it became; empty: refused
 	}{
-		{new(size), "0", "0"},
-		{new(size), "4096", "4096"},
-		{new(size), "1K", "1024"},
-		{new(size), "2m", "2097152"},
 		{new(size), "200MiB", "209715200"},
-		{new(size), "5GB", "5000000000"},
-		{new(size), "5gib", "5368709120"},
-		{new(size), "1T", "1099511627776"},
-		{new(size), "8388607T", "9223370937343148032"},
 		{new(size), "8388608T", ""},
-		{new(size), "9223372036854775808", ""},
 		{new(size), "", ""},
-		{new(size), "K", ""},
 		{new(size), "-1", ""},
-		{new(size), "+1", ""},
-		{new(size), "1.5G", ""},
-		{new(size), "1 K", ""},
-		{new(size), "1KiBs", ""},
-		{new(duration), "90s", "1m30s"},
-		{new(duration), "15m", "15m0s"},
 		{new(duration), "6h", "6h0m0s"},
 		{new(duration), "7d", "168h0m0s"},
-		{new(duration), "4w", "672h0m0s"},
-		{new(duration), "0s", "0s"},
 		{new(duration), "5", ""},
-		{new(duration), "1M", ""},
 		{new(duration), "-1s", ""},
 		{new(duration), "99999999999w", ""},
 		{new(extent), "0+1", "0+1"},
@@ -94,37 +75,6 @@ func plain(v flag.Value) string {
 		return fmt.Sprint([]string(*v))
 	}
 	return v.String()
-}
-
-func FuzzSize(f *testing.F) {
-	f.Add("200MiB")
-	f.Add("5GB")
-	f.Fuzz(func(t *testing.T, text string) {
-		var n, again size
-		if n.Set(text) != nil {
-			return
-		}
-		if n < 0 {
-			t.Errorf("%q is %d", text, n)
-		}
-		if err := again.Set(fmt.Sprint(int64(n))); err != nil || again != n {
-			t.Errorf("%q is %d, and that is %d, %v", text, n, again, err)
-		}
-	})
-}
-
-func FuzzDuration(f *testing.F) {
-	f.Add("7d")
-	f.Fuzz(func(t *testing.T, text string) {
-		var d, again duration
-		if d.Set(text) != nil {
-			return
-		}
-		seconds := fmt.Sprintf("%ds", time.Duration(d)/time.Second)
-		if err := again.Set(seconds); err != nil || again != d || d < 0 {
-			t.Errorf("%q is %v, and %s is %v, %v", text, time.Duration(d), seconds, time.Duration(again), err)
-		}
-	})
 }
 
 func FuzzExtent(f *testing.F) {

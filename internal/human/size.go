@@ -1,4 +1,3 @@
-// Package human writes numbers of bytes as people read them.
 package human
 
 import (

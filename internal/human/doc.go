@@ -1,0 +1,3 @@
+// Package human writes and reads what people do: numbers of bytes, spans of
+// time and percentages.
+package human

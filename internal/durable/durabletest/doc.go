@@ -2,7 +2,8 @@
 // the interface of package durable.
 //
 // A [Disk] is a file system in memory that remembers what was synced; its
-// [Recording] goes through all that a power cut could have left.
+// [Recording] names what a power cut could undo at this moment, and goes through all
+// that one could have left.
 //
 // [Faulty] lets one call after another fail: a test runs an operation with the
 // first call failing, then with the second, until a run goes through untouched,

@@ -20,7 +20,8 @@ import (
 // to the disk for certain, though programs go on seeing it (Rebello et al., Can
 // Applications Recover from fsync Failures?, ATC 2020).
 type Recording struct {
-	base    *Disk
+	disk    *Disk
+	base    *Disk // what was on it before
 	events  int
 	effects []effect
 	marks   []int // events at each call of Mark
@@ -63,7 +64,7 @@ func (d *Disk) Record() *Recording {
 	base := d.Copy()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rec = &Recording{base: base}
+	d.rec = &Recording{disk: d, base: base}
 	return d.rec
 }
 

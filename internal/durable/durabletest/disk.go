@@ -16,14 +16,17 @@ import (
 // down what is done to it, from which a [Recording] makes what a power cut could
 // have left. It is safe for concurrent use.
 //
-// It knows no links but hard ones, no permissions, no times but those of directories,
-// which only tell that their names changed, and is never full:
-// [Faulty] lets it fail.
+// It knows no links but hard ones, no permissions, and no times but those of
+// directories, which only tell that their names changed. It is full when
+// [Disk.SetRoom] says so, and [Faulty] lets it fail.
 type Disk struct {
-	mu     sync.Mutex
-	root   *inode
-	inodes int // how many were ever made: the number of the next
-	rec    *Recording
+	mu      sync.Mutex
+	root    *inode
+	inodes  int // how many were ever made: the number of the next
+	rec     *Recording
+	limited bool
+	limit   int64 // if so, how many bytes its files may have in all
+	refused int   // writes
 }
 
 var _ durable.FS = (*Disk)(nil)
@@ -52,7 +55,7 @@ func (d *Disk) newInode(dir bool) *inode {
 	return n
 }
 
-// Copy makes a disk that holds the same. Nobody has a file of it open or locked.
+// Copy makes a disk that holds the same, with room for all. Nobody has a file of it open or locked.
 func (d *Disk) Copy() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -371,9 +374,6 @@ func (d *Disk) SyncDir(name string) error {
 	d.noteSync(dir.number)
 	return nil
 }
-
-// Free implements [durable.FS]: there is always room.
-func (d *Disk) Free() (available, total int64, err error) { return 1 << 40, 1 << 41, nil }
 
 // Close implements [durable.FS]. The disk can be used again.
 func (d *Disk) Close() error { return nil }

@@ -60,10 +60,12 @@ func (f *diskFile) WriteAt(p []byte, off int64) (n int, err error) {
 		if len(p) == 0 {
 			return nil // it grows no file, wherever it is
 		}
-		f.disk.noteWrite(f.inode, p, off)
-		f.inode.write(p, off)
-		n = len(p)
-		return nil
+		if n, err = f.disk.fit(f.inode, len(p), off); n == 0 {
+			return err
+		}
+		f.disk.noteWrite(f.inode, p[:n], off)
+		f.inode.write(p[:n], off)
+		return err
 	})
 	return n, err
 }

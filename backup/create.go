@@ -115,6 +115,7 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 			err = errors.Join(err, cerr)
 		}
 	}()
+	defer c.tellProgress()()
 	for _, passed := range c.backup.PassedOver() {
 		c.found.add(Finding{Kind: FoundDamage, Text: passed.Error()})
 	}

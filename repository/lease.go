@@ -13,7 +13,8 @@ import (
 	"varve/internal/durable"
 )
 
-// leaseRecord is locks/leases/<id>.json. It is not synced: it dies with the power.
+// leaseRecord is the first line of locks/leases/<id>.json; [Backup.Progress] writes a
+// second. It is not synced: it dies with the power.
 type leaseRecord struct {
 	Generation uint64 `json:"gen"`
 	Kind       string `json:"kind"`
@@ -29,6 +30,7 @@ type lease struct {
 	repo       *Repository
 	id         string
 	file       durable.File
+	length     int64      // of its record
 	generation generation // the current one at birth
 	temps      *durable.Temps
 }
@@ -93,6 +95,7 @@ func (l *lease) create(volume, run string) (err error) {
 	if err != nil {
 		return err
 	}
+	l.length = int64(len(record))
 	_, err = l.file.WriteAt(record, 0)
 	return err
 }

@@ -157,7 +157,7 @@ func checkPending(t *rapid.T, disk *durabletest.Disk, rec *durabletest.Recording
 			open[name] = true
 		}
 	}
-	for s := range rec.States(durabletest.Cuts{Samples: 10, From: rec.Events()}) {
+	for s := range rec.States(durabletest.Cuts{Few: true, From: rec.Events()}) {
 		then := s.Disk.Files()
 		for _, name := range []string{"a", "d/a", "e/a"} {
 			content, is := now[name]

@@ -7,8 +7,8 @@
 // oracle: it looks at what is left after a power cut, a fault or a kill, and says
 // which promise was broken.
 //
-// The tests of this package cut the power after every call and let every call
-// fail. Those in the packages below do the same to the real program on real file
-// systems (machine), damage what is stored (rot), and set the traps that others
-// have fallen into (traps).
+// The tests of this package cut the power after every call, let every call fail, and
+// set the traps that others fell into on the way to the disk. Those in the packages
+// below do the same to the real program on real file systems (machine), damage what
+// is stored (rot), and set the other traps (traps).
 package proof

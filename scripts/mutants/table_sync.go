@@ -16,8 +16,8 @@ var (
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}
 	unitLeases = tests{"repository", "^Test(TheGate|ALease|TheDead|ANewborn|AWriter|EveryBackup|ADead|Reading|CommitOnLost|ALock|Init)"}
 
-	trapSync    = tests{"internal/proof/traps", "^TestTrap(RenameWithoutSync|CompleteBeforeItsChunks|PacksOfNobody|FoundBefore.*|RevisionTakenBack.*)$"}
-	trapFaults  = tests{"internal/proof/traps", "^TestTrap(FailedSyncTriedAgain|FailedCloseIgnored|FullDiskSwallowed)$"}
+	trapSync    = tests{"internal/proof", "^TestTrap(RenameWithoutSync|CompleteBeforeItsChunks|PacksOfNobody|LeaseReads.*|FoundBefore.*|RevisionTakenBack.*)$"}
+	trapFaults  = tests{"internal/proof", "^TestTrap(FailedSyncTriedAgain|FailedCloseIgnored|FullDiskSwallowed)$"}
 	trapFound   = tests{"internal/proof/traps", "^TestTrap(Catalog.*|Lease.*|References.*|Truncated.*)$"}
 	trapRestore = tests{"internal/proof/traps", "^TestTrap(Truncated.*|Vanished.*|TwoCopies.*|ChunkThat.*|TargetNot.*|Fingerprints.*)$"}
 )

@@ -3,9 +3,12 @@ package traps
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +22,7 @@ import (
 // then takes it that it knows them, whatever is in them.
 func (p *place) settle() {
 	p.t.Helper()
-	dirs, err := filepath.Glob(p.path("packs/*"))
+	dirs, err := filepath.Glob(filepath.Join(p.dir, "packs", "*"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -30,6 +33,16 @@ func (p *place) settle() {
 	}
 }
 
+// inDirectory is a repository in a real directory with one revision of db1: to be
+// copied as by cp -a, and with times that settle can forge.
+func inDirectory(t *testing.T) *place {
+	t.Helper()
+	p := &place{t: t, dir: durabletest.TempDir(t), state: durabletest.TempDir(t), promised: map[*revision.Statement][]byte{}}
+	p.init()
+	p.mustBackup(p.open(), "db1", night(0))
+	return p
+}
+
 // The catalog of a host knows packs that the repository does not have any more,
 // because it was rolled back, or is a copy, or was restored from one.
 func TestTrapCatalogOutlivesItsRepository(t *testing.T) {
@@ -37,7 +50,7 @@ func TestTrapCatalogOutlivesItsRepository(t *testing.T) {
 	for name, settled := range map[string]bool{"": false, ", and no time tells": true} {
 		t.Run("rolled back"+name, func(t *testing.T) {
 			t.Parallel()
-			p := withOneNight(t)
+			p := inDirectory(t)
 			old := durabletest.TempDir(t)
 			if err := os.Remove(old); err != nil {
 				t.Fatal(err)
@@ -68,7 +81,7 @@ func TestTrapCatalogOutlivesItsRepository(t *testing.T) {
 		})
 		t.Run("copied"+name, func(t *testing.T) {
 			t.Parallel()
-			p := withOneNight(t)
+			p := inDirectory(t)
 			twin := &place{t: t, dir: filepath.Join(durabletest.TempDir(t), "twin"), state: p.state, promised: map[*revision.Statement][]byte{}}
 			copyDir(t, p.dir, twin.dir)
 			if settled {
@@ -192,12 +205,35 @@ func (p *place) catalog() string { return filepath.Join(p.state, p.open().ID().S
 // twin is a copy of a place, with its catalog.
 func (p *place) twin(t *testing.T) *place {
 	t.Helper()
-	base := durabletest.TempDir(t)
-	twin := &place{t: t, dir: filepath.Join(base, "repo"), state: filepath.Join(base, "state"), promised: map[*revision.Statement][]byte{}}
-	copyDir(t, p.dir, twin.dir)
-	copyDir(t, p.state, twin.state)
-	for st, data := range p.promised {
-		twin.promised[st] = data
+	twin := &place{t: t, disk: p.disk.Copy(), state: durabletest.TempDir(t), promised: maps.Clone(p.promised)}
+	if err := os.CopyFS(twin.state, os.DirFS(p.state)); err != nil {
+		t.Fatal(err)
 	}
 	return twin
+}
+
+// copyDir copies a directory as cp -a does, times included.
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		dirs = append(dirs, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range slices.Backward(dirs) { // a directory after what is in it
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, _ := filepath.Rel(from, path)
+		if err := os.Chtimes(filepath.Join(to, rel), info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

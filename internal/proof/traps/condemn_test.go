@@ -3,7 +3,6 @@ package traps
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"testing"
@@ -107,42 +106,4 @@ func TestTrapReferencesBeforeLeases(t *testing.T) {
 	}
 	p.mustBackup(p.open(), "db1", night(0))
 	p.checkPromises("the next run")
-}
-
-// The lease is seen, and locked, before its run looks at what is condemned: a
-// collector that condemns later sees it.
-func TestTrapLeaseReadsBeforeItIsSeen(t *testing.T) {
-	t.Parallel()
-	p := withOneNight(t)
-	looks := 0
-	l := &lookout{ledger: newLedger(p.tree()), readDir: func(name string) {
-		if name != "gc" {
-			return
-		}
-		looks++
-		leases := p.files("locks/leases/")
-		if len(leases) != 1 {
-			t.Errorf("look %d at what is condemned: leases are %q", looks, leases)
-			return
-		}
-		if !p.isLocked(leases[0]) {
-			t.Errorf("look %d: the lease is not locked", looks)
-		}
-	}}
-	if err := backUp("db1", night(1), backup.CreateOptions{})(p, p.openOn(l)); err != nil {
-		t.Fatal(err)
-	}
-	if looks < 2 {
-		t.Errorf("%d looks, want one at the birth and one at the commit", looks)
-	}
-}
-
-type lookout struct {
-	*ledger
-	readDir func(name string)
-}
-
-func (l *lookout) ReadDir(name string) ([]fs.DirEntry, error) {
-	l.readDir(name)
-	return l.ledger.ReadDir(name)
 }

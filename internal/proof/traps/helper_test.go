@@ -4,12 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,55 +20,43 @@ import (
 
 const chunkSize = repository.MinChunkSize
 
-// place is a repository on disk, the state of a host beside it, and what was
-// promised: revisions by their bytes.
+// place is a repository, the state of a host beside it, and what was promised:
+// revisions by their bytes.
 type place struct {
 	t        *testing.T
-	dir      string
+	disk     *durabletest.Disk
+	dir      string // of a repository that lies in a real directory; empty: it is on the disk
 	state    string
 	promised map[*revision.Statement][]byte
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{t: t, dir: durabletest.TempDir(t), state: durabletest.TempDir(t), promised: map[*revision.Statement][]byte{}}
-	if _, err := repository.Init(t.Context(), p.tree(), repository.InitOptions{ChunkSize: chunkSize, Codec: "none"}); err != nil {
-		t.Fatal(err)
-	}
+	p := &place{t: t, disk: durabletest.NewDisk(), state: durabletest.TempDir(t), promised: map[*revision.Statement][]byte{}}
+	p.init()
 	return p
 }
 
+func (p *place) init() {
+	p.t.Helper()
+	if _, err := repository.Init(p.t.Context(), p.tree(), repository.InitOptions{ChunkSize: chunkSize, Codec: "none"}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// tree is what the repository lies on.
 func (p *place) tree() durable.FS {
 	p.t.Helper()
+	if p.dir == "" {
+		return p.disk
+	}
 	tree, err := durable.OpenTree(p.dir)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = tree.Close() })
-	return calm{tree}
+	return tree
 }
-
-// calm is a tree on which nothing is synced: no power is cut here, and it is faster.
-type calm struct{ durable.FS }
-
-func (c calm) SyncDir(dir string) error {
-	_, err := c.Lstat(dir)
-	return err
-}
-
-func (c calm) Create(name string) (durable.File, error)    { return calmed(c.FS.Create(name)) }
-func (c calm) OpenWrite(name string) (durable.File, error) { return calmed(c.FS.OpenWrite(name)) }
-
-func calmed(f durable.File, err error) (durable.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return calmFile{f}, nil
-}
-
-type calmFile struct{ durable.File }
-
-func (calmFile) Sync() error { return nil }
 
 func (p *place) open() *repository.Repository {
 	p.t.Helper()
@@ -87,6 +71,23 @@ func (p *place) openOn(fsys durable.FS) *repository.Repository {
 	}
 	p.t.Cleanup(func() { _ = r.Close() })
 	return r
+}
+
+// night is what db1 holds in a night.
+func night(n int) []byte {
+	data := noise(1, 3*chunkSize+100)
+	for i := range n {
+		copy(data[i*5000:], noise(uint64(100+i), 3000))
+	}
+	return data
+}
+
+// withOneNight is a repository with one revision of db1.
+func withOneNight(t *testing.T) *place {
+	t.Helper()
+	p := newPlace(t)
+	p.mustBackup(p.open(), "db1", night(0))
+	return p
 }
 
 // mustBackup backs a volume up, and notes the promise.
@@ -164,67 +165,36 @@ func content(ctx context.Context, r *repository.Repository, name revision.Name, 
 
 // files lists all files whose path has that in it.
 func (p *place) files(part string) (found []string) {
-	p.t.Helper()
-	err := filepath.WalkDir(p.dir, func(path string, e fs.DirEntry, err error) error {
-		if rel, _ := filepath.Rel(p.dir, path); err == nil && !e.IsDir() && strings.Contains(rel, part) {
-			found = append(found, filepath.ToSlash(rel))
+	for name := range p.disk.Files() {
+		if strings.Contains(name, part) {
+			found = append(found, name)
 		}
-		return err
-	})
-	if err != nil {
-		p.t.Fatal(err)
 	}
+	slices.Sort(found)
 	return found
 }
 
-func (p *place) path(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
-
+// read gives the content of a file, for the caller to change.
 func (p *place) read(name string) []byte {
 	p.t.Helper()
-	data, err := os.ReadFile(p.path(name))
-	if err != nil {
-		p.t.Fatal(err)
+	content, there := p.disk.Files()[name]
+	if !there {
+		p.t.Fatalf("there is no %s", name)
 	}
-	return data
+	return bytes.Clone(content)
 }
 
 func (p *place) write(name string, data []byte) {
 	p.t.Helper()
-	if err := os.WriteFile(p.path(name), data, 0o640); err != nil {
+	if err := p.disk.SetFile(name, data); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
 func (p *place) remove(name string) {
 	p.t.Helper()
-	if err := os.Remove(p.path(name)); err != nil {
+	if err := p.disk.Remove(name); err != nil {
 		p.t.Fatal(err)
-	}
-}
-
-// copyDir copies a directory as cp -a does, times included.
-func copyDir(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	var dirs []string
-	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		dirs = append(dirs, path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range slices.Backward(dirs) { // a directory after what is in it
-		info, err := os.Lstat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rel, _ := filepath.Rel(from, path)
-		if err := os.Chtimes(filepath.Join(to, rel), info.ModTime(), info.ModTime()); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -263,6 +233,3 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
-
-// step names one of many cases.
-func step(what string, n int) string { return fmt.Sprintf("%s %d", what, n) }

@@ -262,7 +262,12 @@ func (r *Repository) appendMonth(events []Event, name string) (_ []Event, err er
 	if info.Size() > maxJournalMonth {
 		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(f, 0, info.Size()), int(min(info.Size(), maxJournalLine)))
+	return readEvents(events, io.NewSectionReader(f, 0, info.Size()), name)
+}
+
+// readEvents adds the lines of a part of a month. One that its beginning cuts says nothing.
+func readEvents(events []Event, part *io.SectionReader, name string) ([]Event, error) {
+	lines := bufio.NewReaderSize(part, int(min(part.Size(), maxJournalLine)))
 	for whole := true; ; {
 		line, err := lines.ReadSlice('\n')
 		begins := whole

@@ -97,7 +97,9 @@ func TestFormatsOfTools(t *testing.T) {
 
 // TestFormatsByTheirMarks has those that no tool here makes, as their descriptions give them, and what only looks like one.
 func TestFormatsByTheirMarks(t *testing.T) {
-	at := func(off int, mark string) string { return string(make([]byte, off)) + mark + string(make([]byte, 2000)) }
+	at := func(off int, mark string) string {
+		return string(make([]byte, off)) + mark + string(make([]byte, 2000))
+	}
 	tests := []struct{ name, data, want string }{
 		{"nothing", "", ""},
 		{"little", "K", ""},

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,6 +100,7 @@ func (c *crashes) check(ctx context.Context, s durabletest.State, n uint64) erro
 }
 
 // checkTwice also cuts the power while the repository recovers from the first cut.
+// What comes then has in turn the catalog that the recovery left, and none.
 func (c *crashes) checkTwice(ctx context.Context, w *World) error {
 	rec := w.Record()
 	if err := w.Check(ctx); err != nil {
@@ -106,14 +108,17 @@ func (c *crashes) checkTwice(ctx context.Context, w *World) error {
 	}
 	w.Disk.Stop()
 	for second := range rec.States(durabletest.Cuts{Seed: c.cuts.Seed, Few: true}) {
-		c.second.Add(1)
-		again, err := w.Copy("")
+		state := ""
+		if n := c.second.Add(1); n%2 == 0 {
+			state = filepath.Join(c.shm, fmt.Sprintf("second-%d", n))
+		}
+		again, err := w.Copy(state)
 		if err != nil {
 			return err
 		}
 		again.Disk = second.Disk
 		again.CutAt(second.Phase)
-		if err := again.Check(ctx); err != nil {
+		if err := errors.Join(again.Check(ctx), os.RemoveAll(state)); err != nil {
 			return fmt.Errorf("%w\nafter a second %v\nand before it", err, second)
 		}
 	}

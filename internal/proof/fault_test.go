@@ -50,12 +50,17 @@ type faults struct {
 	command command
 	before  *World
 	shm     string
-	tried   atomic.Int64
+	cuts    int // after every so many faults, the power is cut as well
+	faults  int
+	tried   atomic.Int64 // faults and power cuts
 }
 
-func newFaults(t *testing.T, c command) *faults {
+// quickCuts is how often the power is cut as well when there is no time for more.
+const quickCuts = 64
+
+func newFaults(t *testing.T, c command, cuts int) *faults {
 	t.Helper()
-	f := &faults{t: t, command: c, shm: durabletest.TempDir(t)}
+	f := &faults{t: t, command: c, shm: durabletest.TempDir(t), cuts: cuts}
 	f.before = NewWorld(filepath.Join(f.shm, "before"))
 	c.before(t.Context(), f.before)
 	return f
@@ -106,10 +111,10 @@ func (f *faults) every(ctx context.Context, fault durabletest.Fault) {
 // after puts the world after a fault to the oracle. Where a sync failed, what it
 // was to write is not on the disk, whatever programs see: the power is cut when the
 // command has ended, and, unless the disk was gone for good until it was mounted
-// again, after the next night.
+// again, after the next night. After other faults that is done now and then.
 func (f *faults) after(ctx context.Context, w *World, unsynced, forGood bool) error {
 	defer func() { _ = os.RemoveAll(w.State) }() // it is in memory, and goes with the test
-	if !unsynced {
+	if f.faults++; !unsynced && f.faults%f.cuts != 0 {
 		w.stopRecording()
 		return w.Check(ctx)
 	}
@@ -155,7 +160,7 @@ func TestEnumerateFaults(t *testing.T) {
 			for _, fault := range troubles[:quickTroubles] {
 				t.Run(c.name+"/"+troubleName(fault), func(t *testing.T) {
 					t.Parallel()
-					f := newFaults(t, c)
+					f := newFaults(t, c, quickCuts)
 					f.every(t.Context(), fault)
 					total.Add(f.tried.Load())
 				})
@@ -172,7 +177,7 @@ func TestTortureFaults(t *testing.T) {
 	for seed, ok := book.Next("rounds", goal); ok; seed, ok = book.Next("rounds", goal) {
 		unit, figures := int(seed-1), tally.Figures{"rounds": 1}
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			f := newFaults(t, commands[unit%len(commands)])
+			f := newFaults(t, commands[unit%len(commands)], 8)
 			f.every(t.Context(), troubles[unit/len(commands)%len(troubles)])
 			figures["faults"] = f.tried.Load()
 		})
@@ -185,10 +190,9 @@ func TestEnumerateInterruptions(t *testing.T) {
 	for _, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaults(t, c)
+			f := newFaults(t, c, quickCuts)
 			for step := 0; ; step++ {
 				w := f.world()
-				w.stopRecording()
 				ctx, cancel := context.WithCancel(t.Context())
 				calls, at := 0, ""
 				watched := durabletest.NewWatched(w.Disk, func(op, name string) error {
@@ -220,7 +224,7 @@ func TestEnumerateInterruptions(t *testing.T) {
 func TestEnumerateSourceFaults(t *testing.T) {
 	for _, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFaults(t, c)
+			f := newFaults(t, c, quickCuts/4)
 			if len(f.before.Volumes) == 0 {
 				return
 			}

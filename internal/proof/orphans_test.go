@@ -28,7 +28,7 @@ func TestEnumerateOrphans(t *testing.T) {
 			t.Parallel()
 			crashes := record(t, c, durabletest.Cuts{Seed: 1, Subsets: 3, Samples: 3}, 400)
 			crashes.enumerate(t.Context())
-			f := newFaults(t, c)
+			f := newFaults(t, c, quickCuts)
 			f.every(t.Context(), durabletest.Fault{Err: syscall.EIO})
 			t.Logf("%d states, and %d of second cuts; %d faults", crashes.states.Load(), crashes.second.Load(), f.tried.Load())
 		})

@@ -62,7 +62,7 @@ func (s Selector) matches(c Candidate, strictness Strictness) bool {
 	case byTag:
 		return slices.Contains(c.Tags, s.name)
 	case byTime:
-		return c.Begun.Before(s.before) && (strictness == Nearest || !c.Begun.Before(s.since))
+		return c.Begun.Before(s.time.Before) && (strictness == Nearest || !c.Begun.Before(s.time.Since))
 	}
 	return true
 }
@@ -79,9 +79,9 @@ func (s Selector) reason(strictness Strictness) string {
 	case byTime:
 		if strictness == Strict {
 			return fmt.Sprintf("none was begun from %s to before %s",
-				s.since.Format(time.RFC3339), s.before.Format(time.RFC3339))
+				s.time.Since.Format(time.RFC3339), s.time.Before.Format(time.RFC3339))
 		}
-		return fmt.Sprintf("none was begun before %s", s.before.Format(time.RFC3339))
+		return fmt.Sprintf("none was begun before %s", s.time.Before.Format(time.RFC3339))
 	}
 	if s.back > 0 {
 		return fmt.Sprintf("there are not so many before the newest as %d", s.back)

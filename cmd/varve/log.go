@@ -32,7 +32,7 @@ varve log db1 --since 30d --json            # those of a month, for a program`,
 				Usage: "list the newest `N` revisions"},
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list all revisions"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
-				Usage: "list what was begun since `TIME`: 7d, yesterday, 2026-11-19 or 2026-11-19T02:00"},
+				Usage: "list what was begun since `TIME`: 7d, tuesday, 2026-11-19 or 2026-11-19T02:00"},
 		},
 		run: func(_ context.Context, args []string) (result, error) {
 			if len(args) == 0 {

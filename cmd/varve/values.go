@@ -120,7 +120,7 @@ func (t *tags) Set(text string) error {
 
 func (t *tags) String() string { return strings.Join(*t, " ") }
 
-// moment is a time in the past: a duration before now, a day or a minute.
+// moment is a time in the past: a day, a minute, or how long ago it was.
 type moment struct {
 	time.Time
 	now time.Time // with the zone of what is typed
@@ -128,32 +128,12 @@ type moment struct {
 
 // Set implements [flag.Value].
 func (m *moment) Set(text string) error {
-	var ago duration
-	if ago.Set(text) == nil {
-		m.Time = m.now.Add(-time.Duration(ago))
-		return nil
+	t, err := revision.ParseTime(text, m.now, m.now.Location())
+	if err != nil {
+		return err
 	}
-	switch text {
-	case "today":
-		m.Time = m.midnight(0)
-		return nil
-	case "yesterday":
-		m.Time = m.midnight(-1)
-		return nil
-	}
-	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
-		if t, err := time.ParseInLocation(layout, text, m.now.Location()); err == nil {
-			m.Time = t
-			return nil
-		}
-	}
-	return &human.ValueError{Text: text, Want: "want a duration such as 7d, today, yesterday, or a time such as 2026-11-19 or 2026-11-19T02:00"}
-}
-
-// midnight is when a day began, so many days from today.
-func (m *moment) midnight(days int) time.Time {
-	year, month, day := m.now.Date()
-	return time.Date(year, month, day+days, 0, 0, 0, 0, m.now.Location())
+	m.Time = t.At
+	return nil
 }
 
 func (m *moment) String() string {

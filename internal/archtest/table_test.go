@@ -28,7 +28,9 @@ var mayImport = map[string][]string{
 	"drill":                        {"fusemount", "repository"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
 	"hostlimit":                    {"internal/durable"},
-	"config":                       {"retention"},
+	"schedule":                     {"internal/human"},
+	"status":                       {"repository", "revision", "schedule", "internal/human"},
+	"config":                       {"schedule", "revision", "volume", "internal/human"},
 	"cmd/varve":                    {"*"},
 	"scripts/testsummary":          {},
 	"scripts/mutants":              {},
@@ -58,6 +60,8 @@ var homes = map[string][]string{
 var mayNotImport = map[string][]string{
 	"revision":  {"os", "net", "syscall"},
 	"retention": {"os", "net", "syscall"},
+	"schedule":  {"os", "net", "syscall"},
+	"status":    {"os", "net", "syscall"},
 }
 
 // A reservation keeps some functions to a few packages.

@@ -1,0 +1,202 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+// Judge says how safe things are.
+func Judge(in Input) *Report {
+	r := new(Report)
+	late := newLate(in.Events)
+	for _, v := range together(in) {
+		tries := late[v.Name]
+		if v.Expectation != nil {
+			v.Promise, v.Due = v.Expectation.promise(in.Now), v.Expectation.Plan.Next(in.Now)
+		}
+		if !v.hasRevisions() && v.Expectation == nil && tries == nil {
+			continue // a first backup that came to nothing, long ago
+		}
+		if !v.hasRevisions() && v.Expectation != nil && tries == nil {
+			v.Due = in.Now // what has no revision is due at once
+			r.New++
+		}
+		v.judge(in, tries)
+		for _, c := range v.Cases {
+			v.Grade = max(v.Grade, c.Kind.Grade())
+		}
+		r.Cases = append(r.Cases, v.Cases...)
+		r.Volumes = append(r.Volumes, v)
+	}
+	for _, u := range in.Unread {
+		r.Cases = append(r.Cases, unread(u))
+	}
+	r.space(in)
+	slices.SortStableFunc(r.Cases, func(a, b Case) int {
+		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), a.LastGood.Compare(b.LastGood))
+	})
+	for _, c := range r.Cases {
+		r.Grade = max(r.Grade, c.Kind.Grade())
+	}
+	return r
+}
+
+// together joins what is expected with what there is, by name.
+func together(in Input) []Volume {
+	byName := map[revision.Name]*Volume{}
+	at := func(name revision.Name) *Volume {
+		if byName[name] == nil {
+			byName[name] = &Volume{Name: name}
+		}
+		return byName[name]
+	}
+	for i := range in.Expected {
+		at(in.Expected[i].Name).Expectation = &in.Expected[i]
+	}
+	for i := range in.Volumes {
+		at(in.Volumes[i].Volume.Name).Summary = &in.Volumes[i]
+	}
+	var all []Volume
+	for _, v := range byName {
+		all = append(all, *v)
+	}
+	slices.SortFunc(all, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// judge finds the cases of one volume.
+func (v *Volume) judge(in Input, tries *late) {
+	failed := tries.failuresSince(v.LastGood())
+	switch {
+	case v.LastGood().IsZero() && failed > 0:
+		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), "varve backup "+v.Name.String())
+	case v.isOverdue(in.Now):
+		why := "nobody tried"
+		if failed > 0 {
+			why = tries.say(failed)
+		} else if v.LastGood().IsZero() {
+			why = "no revision is to be trusted"
+		}
+		v.add(Overdue, "", why, "varve backup "+v.Name.String())
+	case failed > 0:
+		v.add(Failed, "", tries.say(failed), "varve backup "+v.Name.String())
+	}
+	if !v.hasRevisions() {
+		return
+	}
+	for _, rev := range v.Summary.Troubled {
+		if rev.Info.State == repository.Damaged {
+			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.Name.String()+"@"+rev.ID.Short())
+		}
+	}
+	newest := v.Summary.Newest
+	switch {
+	case newest == nil || newest.Statement == nil:
+	case newest.Info.State == repository.Suspect:
+		v.add(Suspect, newest.ID, newest.Info.Reason, "varve verify "+v.Name.String()+"@"+newest.ID.Short()+" --against SOURCE")
+	case newest.Statement.Consistency == revision.Live:
+		v.add(Live, newest.ID, newest.Statement.Reason+": back up a snapshot of it", "")
+	}
+	if in.Configured && v.Expectation == nil {
+		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.Name.String())
+	}
+}
+
+func (v *Volume) isOverdue(now time.Time) bool {
+	return v.Promise > 0 && v.hasRevisions() && now.Sub(v.LastGood()) > v.Promise
+}
+
+func (v *Volume) add(kind Kind, id revision.ID, why, do string) {
+	v.Cases = append(v.Cases, Case{
+		Kind: kind, Volume: v.Name, Revision: id, LastGood: v.LastGood(), Promise: v.Promise, Why: why, Do: do,
+	})
+}
+
+// late is what was tried of late with one volume.
+type late struct {
+	failures []repository.Event // in order
+}
+
+// newLate sorts the backups among events by volume.
+func newLate(events []repository.Event) map[revision.Name]*late {
+	byVolume := map[revision.Name]*late{}
+	for _, e := range events {
+		if e.Op != repository.OpBackup || e.Volume == "" {
+			continue
+		}
+		l := byVolume[e.Volume]
+		if l == nil {
+			l = new(late)
+			byVolume[e.Volume] = l
+		}
+		if e.Result == repository.ResultFailed {
+			l.failures = append(l.failures, e)
+		} else {
+			l.failures = nil // what came before it does not matter any more
+		}
+	}
+	return byVolume
+}
+
+// failuresSince counts the tries that failed after a time, and after the last that did not.
+func (l *late) failuresSince(t time.Time) (n int) {
+	if l == nil {
+		return 0
+	}
+	for _, e := range l.failures {
+		if e.Time.After(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// say tells of so many failures, and of the last one why.
+func (l *late) say(failed int) string {
+	last := l.failures[len(l.failures)-1].Error
+	if failed == 1 {
+		return last
+	}
+	return fmt.Sprintf("%d tries: %s", failed, last)
+}
+
+// space says for how long the repository will last.
+func (r *Report) space(in Input) {
+	const lately = 48 * time.Hour
+	for _, v := range r.Volumes {
+		if v.Summary == nil || v.Summary.Newest == nil || v.Summary.Newest.Statement == nil {
+			continue
+		}
+		st, gap := v.Summary.Newest.Statement, 24*time.Hour
+		if v.Expectation != nil && v.Expectation.Plan.Gap(in.Now) > 0 {
+			gap = v.Expectation.Plan.Gap(in.Now)
+		}
+		if st.Kind == revision.Delta && in.Now.Sub(st.Begun) < max(lately, 2*gap) {
+			r.Growth += int64(float64(st.Statistics.Stored) * float64(24*time.Hour) / float64(gap))
+		}
+	}
+	if r.Growth <= 0 || in.Total <= 0 {
+		return
+	}
+	const longest = 100 * 365 * 24 * time.Hour
+	days := float64(in.Available) / float64(r.Growth)
+	r.FullIn = longest
+	if days < longest.Hours()/24 {
+		r.FullIn = time.Duration(days * float64(24*time.Hour))
+	}
+	if r.FullIn < fullSoon {
+		r.Cases = append(r.Cases, Case{Kind: Filling, Why: fmt.Sprintf("full in %d days at the present rate", int(days))})
+	}
+}
+
+// fullSoon is how long before it is full somebody has to know.
+const fullSoon = 14 * 24 * time.Hour
+
+func unread(u Unread) Case {
+	return Case{Kind: Unreadable, Volume: u.Volume, Why: u.Err.Error()}
+}

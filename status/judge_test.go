@@ -1,0 +1,230 @@
+package status_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+	"varve/schedule"
+	"varve/status"
+)
+
+var now = time.Date(2026, 11, 24, 3, 12, 0, 0, time.UTC)
+
+// rev is a revision begun so long ago.
+func rev(ago time.Duration, state repository.State) repository.Revision {
+	begun := now.Add(-ago)
+	r := repository.Revision{
+		ID:        revision.ID(begun.Format("20060102T150405Z") + "-k3f9"),
+		Statement: &revision.Statement{Begun: begun, Kind: revision.Delta, Consistency: revision.Still},
+		Info:      repository.Info{State: state, Reason: "for a reason"},
+	}
+	r.Statement.Statistics.Stored = 1 << 30
+	return r
+}
+
+func live(r repository.Revision) repository.Revision {
+	r.Statement.Consistency, r.Statement.Reason = revision.Live, "mounted while it was read"
+	return r
+}
+
+// summary is of a volume that has these revisions, oldest first.
+func summary(name revision.Name, revisions ...repository.Revision) repository.Summary {
+	s := repository.Summary{Volume: repository.Volume{Name: name}, Revisions: len(revisions)}
+	for i := range revisions {
+		s.Newest = &revisions[i]
+		switch revisions[i].Info.State {
+		case repository.Suspect, repository.Damaged:
+			s.Troubled = append(s.Troubled, revisions[i])
+		default:
+			s.Good = &revisions[i]
+		}
+	}
+	return s
+}
+
+func daily(t *testing.T, names ...revision.Name) (all []status.Expectation) {
+	t.Helper()
+	nightly, err := schedule.Parse("daily at 02:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		all = append(all, status.Expectation{Name: name, Plan: schedule.Plan{Schedule: nightly, Name: name.String()}})
+	}
+	return all
+}
+
+func failure(name revision.Name, ago time.Duration, why string) repository.Event {
+	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultFailed, Volume: name, Error: why}
+}
+
+func success(name revision.Name, ago time.Duration) repository.Event {
+	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultOK, Volume: name}
+}
+
+const hour, day = time.Hour, 24 * time.Hour
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	const good, proven, suspect, damaged = repository.Good, repository.Proven, repository.Suspect, repository.Damaged
+	full := rev(hour, damaged)
+	full.Info.Lost = []repository.Extent{{Offset: 4096, Length: 8192}}
+	for name, c := range map[string]struct {
+		in    status.Input
+		grade status.Grade
+		cases string // kind volume: why, each on a line
+	}{
+		"nothing at all":           {},
+		"a volume without promise": {in: status.Input{Volumes: []repository.Summary{summary("db", rev(900*day, good))}}},
+		"one night ago": {
+			in: status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(hour, good))}},
+		},
+		"within the promise": {
+			in: status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(36*hour, proven))}},
+		},
+		"overdue, nobody tried": {
+			in:    status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(36*hour+1, good))}},
+			grade: status.Critical, cases: "overdue db: nobody tried",
+		},
+		"overdue, tried in vain": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(72*hour, good))},
+				Events: []repository.Event{
+					success("db", 72*hour), failure("db", 48*hour, "EIO"), failure("other", 30*hour, "?"), failure("db", 24*hour, "no such image"),
+				},
+			},
+			grade: status.Critical, cases: "overdue db: 2 tries: no such image",
+		},
+		"the last try failed": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(26*hour, good))},
+				Events: []repository.Event{failure("db", 30*hour, "earlier"), failure("db", hour, "EIO")},
+			},
+			grade: status.Warning, cases: "failed db: EIO",
+		},
+		"failed, and then went well": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				Events: []repository.Event{failure("db", 40*time.Minute, "EIO"), success("db", 30*time.Minute)},
+			},
+		},
+		"other operations fail": {
+			in: status.Input{
+				Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				Events:  []repository.Event{{Time: now, Op: repository.OpRestore, Result: repository.ResultFailed, Volume: "db"}},
+			},
+		},
+		"never tried": {in: status.Input{Expected: daily(t, "db")}},
+		"a first backup that fails": {
+			in:    status.Input{Expected: daily(t, "db"), Events: []repository.Event{failure("db", hour, "no such file")}},
+			grade: status.Critical, cases: "failing db: no good revision; no such file",
+		},
+		"the directory of a first backup that failed": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db"), summary("typo")},
+				Events: []repository.Event{failure("db", hour, "no such file")},
+			},
+			grade: status.Critical, cases: "failing db: no good revision; no such file",
+		},
+		"damage": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(2*hour, good), full)},
+			},
+			grade: status.Critical, cases: "damaged db: k3f9 lost 8 KiB",
+		},
+		"damage of unknown extent": {
+			in:    status.Input{Volumes: []repository.Summary{summary("db", rev(2*hour, damaged), rev(hour, good))}},
+			grade: status.Critical, cases: "damaged db: k3f9: for a reason",
+		},
+		"the newest is suspect": {
+			in:    status.Input{Volumes: []repository.Summary{summary("db", rev(2*hour, good), rev(hour, suspect))}},
+			grade: status.Warning, cases: "suspect db: for a reason",
+		},
+		"an older one was suspect": {
+			in: status.Input{Volumes: []repository.Summary{summary("db", rev(2*hour, suspect), rev(hour, good))}},
+		},
+		"nothing to be trusted": {
+			in:    status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(hour, suspect))}},
+			grade: status.Critical, cases: "overdue db: no revision is to be trusted\nsuspect db: for a reason",
+		},
+		"a live source": {
+			in:    status.Input{Volumes: []repository.Summary{summary("db", live(rev(hour, good)))}},
+			grade: status.Warning, cases: "live source db: mounted while it was read: back up a snapshot of it",
+		},
+		"forgotten": {
+			in: status.Input{
+				Configured: true, Expected: daily(t, "db"),
+				Volumes: []repository.Summary{summary("db", rev(hour, good)), summary("old", rev(90*day, good))},
+			},
+			grade: status.Warning, cases: "forgotten old: the configuration does not name it",
+		},
+		"a volume that cannot be read": {
+			in:    status.Input{Unread: []status.Unread{{Volume: "db", Err: errors.New("rot")}}},
+			grade: status.Critical, cases: "unreadable db: rot",
+		},
+		"soon full": {
+			in: status.Input{
+				Volumes: []repository.Summary{summary("db", rev(hour, good))}, Available: 10 << 30, Total: 1 << 40,
+			},
+			grade: status.Warning, cases: "filling up : full in 10 days at the present rate",
+		},
+		"the worst first": {
+			in: status.Input{
+				Expected: daily(t, "a", "b", "c"),
+				Volumes: []repository.Summary{
+					summary("a", live(rev(hour, good))), summary("b", rev(50*hour, good)), summary("c", rev(90*hour, good)),
+				},
+			},
+			grade: status.Critical,
+			cases: "overdue c: nobody tried\noverdue b: nobody tried\nlive source a: mounted while it was read: back up a snapshot of it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.in.Now = now
+			r := status.Judge(c.in)
+			var cases []string
+			for _, found := range r.Cases {
+				cases = append(cases, fmt.Sprintf("%s %s: %s", found.Kind, found.Volume, found.Why))
+			}
+			if got := strings.Join(cases, "\n"); got != c.cases || r.Grade != c.grade {
+				t.Errorf("grade %d, want %d; cases:\n%s\nwant:\n%s", r.Grade, c.grade, got, c.cases)
+			}
+		})
+	}
+}
+
+// The counts that a report gives.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	r := status.Judge(status.Input{
+		Now: now, Expected: daily(t, "a", "b", "c", "new"),
+		Volumes: []repository.Summary{
+			summary("a", rev(hour, repository.Good)), summary("b", rev(30*hour, repository.Good)), summary("c", rev(80*hour, repository.Good)),
+		},
+		Available: 300 << 30, Total: 1 << 40,
+	})
+	if r.Good() != 2 || r.New != 1 || r.Troubled(status.Critical) != 1 || len(r.Volumes) != 4 {
+		t.Errorf("%d good, %d new, %d in trouble, of %d", r.Good(), r.New, r.Troubled(status.Critical), len(r.Volumes))
+	}
+	if oldest := r.Oldest(); oldest == nil || oldest.Name != "b" {
+		t.Errorf("the oldest is %v", oldest)
+	}
+	if next := r.Next(); next == nil || next.Name != "new" || !next.Due.Equal(now) {
+		t.Errorf("the next is %v", next)
+	}
+	if n := r.DueBy(now.Add(23 * hour)); n != 4 {
+		t.Errorf("%d are due within 23 hours", n)
+	}
+	if n := r.DueBy(now.Add(hour)); n != 1 {
+		t.Errorf("%d are due within an hour", n)
+	}
+	if r.Growth != 2<<30 || r.FullIn != 150*day { // that of c is of another time
+		t.Errorf("grows by %d a day, full in %s", r.Growth, r.FullIn)
+	}
+}

@@ -1,0 +1,182 @@
+package status
+
+import (
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+	"varve/schedule"
+)
+
+// A Grade says how bad things are. The worse is the greater.
+type Grade int
+
+// The grades.
+const (
+	Safe     Grade = iota
+	Warning        // somebody should look
+	Critical       // a promise is broken, or bytes are lost
+)
+
+// A Kind is what a case is about.
+type Kind string
+
+// The kinds of case. The first are critical, the others warnings.
+const (
+	Damaged    Kind = "damaged"    // bytes of a revision are lost
+	Unreadable Kind = "unreadable" // what a volume has cannot be told
+	Overdue    Kind = "overdue"    // the last good revision is older than was promised
+	Failing    Kind = "failing"    // there is no good revision, and the last try failed
+
+	Failed    Kind = "failed"      // the last try failed, and the promise still holds
+	Suspect   Kind = "suspect"     // the newest revision is not trusted
+	Live      Kind = "live source" // the source was in use while it was read
+	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
+	Filling   Kind = "filling up"  // the repository will be full before long
+)
+
+// Grade is how bad a case of that kind is.
+func (k Kind) Grade() Grade {
+	switch k {
+	case Damaged, Unreadable, Overdue, Failing:
+		return Critical
+	}
+	return Warning
+}
+
+// A Case is one thing that is not as it should be.
+type Case struct {
+	Kind     Kind
+	Volume   revision.Name // empty: the repository as a whole
+	Revision revision.ID   // empty: none in particular
+	LastGood time.Time     // when the newest good revision was begun; zero: there is none
+	Promise  time.Duration // how old that may be; zero: nothing was promised
+	Why      string
+	Do       string // a command that helps; empty: none is known
+}
+
+// Expectation is what was promised of a volume.
+type Expectation struct {
+	Name    revision.Name
+	Plan    schedule.Plan
+	Overdue float64 // how many gaps between due times the newest good revision may be old; zero: DefaultOverdue
+}
+
+// DefaultOverdue leaves half a gap for a backup that takes its time or is tried again.
+const DefaultOverdue = 1.5
+
+// promise is how old the newest good revision may be now; zero: nothing is promised.
+func (e Expectation) promise(now time.Time) time.Duration {
+	factor := e.Overdue
+	if factor == 0 {
+		factor = DefaultOverdue
+	}
+	return time.Duration(factor * float64(e.Plan.Gap(now)))
+}
+
+// Input is all that is known.
+type Input struct {
+	Now        time.Time // with the zone of what a person reads
+	Configured bool      // there is a configuration, and Expected is what it names
+	Expected   []Expectation
+	Volumes    []repository.Summary
+	Unread     []Unread
+	Events     []repository.Event // of the last days, oldest first
+	Running    []repository.Running
+	Available  int64 // bytes of the repository's file system
+	Total      int64 // zero: not known
+}
+
+// Unread is what could not be read of the repository.
+type Unread struct {
+	Volume revision.Name // empty: the repository as a whole
+	Err    error
+}
+
+// Volume is what there is to say of one volume.
+type Volume struct {
+	Name        revision.Name
+	Grade       Grade
+	Expectation *Expectation        // nil: it is not configured
+	Summary     *repository.Summary // nil: there is no revision
+	Promise     time.Duration       // zero: none
+	Due         time.Time           // the next time; zero: never
+	Cases       []Case
+}
+
+func (v *Volume) hasRevisions() bool { return v.Summary != nil && v.Summary.Newest != nil }
+
+// LastGood is when the newest good revision was begun; zero: there is none.
+func (v *Volume) LastGood() time.Time {
+	if v.Summary == nil || v.Summary.Good == nil {
+		return time.Time{}
+	}
+	return v.Summary.Good.Statement.Begun
+}
+
+// Report is the judgement.
+type Report struct {
+	Grade   Grade
+	Volumes []Volume // by name, without those that are retired
+	Cases   []Case   // of all volumes and the repository, the worst first
+	New     int      // volumes that are configured and were never tried
+	Retired int
+	Growth  int64         // bytes that a day adds to the repository, as of late
+	FullIn  time.Duration // until nothing is left, at that rate; zero: it cannot be told, or never
+}
+
+// Good counts the volumes without any case.
+func (r *Report) Good() (n int) {
+	for i := range r.Volumes {
+		if r.Volumes[i].Grade == Safe && r.Volumes[i].hasRevisions() {
+			n++
+		}
+	}
+	return n
+}
+
+// Troubled counts the volumes of a grade.
+func (r *Report) Troubled(g Grade) (n int) {
+	for i := range r.Volumes {
+		if r.Volumes[i].Grade == g {
+			n++
+		}
+	}
+	return n
+}
+
+// Oldest is the volume, of those without a case, whose newest good revision is the
+// oldest; nil: there is none.
+func (r *Report) Oldest() (oldest *Volume) {
+	for i := range r.Volumes {
+		v := &r.Volumes[i]
+		if v.Grade != Safe || v.LastGood().IsZero() {
+			continue
+		}
+		if oldest == nil || v.LastGood().Before(oldest.LastGood()) {
+			oldest = v
+		}
+	}
+	return oldest
+}
+
+// Next is the volume that is due first; nil: none is.
+func (r *Report) Next() (next *Volume) {
+	for i := range r.Volumes {
+		v := &r.Volumes[i]
+		if !v.Due.IsZero() && (next == nil || v.Due.Before(next.Due)) {
+			next = v
+		}
+	}
+	return next
+}
+
+// DueBy counts the volumes that are due before a time.
+func (r *Report) DueBy(t time.Time) (n int) {
+	for i := range r.Volumes {
+		if due := r.Volumes[i].Due; !due.IsZero() && due.Before(t) {
+			n++
+		}
+	}
+	return n
+}

@@ -20,6 +20,9 @@ var (
 	ErrBusy = errors.New("another run is writing this target")
 	// ErrRepository reports a target that would overwrite the repository, or what the repository lies on.
 	ErrRepository = errors.New("the repository lies on it")
+	// ErrOwnSource reports a source that is a part of the repository, or that the repository lies on. Each backup of it
+	// would store what the one before stored.
+	ErrOwnSource = errors.New("the source and the repository are not apart")
 )
 
 // A ReadError reports a place of a source, or of a target, that could not be read.
@@ -114,6 +117,7 @@ const (
 	Swap    UseKind = "swap"    // By: empty, or through which device
 	Opened  UseKind = "open"    // By: the process, or empty if it cannot be seen
 	Watched UseKind = "watched" // By: the client of an RBD image
+	Member  UseKind = "member"  // By: what it seems to be, such as "an LVM physical volume", by its [Signature]
 )
 
 // String says the use in words: "mounted read-write on /srv".
@@ -132,6 +136,8 @@ func (u Use) String() string {
 			mode = " for writing"
 		}
 		return "open" + mode + " by " + orUnseen(u.By)
+	case Member:
+		return "it looks like " + u.By
 	}
 	return string(u.Kind) + " by " + orUnseen(u.By)
 }

@@ -24,8 +24,9 @@ func TestErrorTexts(t *testing.T) {
 			{Kind: volume.Held},
 			{Kind: volume.Swap, Writing: true},
 			{Kind: volume.Opened, By: "qemu (process 7)", Writing: true},
+			{Kind: volume.Member, By: "a LUKS encrypted disk"},
 		}}, `target "/dev/a" is in use: mounted read-write on /srv; mounted read-only on /mnt; held by dm-3; ` +
-			`held by something that cannot be seen from here; used as swap; open for writing by qemu (process 7)`},
+			`held by something that cannot be seen from here; used as swap; open for writing by qemu (process 7); it looks like a LUKS encrypted disk`},
 	}
 	for _, tt := range tests {
 		if got := tt.err.Error(); got != tt.want {

@@ -14,6 +14,9 @@ type Signature struct {
 	ID   string // tells this disk from others of the kind; empty where the mark does not
 }
 
+// ZFSDisk is what the signature of a pool of ZFS says.
+const ZFSDisk = "a disk of a ZFS pool"
+
 // signatureProbe is how much of the beginning, and of the end, is looked at.
 const signatureProbe = 1 << 20
 
@@ -173,7 +176,7 @@ func (d probed) zfs() Signature {
 	if count < 4 {
 		return Signature{}
 	}
-	return Signature{What: "a disk of a ZFS pool", ID: id}
+	return Signature{What: ZFSDisk, ID: id}
 }
 
 // zfsID is the disk's guid, from the pairs of names and values that a label holds in XDR: the length of the name,

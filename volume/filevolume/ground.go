@@ -5,15 +5,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"varve/volume"
+	"strings"
 )
 
 // ground is all that a directory lies on: the device of its file system, the devices that one is made of, the disks
 // that those are part of, and the files behind loop devices, down to the bottom.
 type ground struct {
 	devices map[deviceID]bool
-	files   []fs.FileInfo
+	files   []backing
+	pooled  bool // it lies in a pool of ZFS, whose devices the kernel does not tell
+}
+
+// backing is a file behind a loop device.
+type backing struct {
+	path string
+	info fs.FileInfo
 }
 
 func groundOf(dir string) (ground, error) {
@@ -44,13 +50,16 @@ func (g *ground) addFileSystem(id deviceID, mounts []mount) {
 		if m.id != id {
 			continue
 		}
-		source, ok := deviceAt(m.source)
-		if !ok {
-			continue
-		}
-		g.add(source, mounts)
-		for _, sibling := range btrfsSiblings(source) {
-			g.add(sibling, mounts)
+		g.pooled = g.pooled || m.fsType == "zfs"
+		for _, path := range strings.Split(m.source, ":") { // bcachefs names all of its devices
+			source, ok := deviceAt(path)
+			if !ok {
+				continue
+			}
+			g.add(source, mounts)
+			for _, sibling := range btrfsSiblings(source) {
+				g.add(sibling, mounts)
+			}
 		}
 	}
 }
@@ -94,51 +103,26 @@ func (g *ground) add(id deviceID, mounts []mount) {
 	for _, below := range id.related("slaves/*") {
 		g.add(below, mounts)
 	}
-	backing := id.attribute("loop/backing_file")
-	if backing == "" {
+	path := id.attribute("loop/backing_file")
+	if path == "" {
 		return
 	}
-	info, err := os.Stat(backing)
+	info, err := os.Stat(path)
 	switch {
 	case err != nil: // deleted, or in another namespace: no path leads to it that could be a target
 	case isBlockDevice(info.Mode()):
 		g.add(deviceID(statOf(info).Rdev), mounts)
 	default:
-		g.files = append(g.files, info)
+		g.files = append(g.files, backing{path, info})
 		g.addFileSystem(deviceID(statOf(info).Dev), mounts)
 	}
 }
 
 func (g *ground) hasFile(info fs.FileInfo) bool {
 	for _, file := range g.files {
-		if os.SameFile(file, info) {
+		if os.SameFile(file.info, info) {
 			return true
 		}
 	}
 	return false
-}
-
-// checkOutside refuses a directory that is the repository or lies in it.
-func checkOutside(dir, repository string) error {
-	if repository == "" {
-		return nil
-	}
-	inside, err := os.Stat(repository)
-	if err != nil {
-		return fmt.Errorf("find the repository: %w", err)
-	}
-	for {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		if os.SameFile(info, inside) {
-			return fmt.Errorf("target in %q: %w", dir, volume.ErrRepository)
-		}
-		above := filepath.Dir(dir)
-		if above == dir {
-			return nil
-		}
-		dir = above
-	}
 }

@@ -9,7 +9,9 @@ import (
 
 // A mount is a line of /proc/self/mountinfo.
 type mount struct {
+	number   uint64 // of the mount itself
 	id       deviceID
+	root     string // the directory of the file system that is mounted
 	point    string
 	fsType   string
 	source   string
@@ -38,13 +40,14 @@ func parseMounts(text string) []mount {
 		if !found || len(left) < 5 || len(right) < 3 {
 			continue
 		}
+		number, err := strconv.ParseUint(left[0], 10, 64)
 		id, ok := parseDeviceID(left[2])
-		if !ok {
+		if !ok || err != nil {
 			continue
 		}
 		options := strings.Split(right[2], ",")
 		mounts = append(mounts, mount{
-			id: id, point: unescape(left[4]), fsType: right[0], source: unescape(right[1]),
+			number: number, id: id, root: unescape(left[3]), point: unescape(left[4]), fsType: right[0], source: unescape(right[1]),
 			writable: options[0] == "rw",
 		})
 	}

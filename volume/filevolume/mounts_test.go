@@ -13,12 +13,13 @@ func TestParseMounts(t *testing.T) {
 40 27 0:45 /@home /home rw shared:9 - btrfs /dev/sdb ro,space_cache=v2
 not a mount
 41 27 x:y / /bad rw - ext4 /dev/vda rw
+x 27 0:3 / /bad rw - ext4 /dev/vda rw
 `
 	id := func(major, minor uint32) deviceID { return deviceID(unix.Mkdev(major, minor)) }
 	want := []mount{
-		{id(254, 0), "/", "ext4", "/dev/vda", true},
-		{id(98, 0), "/mnt two", "ext3", `/dev/sd\a`, true}, // another mount of it may be writable
-		{id(0, 45), "/home", "btrfs", "/dev/sdb", false},
+		{27, id(254, 0), "/", "/", "ext4", "/dev/vda", true},
+		{36, id(98, 0), "/sub", "/mnt two", "ext3", `/dev/sd\a`, true}, // another mount of it may be writable
+		{40, id(0, 45), "/@home", "/home", "btrfs", "/dev/sdb", false},
 	}
 	if got := parseMounts(text); !slices.Equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -3,6 +3,7 @@ package filevolume
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,13 +16,16 @@ import (
 type TargetOptions struct {
 	Force     bool // what exists may be overwritten: a file is replaced at the end, a device written in place
 	InPlace   bool // what exists is opened as it is, to be compared and written in part; implies Force
-	EvenInUse bool // a target that is mounted, held or open for writing may be written all the same
+	EvenInUse bool // a target that is mounted, held, open for writing or a part of something may be written all the same
 
 	// Range is the part of the volume that will be written; zero: all of it. In place a file then keeps its size,
 	// and what is there may be smaller than the volume, as long as the range fits.
 	Range volume.Extent
 	// Needed is how many bytes a new file will take up: there must be room for them. Zero: not known, not checked.
 	Needed int64
+	// Content is the volume as it will be written, all of it. A device that has the mark of an array or a volume group
+	// is not in use for that if Content has the very same one. Nil: it is not known.
+	Content io.ReaderAt
 	// Repository is the directory of the repository. A target that would overwrite it, or a device or image
 	// that it lies on, is refused whatever else is allowed. Empty: none.
 	Repository string
@@ -69,7 +73,7 @@ func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, err
 	if !opts.Force && !opts.InPlace {
 		return nil, fmt.Errorf("target %q: %w", path, volume.ErrExists)
 	}
-	if err := guard(path, info, opts); err != nil {
+	if err := guard(path, info, size, opts); err != nil {
 		return nil, err
 	}
 	switch {
@@ -95,24 +99,20 @@ func isAmongDevices(path string) bool {
 }
 
 // guard refuses an existing target that holds the repository or is in use.
-func guard(path string, info fs.FileInfo, opts TargetOptions) error {
+func guard(path string, info fs.FileInfo, size int64, opts TargetOptions) error {
 	ground, err := groundOf(opts.Repository)
 	if err != nil {
 		return err
 	}
-	if isBlockDevice(info.Mode()) {
-		id := deviceID(statOf(info).Rdev)
-		if ground.devices[id] {
-			return fmt.Errorf("target %q: %w", path, volume.ErrRepository)
-		}
-		if opts.EvenInUse {
-			return nil
-		}
-		uses, err := deviceUses(id)
-		return inUse(path, uses, err)
+	overlaps, err := ground.overlaps(path, info, opts.Repository)
+	if err == nil && overlaps {
+		err = fmt.Errorf("target %q: %w", path, volume.ErrRepository)
 	}
-	if ground.hasFile(info) {
-		return fmt.Errorf("target %q: %w", path, volume.ErrRepository)
+	if err != nil {
+		return err
+	}
+	if isBlockDevice(info.Mode()) {
+		return guardDevice(path, deviceID(statOf(info).Rdev), ground.pooled, size, opts)
 	}
 	if opts.EvenInUse {
 		return nil
@@ -123,6 +123,26 @@ func guard(path string, info fs.FileInfo, opts TargetOptions) error {
 	}
 	uses, err := fileUses(f, info)
 	return inUse(path, uses, errors.Join(err, f.Close()))
+}
+
+// guardDevice refuses a device that is in use, or that seems to be needed by what is not assembled. Where nobody says
+// which disks the repository's pool has, each disk of a pool may be one of them.
+func guardDevice(path string, id deviceID, pooled bool, size int64, opts TargetOptions) error {
+	if opts.EvenInUse && !pooled {
+		return nil
+	}
+	members, err := findMembers(path, id)
+	if err != nil {
+		return err
+	}
+	if pooled && mayHoldPool(members) {
+		return fmt.Errorf("target %q is %s, and so may be what is below the repository: %w", path, volume.ZFSDisk, volume.ErrRepository)
+	}
+	if opts.EvenInUse {
+		return nil
+	}
+	uses, err := deviceUses(id)
+	return inUse(path, append(uses, memberUses(members, opts.Content, size)...), err)
 }
 
 func inUse(path string, uses []volume.Use, err error) error {

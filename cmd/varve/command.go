@@ -11,12 +11,13 @@ import (
 // command is one of the things that varve does.
 type command struct {
 	name    string
-	group   string // the heading in the overview; empty: not shown there
-	args    string // VOLUME [SOURCE]: what is in brackets may be left out
-	summary string // one line
-	about   string // what it does, as paragraphs
-	example string // one or more lines to type, each with its comment
-	codes   string // exit codes besides the general ones
+	group   string     // the heading in the overview; empty: not shown there
+	args    string     // VOLUME [SOURCE]: what is in brackets may be left out
+	summary string     // one line
+	about   string     // what it does, as paragraphs
+	example string     // one or more lines to type, each with its comment
+	codes   string     // exit codes besides the general ones
+	answers []exitNote // exit codes instead of those; nil: the general ones
 	flags   []cli.Flag
 	asks    bool // its result is what was asked for: printed with --quiet too
 	run     func(ctx context.Context, args []string) (result, error)
@@ -30,16 +31,20 @@ type result interface{ print(p *page) }
 const (
 	everyDay = "EVERY DAY"
 	areWe    = "ARE WE SAFE?"
+	sources  = "SOURCES AND DAEMON"
 	plumbing = "PLUMBING"
 )
+
+var groups = []string{everyDay, areWe, sources, plumbing}
 
 // commands lists what this program can do, in the order of the overview.
 func commands(s *session) []*command {
 	return []*command{
 		initCommand(s), backupCommand(s), logCommand(s), showCommand(s), restoreCommand(s),
-		verifyCommand(s),
+		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
+		metricsCommand(s),
 		rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
-		probeLockCommand(), completeCommand(s),
+		probeLockCommand(), completeCommand(s), manCommand(s),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // formatDuration writes how long something took.
@@ -66,6 +67,51 @@ func formatDay(t, now time.Time) string {
 	}
 	return t.Format("Mon 2 Jan")
 }
+
+// formatMinute writes a moment to the minute, in the zone of now.
+func formatMinute(t, now time.Time) string {
+	t = t.In(now.Location())
+	if isFarOff(t, now) {
+		return t.Format("_2 Jan 2006 15:04")
+	}
+	return t.Format("Mon _2 Jan 15:04")
+}
+
+// formatLong writes a long time in its two largest units: 24h, 3d 1h, 12m.
+func formatLong(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%ds", max(int(d.Seconds()), 0))
+	}
+	if d < time.Hour {
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	hours := int(d.Hours())
+	switch {
+	case hours < 48:
+		return fmt.Sprintf("%dh", hours)
+	case hours%24 == 0 || hours >= 24*100:
+		return fmt.Sprintf("%dd", hours/24)
+	}
+	return fmt.Sprintf("%dd %dh", hours/24, hours%24)
+}
+
+// wrap breaks text between words into lines that are not wider, where words allow it.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && textWidth(line)+1+textWidth(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+func textWidth(text string) int { return utf8.RuneCountInString(harmless(text)) }
 
 // formatCount writes "1 chunk", "391 chunks".
 func formatCount[T int | int64 | uint64](n T, what string) string {

@@ -33,16 +33,34 @@ type manual struct {
 	Text string `json:"text"`
 }
 
-func (m *manual) print(p *page) { p.line("%s", strings.TrimRight(m.Text, "\n")) }
+func (m *manual) print(p *page) { p.line("%s", markup(strings.TrimRight(m.Text, "\n"))) }
+
+// What the overview says, here and on paper.
+const (
+	purposeText = `varve keeps block devices and disk images as they were, every night of them: it
+reads a volume, stores what changed since the last time as a new revision, and
+gives any revision back.
+
+Every flag may stand anywhere after the command's name; "--" ends the flags.`
+	beginWith = `varve init /srv/varve
+varve -r /srv/varve backup NAME /dev/VOLUME
+varve help backup`
+)
+
+// environment lists the variables that count.
+var environment = []struct{ name, meaning string }{
+	{"VARVE_REPO", "the repository, if --repo does not name it"},
+	{"VARVE_CONFIG", "the configuration, if --config does not name it"},
+	{"VARVE_STATE", "what this host keeps for itself (default: /var/lib/varve for root, otherwise " +
+		"$XDG_STATE_HOME/varve or ~/.local/state/varve). It can be deleted at any time"},
+	{"NO_COLOR", "if set: no colours"},
+}
 
 // overview lists the commands.
 func overview(all []*command, globals []cli.Flag) *manual {
 	var out strings.Builder
-	out.WriteString(`varve keeps block devices and disk images as they were, every night of them.
-
-varve COMMAND [ARGUMENTS] [FLAGS]
-`)
-	for _, group := range []string{everyDay, areWe, plumbing} {
+	out.WriteString(purposeText + "\n\nvarve COMMAND [ARGUMENTS] [FLAGS]\n")
+	for _, group := range groups {
 		fmt.Fprintf(&out, "\n%s\n", group)
 		for _, c := range all {
 			if c.group == group {
@@ -52,19 +70,21 @@ varve COMMAND [ARGUMENTS] [FLAGS]
 	}
 	out.WriteString("\nFLAGS OF ALL COMMANDS\n")
 	writeFlags(&out, globals)
-	out.WriteString(`
-ENVIRONMENT
-  VARVE_REPO   the repository, if --repo does not name it
-  VARVE_STATE  what this host keeps for itself (default: /var/lib/varve for root, otherwise
-               $XDG_STATE_HOME/varve or ~/.local/state/varve). It can be deleted at any time
-  NO_COLOR     if set: no colours
-
-BEGIN WITH
-  varve init /srv/varve
-  varve -r /srv/varve backup NAME /dev/VOLUME
-  varve help backup
-`)
+	out.WriteString("\nENVIRONMENT\n")
+	for _, v := range environment {
+		lines := wrap(v.meaning, widest-15)
+		fmt.Fprintf(&out, "  %-12s %s\n", v.name, strings.Join(lines, "\n               "))
+	}
+	out.WriteString("\nBEGIN WITH\n" + indented(beginWith))
 	return &manual{Text: out.String()}
+}
+
+func indented(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text + "\n") {
+		out.WriteString("  " + line)
+	}
+	return out.String()
 }
 
 // manual explains one command.
@@ -77,25 +97,36 @@ func (c *command) manual(globals []cli.Flag) *manual {
 	}
 	out.WriteString("\nFLAGS OF ALL COMMANDS\n")
 	writeFlags(&out, globals)
-	out.WriteString("\nEXAMPLES\n")
-	for line := range strings.Lines(c.example + "\n") {
-		out.WriteString("  " + line)
+	out.WriteString("\nEXAMPLES\n" + indented(c.example) + "\nEXIT STATUS\n")
+	for _, code := range c.exitCodes() {
+		fmt.Fprintf(&out, "  %s  %s\n", code.number, code.meaning)
 	}
-	out.WriteString(`
-EXIT STATUS
-  0  done; warnings do not change it
-  1  failed
-  2  wrong usage, or an unknown repository, volume or revision: nothing was done
-`)
-	if c.codes != "" {
-		out.WriteString("  " + c.codes + "\n")
-	}
-	out.WriteString("  4  busy: somebody else holds a lock\n  129, 130 or 143  interrupted by SIGHUP, SIGINT or SIGTERM\n")
 	return &manual{Text: out.String()}
 }
 
-// writeFlags lists flags with what they are without.
-func writeFlags(out *strings.Builder, flags []cli.Flag) {
+// exitNote says what an exit code means.
+type exitNote struct{ number, meaning string }
+
+// exitCodes explains how the command may end.
+func (c *command) exitCodes() []exitNote {
+	if c.answers != nil {
+		return c.answers
+	}
+	codes := []exitNote{
+		{"0", "done; warnings do not change it"}, {"1", "failed"},
+		{"2", "wrong usage, or an unknown repository, volume or revision: nothing was done"},
+	}
+	if number, meaning, found := strings.Cut(c.codes, "  "); found {
+		codes = append(codes, exitNote{number, meaning})
+	}
+	return append(codes, exitNote{"4", "busy: somebody else holds a lock"},
+		exitNote{"129, 130 or 143", "interrupted by SIGHUP, SIGINT or SIGTERM"})
+}
+
+// flagNote is a flag as it is explained.
+type flagNote struct{ form, usage string }
+
+func describeFlags(flags []cli.Flag) (notes []flagNote) {
 	for _, f := range flags {
 		doc, isDocumented := f.(cli.DocGenerationFlag)
 		if !isDocumented {
@@ -109,7 +140,15 @@ func writeFlags(out *strings.Builder, flags []cli.Flag) {
 		if doc.TakesValue() {
 			form += " " + value
 		}
-		fmt.Fprintf(out, "  %-32s %s\n", form, usage)
+		notes = append(notes, flagNote{form, usage})
+	}
+	return notes
+}
+
+// writeFlags lists flags with what they are without.
+func writeFlags(out *strings.Builder, flags []cli.Flag) {
+	for _, f := range describeFlags(flags) {
+		fmt.Fprintf(out, "  %-32s %s\n", f.form, f.usage)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // page is text for people in the making.
@@ -76,13 +75,20 @@ func right(text string) cell { return cell{text: text, right: true} }
 
 // table adds lines whose cells stand below one another.
 func (p *page) table(rows [][]cell) {
+	for _, line := range p.lay(rows) {
+		p.line("%s", line)
+	}
+}
+
+// lay gives the lines of a table.
+func (p *page) lay(rows [][]cell) (lines []markup) {
 	var widths []int
 	for _, row := range rows {
 		for i, c := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(harmless(c.text)))
+			widths[i] = max(widths[i], textWidth(c.text))
 		}
 	}
 	for _, row := range rows {
@@ -95,7 +101,7 @@ func (p *page) table(rows [][]cell) {
 			if c.paint != nil {
 				text = c.paint(c.text)
 			}
-			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(harmless(c.text)))
+			space := strings.Repeat(" ", widths[i]-textWidth(c.text))
 			switch {
 			case c.right:
 				out.WriteString(space + string(text))
@@ -105,8 +111,9 @@ func (p *page) table(rows [][]cell) {
 				out.WriteString(string(text) + space)
 			}
 		}
-		p.line("%s", markup(strings.TrimRight(out.String(), " ")))
+		lines = append(lines, markup(strings.TrimRight(out.String(), " ")))
 	}
+	return lines
 }
 
 // facts adds aligned lines of a name and what there is to say of it; those without

@@ -19,11 +19,20 @@ type outcome struct {
 	code   int
 }
 
+// A verdictResult is what was asked for, and has an exit code of its own.
+type verdictResult interface{ exitStatus() int }
+
 // report puts out how the session ended, and returns the exit code.
 func (s *session) report(ctx context.Context, res result, err error) int {
 	o := outcome{result: res, err: err, code: exitCode(err)}
+	if judged, is := res.(verdictResult); is && err == nil {
+		o.code = judged.exitStatus()
+	}
 	if sig := interruption(ctx); err != nil && sig != nil && o.code == exitFailed {
 		o.err, o.code = sig, sig.code()
+	}
+	if o.err != nil && s.command == checkName {
+		o.result, o.code = cannotTell(o.err, hint(o.err, s.about)), pluginUnknown
 	}
 	var r renderer = textRenderer{s}
 	if s.json {
@@ -48,7 +57,7 @@ func (r textRenderer) render(o outcome) error {
 			return err
 		}
 	}
-	if o.err == nil {
+	if o.err == nil || r.s.command == checkName { // whose result has told it
 		return nil
 	}
 	p := r.s.page(r.s.stderr.w)

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/internal/durable"
+	"varve/repository"
+	"varve/revision"
+	"varve/status"
+)
+
+func metricsCommand(s *session) *command {
+	var textfile string
+	return &command{
+		name: "metrics", group: sources, asks: true,
+		summary: "print the state of all volumes for Prometheus",
+		about: `Prints metrics in the text format of Prometheus. With --textfile they go to a
+file for node_exporter's textfile collector, which is replaced in one step;
+the configuration's "monitor: textfile" names one, too.
+
+All times are timestamps, never ages, so that an alarm on them also rings when
+this command does not run any more.`,
+		example: `varve metrics
+varve metrics --textfile /var/lib/prometheus/node-exporter/varve.prom`,
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "textfile", Destination: &textfile, Usage: "write to `PATH`, in one step"},
+		},
+		run: func(ctx context.Context, _ []string) (result, error) { return runMetrics(ctx, s, textfile) },
+	}
+}
+
+// metrics is the result of metrics.
+type metrics struct {
+	Metrics  []metric `json:"metrics"`
+	Textfile string   `json:"textfile"` // empty: they are printed
+}
+
+// metric is one number with its labels. Its fields are API.
+type metric struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+	Value  float64           `json:"value"`
+	label  string            // as in the text format
+}
+
+func runMetrics(ctx context.Context, s *session, textfile string) (result, error) {
+	if textfile == "" {
+		configured, err := s.textfile()
+		if err != nil {
+			return nil, err
+		}
+		textfile = configured
+	}
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	report, in, err := s.judge(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	m := &metrics{Textfile: textfile}
+	m.collect(report, in)
+	if textfile == "" {
+		return m, nil
+	}
+	tree, err := durable.OpenTree(filepath.Dir(textfile))
+	if err != nil {
+		return nil, fmt.Errorf("open the directory of %q: %w", textfile, err)
+	}
+	defer s.close("close the directory of the metrics", tree)
+	if err := durable.Replace(tree, durable.NewTemps("metrics"), filepath.Base(textfile), []byte(m.text())); err != nil {
+		return nil, fmt.Errorf("write %q: %w", textfile, err)
+	}
+	return m, nil
+}
+
+// collect measures; docs/guide.md has the list.
+func (m *metrics) collect(r *status.Report, in status.Input) {
+	for i := range r.Volumes {
+		m.ofVolume(&r.Volumes[i])
+	}
+	results := map[string]int{repository.ResultOK: 0, repository.ResultFindings: 0, repository.ResultFailed: 0}
+	for _, e := range in.Events {
+		if e.Op == repository.OpBackup {
+			results[e.Result]++
+		}
+	}
+	for _, name := range []string{repository.ResultOK, repository.ResultFindings, repository.ResultFailed} {
+		m.add("varve_backups_recent", "result", name, float64(results[name]))
+	}
+	if in.Total > 0 {
+		m.add("varve_repository_size_bytes", "", "", float64(in.Total))
+		m.add("varve_repository_free_bytes", "", "", float64(in.Available))
+	}
+	m.add("varve_build_info", "version", version, 1)
+}
+
+func (m *metrics) ofVolume(v *status.Volume) {
+	name := v.Name.String()
+	if good := v.LastGood(); !good.IsZero() {
+		m.add("varve_volume_last_success_timestamp_seconds", "volume", name, float64(good.Unix()))
+	}
+	if v.Promise > 0 {
+		m.add("varve_volume_promise_seconds", "volume", name, v.Promise.Seconds())
+	}
+	overdue := 0.0
+	for _, c := range v.Cases {
+		if c.Kind == status.Overdue || c.Kind == status.Failing {
+			overdue = 1
+		}
+	}
+	m.add("varve_volume_overdue", "volume", name, overdue)
+	if v.Summary == nil {
+		m.add("varve_volume_revisions", "volume", name, 0)
+		return
+	}
+	m.add("varve_volume_revisions", "volume", name, float64(v.Summary.Revisions))
+	newest := v.Summary.Newest
+	if newest == nil {
+		return
+	}
+	for _, state := range []repository.State{repository.Good, repository.Proven, repository.Suspect, repository.Damaged} {
+		is := 0.0
+		if newest.Info.State == state {
+			is = 1
+		}
+		m.Metrics = append(m.Metrics, metric{
+			Name: "varve_volume_state", Labels: map[string]string{"volume": name, "state": string(state)}, Value: is,
+			label: labels("volume", name, "state", string(state)),
+		})
+	}
+	if st := newest.Statement; st != nil {
+		m.add("varve_volume_last_duration_seconds", "volume", name, st.Statistics.Duration().Seconds())
+		m.add("varve_volume_last_stored_bytes", "volume", name, float64(st.Statistics.Stored))
+		m.add("varve_volume_size_bytes", "volume", name, float64(st.Size))
+		live := 0.0
+		if st.Consistency == revision.Live {
+			live = 1
+		}
+		m.add("varve_volume_live", "volume", name, live)
+	}
+}
+
+func (m *metrics) add(name, key, value string, number float64) {
+	one := metric{Name: name, Labels: map[string]string{}, Value: number}
+	if key != "" {
+		one.Labels[key], one.label = value, labels(key, value)
+	}
+	m.Metrics = append(m.Metrics, one)
+}
+
+// labels writes {key="value",…}.
+func labels(pairs ...string) string {
+	var all []string
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		all = append(all, pairs[i]+`="`+escape.Replace(pairs[i+1])+`"`)
+	}
+	return "{" + strings.Join(all, ",") + "}"
+}
+
+// metricHelp says what each metric is, in the order in which they are printed.
+var metricHelp = [][2]string{
+	{"varve_volume_last_success_timestamp_seconds", "When the newest good revision was begun."},
+	{"varve_volume_promise_seconds", "How old the newest good revision may be."},
+	{"varve_volume_overdue", "1 if it is older, or if there is none and the last backup failed."},
+	{"varve_volume_state", "1 for the state of the newest revision."},
+	{"varve_volume_live", "1 if the source was in use while the newest revision was read."},
+	{"varve_volume_last_duration_seconds", "How long the newest revision took."},
+	{"varve_volume_last_stored_bytes", "Bytes that the newest revision added to the repository."},
+	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
+	{"varve_volume_revisions", "The number of revisions."},
+	{"varve_backups_recent", "Backups of the last 50 hours by how they ended."},
+	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
+	{"varve_repository_free_bytes", "What of it is free."},
+	{"varve_build_info", "The version of the program, as a label."},
+}
+
+// text is the text format of Prometheus: metrics of one name stand together.
+func (m *metrics) text() string {
+	var out strings.Builder
+	for _, help := range metricHelp {
+		headed := false
+		for _, one := range m.Metrics {
+			if one.Name != help[0] {
+				continue
+			}
+			if !headed {
+				fmt.Fprintf(&out, "# HELP %s %s\n# TYPE %s gauge\n", help[0], help[1], help[0])
+				headed = true
+			}
+			fmt.Fprintf(&out, "%s%s %s\n", one.Name, one.label, strconv.FormatFloat(one.Value, 'f', -1, 64))
+		}
+	}
+	return out.String()
+}
+
+func (m *metrics) print(p *page) {
+	if m.Textfile != "" {
+		p.line("%s written to %s", formatCount(len(m.Metrics), "metric"), m.Textfile)
+		return
+	}
+	p.line("%s", markup(strings.TrimRight(m.text(), "\n")))
+}

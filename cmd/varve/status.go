@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/revision"
+	"varve/status"
+)
+
+func statusCommand(s *session) *command {
+	var f statusFlags
+	return &command{
+		name: "status", group: areWe, args: "[VOLUME]", asks: true,
+		summary: "say whether the volumes are safe, and what to do about those that are not",
+		about: `Says in its first line whether every volume is as safe as was promised; then
+what is wrong, with the command that helps; then what is running, and what is
+well. With VOLUME, all there is to know about one.
+
+What is promised of a volume, the configuration says: a good revision that is
+not older than "overdue" times the gap between two of its backups. A volume
+without a schedule was promised nothing, and only damage and live sources are
+told of it.
+
+It reads the repository and its journal, takes no lock, and may run at any time.`,
+		example: `varve status                                # are we safe?
+varve status --all                          # every volume, those that are well too
+varve status db1                            # one volume
+varve status --json                         # for a program`,
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list the volumes that are well too"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) {
+			return runStatus(ctx, s, f, optional(args, 0))
+		},
+	}
+}
+
+type statusFlags struct{ all bool }
+
+func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string) (result, error) {
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	report, in, err := s.judge(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	if volumeName != "" {
+		return statusOf(s, repo, report, in, volumeName)
+	}
+	return newJudged(s, report, in, f.all), nil
+}
+
+// judged is the result of status.
+type judged struct {
+	Verdict    string        `json:"verdict"` // "safe", "warning" or "not safe"
+	Volumes    int           `json:"volumes"`
+	Trouble    []judgedCase  `json:"trouble"`
+	Warnings   []judgedCase  `json:"warnings"`
+	Running    []runningJob  `json:"running"`
+	Good       int           `json:"good"`
+	New        int           `json:"new"`
+	Retired    int           `json:"retired"`
+	Oldest     *agedVolume   `json:"oldest"` // of those that are well
+	Next       *dueVolume    `json:"next"`
+	Repository judgedPlace   `json:"repository"`
+	All        []judgedEntry `json:"all,omitempty"`
+	troubled   int           // volumes
+	dueSoon    int
+	warned     int
+}
+
+// judgedCase is one thing that is not as it should be. Its fields are API.
+type judgedCase struct {
+	Kind     status.Kind   `json:"kind"`
+	Volume   revision.Name `json:"volume"`
+	Revision revision.ID   `json:"revision"`
+	LastGood *time.Time    `json:"last_good"`
+	Promise  float64       `json:"promise"` // seconds; 0: none
+	Why      string        `json:"why"`
+	Do       string        `json:"do"`
+}
+
+// runningJob is an operation under way. Its fields are API.
+type runningJob struct {
+	Volume  revision.Name `json:"volume"`
+	Command string        `json:"command"`
+	Host    string        `json:"host"`
+	PID     int           `json:"pid"`
+	User    string        `json:"user"`
+	Since   time.Time     `json:"since"`
+	Done    int64         `json:"done"`
+	Total   int64         `json:"total"`
+	Usual   float64       `json:"usual"` // seconds that the last backup of the volume took
+}
+
+type agedVolume struct {
+	Volume   revision.Name `json:"volume"`
+	LastGood time.Time     `json:"last_good"`
+}
+
+type dueVolume struct {
+	Volume revision.Name `json:"volume"`
+	Due    time.Time     `json:"due"`
+}
+
+type judgedPlace struct {
+	Directory string  `json:"directory"`
+	Available int64   `json:"available"`
+	Total     int64   `json:"total"`
+	Growth    int64   `json:"growth"`  // bytes a day
+	FullIn    float64 `json:"full_in"` // seconds; 0: it cannot be told
+}
+
+// judgedEntry is a volume in a few words. Its fields are API.
+type judgedEntry struct {
+	Volume   revision.Name `json:"volume"`
+	State    string        `json:"state"` // "good", or the kind of its worst case
+	LastGood *time.Time    `json:"last_good"`
+	Promise  float64       `json:"promise"` // seconds; 0: none
+	Due      *time.Time    `json:"due"`
+}
+
+func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged {
+	j := &judged{
+		Volumes: len(r.Volumes), Good: r.Good(), New: r.New, Retired: r.Retired,
+		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
+		Repository: judgedPlace{s.about.repo, in.Available, in.Total, r.Growth, r.FullIn.Seconds()},
+		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
+		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
+	}
+	j.Verdict = map[status.Grade]string{status.Safe: "safe", status.Warning: "warning", status.Critical: "not safe"}[r.Grade]
+	for _, c := range r.Cases {
+		if c.Kind.Grade() == status.Critical {
+			j.Trouble = append(j.Trouble, newJudgedCase(c))
+		} else {
+			j.Warnings = append(j.Warnings, newJudgedCase(c))
+		}
+	}
+	if v := r.Oldest(); v != nil {
+		j.Oldest = &agedVolume{v.Name, v.LastGood()}
+	}
+	if v := r.Next(); v != nil {
+		j.Next = &dueVolume{v.Name, v.Due}
+	}
+	if all {
+		j.All = []judgedEntry{}
+		for i := range r.Volumes {
+			j.All = append(j.All, newJudgedEntry(&r.Volumes[i]))
+		}
+	}
+	return j
+}
+
+func newJudgedCase(c status.Case) judgedCase {
+	return judgedCase{c.Kind, c.Volume, c.Revision, timeOrNil(c.LastGood), c.Promise.Seconds(), c.Why, c.Do}
+}
+
+func newJudgedEntry(v *status.Volume) judgedEntry {
+	e := judgedEntry{
+		Volume: v.Name, State: "good", LastGood: timeOrNil(v.LastGood()), Promise: v.Promise.Seconds(), Due: timeOrNil(v.Due),
+	}
+	for _, c := range v.Cases {
+		if c.Kind.Grade() == v.Grade {
+			e.State = string(c.Kind)
+			break
+		}
+	}
+	if e.LastGood == nil && len(v.Cases) == 0 {
+		e.State = "new"
+	}
+	return e
+}
+
+// timeOrNil is nil for no time.
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func newRunning(in status.Input) []runningJob {
+	usual := map[revision.Name]float64{}
+	for _, v := range in.Volumes {
+		if v.Newest != nil && v.Newest.Statement != nil {
+			usual[v.Volume.Name] = v.Newest.Statement.Statistics.Duration().Seconds()
+		}
+	}
+	jobs := []runningJob{}
+	for _, r := range in.Running {
+		if r.Volume == "" {
+			continue // somebody reads: nothing that one waits for
+		}
+		jobs = append(jobs, runningJob{
+			r.Volume, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since, r.Done, r.Total, usual[r.Volume],
+		})
+	}
+	return jobs
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/internal/human"
+	"varve/repository"
+	"varve/revision"
+	"varve/status"
+)
+
+// latestTries is how many of the last tries are shown of a volume.
+const latestTries = 5
+
+// one is the result of status VOLUME.
+type one struct {
+	judgedEntry
+	Cases     []judgedCase `json:"cases"`
+	Revisions int          `json:"revisions"`
+	Newest    *entry       `json:"newest"`
+	Running   []runningJob `json:"running"`
+	Tries     []happened   `json:"tries"` // of the last two days, the newest last
+	schedule  string
+}
+
+func statusOf(s *session, repo *repository.Repository, r *status.Report, in status.Input, volumeName string) (result, error) {
+	name, err := revision.ParseName(volumeName)
+	if err != nil {
+		return nil, &usageError{Text: err.Error(), Command: s.command}
+	}
+	i := slices.IndexFunc(r.Volumes, func(v status.Volume) bool { return v.Name == name })
+	if i < 0 {
+		if _, err := repo.Volume(name); err != nil {
+			return nil, err
+		}
+		return nil, &usageError{Text: fmt.Sprintf("nothing is expected of volume %q: varve log %s lists what it has", name, name), Command: s.command}
+	}
+	v := &r.Volumes[i]
+	o := &one{judgedEntry: newJudgedEntry(v), Cases: []judgedCase{}, Tries: []happened{}, Running: []runningJob{}}
+	for _, c := range v.Cases {
+		o.Cases = append(o.Cases, newJudgedCase(c))
+	}
+	if v.Summary != nil {
+		o.Revisions = v.Summary.Revisions
+		if v.Summary.Newest != nil {
+			e := newEntry(*v.Summary.Newest)
+			o.Newest = &e
+		}
+	}
+	for _, job := range newRunning(in) {
+		if job.Volume == name {
+			o.Running = append(o.Running, job)
+		}
+	}
+	for _, e := range in.Events {
+		if e.Volume == name && e.Op == repository.OpBackup {
+			o.Tries = append(o.Tries, newHappened(e))
+		}
+	}
+	o.Tries = o.Tries[max(0, len(o.Tries)-latestTries):]
+	if v.Expectation != nil && !v.Expectation.Plan.Schedule.IsZero() {
+		o.schedule = v.Expectation.Plan.Schedule.String()
+	}
+	return o, nil
+}
+
+func (o *one) print(p *page) {
+	verdict := p.bold("SAFE: " + o.State)
+	switch {
+	case o.State == "new":
+		verdict = p.bold("no revision yet")
+	case len(o.Cases) > 0 && o.Cases[0].Kind.Grade() == status.Critical:
+		verdict = p.red("NOT SAFE: " + o.State)
+	case len(o.Cases) > 0:
+		verdict = p.bold("SAFE, with a warning: " + o.State)
+	}
+	p.line("%s   %s", p.bold(o.Volume.String()), verdict)
+	for _, c := range o.Cases {
+		p.facts(string(c.Kind), c.Why, "", c.Do)
+	}
+	promise, good := "", "never"
+	if o.Promise > 0 {
+		promise = "a good revision not older than " + formatLong(time.Duration(o.Promise*float64(time.Second)))
+	}
+	if o.LastGood != nil {
+		good = formatMinute(*o.LastGood, p.now) + ", " + formatLong(p.now.Sub(*o.LastGood)) + " ago"
+	}
+	due := ""
+	if o.Due != nil {
+		due = formatMinute(*o.Due, p.now) + prefixed("  ", o.schedule)
+	}
+	p.facts("last good", good, "promise", promise, "due", due)
+	if o.Newest != nil {
+		p.facts("newest", fmt.Sprintf("%s  %s  %s  %s", o.Newest.ID.Short(), o.Newest.Kind, human.Size(int64(o.Newest.Size)), o.Newest.state(p.now)),
+			"source", o.Newest.Source, "revisions", fmt.Sprint(o.Revisions))
+	}
+	for _, job := range o.Running {
+		p.facts("running", job.progress(p.now))
+	}
+	for _, try := range o.Tries {
+		p.facts("tried", strings.TrimSpace(formatMinute(try.Time, p.now)+"  "+try.Result+"  "+cmp.Or(try.Error, prefixed("revision ", try.Revision.Short()))))
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/internal/human"
+)
+
+func (j *judged) print(p *page) {
+	p.line("%s", j.verdict(p))
+	rows := j.caseRows(p, "TROUBLE", j.Trouble, p.red)
+	rows = append(rows, j.caseRows(p, "WARNING", j.Warnings, p.yellow)...)
+	p.table(rows)
+	var lines [][]cell
+	for _, job := range j.Running {
+		lines = append(lines, []cell{left("RUNNING"), left(job.Volume.String()), left(job.progress(p.now))})
+	}
+	p.table(lines)
+	if j.All != nil {
+		p.table(allRows(p, j.All))
+	}
+	p.table(j.summaryRows(p))
+}
+
+func (j *judged) verdict(p *page) markup {
+	warnings := formatCount(len(j.Warnings), "warning")
+	switch {
+	case j.Volumes == 0 && len(j.Trouble) == 0:
+		return markup("no volumes yet " + string(p.arrow()) + " varve backup NAME /dev/VOLUME")
+	case j.Verdict == "safe":
+		return p.bold("SAFE: " + all(j.Volumes-j.New))
+	case j.Verdict == "warning":
+		return p.bold(fmt.Sprintf("SAFE, with %s", warnings))
+	}
+	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(j.Volumes))
+	if j.troubled == 0 {
+		text = "NOT SAFE: the repository is in trouble"
+	}
+	if len(j.Warnings) > 0 {
+		text += ", " + warnings
+	}
+	return p.red(text)
+}
+
+func all(n int) string {
+	switch n {
+	case 0:
+		return "no volume has a revision yet"
+	case 1:
+		return "the volume is as safe as was promised"
+	}
+	return fmt.Sprintf("all %d volumes are as safe as was promised", n)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "1 volume is"
+	}
+	return fmt.Sprintf("%d volumes are", n)
+}
+
+// widest is how wide a page may be.
+const widest = 100
+
+// caseRows lists cases, each with what to do on a line of its own.
+func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(string) markup) (rows [][]cell) {
+	if len(cases) == 0 {
+		return nil
+	}
+	heading := []cell{{text: title, paint: paint}, left("VOLUME"), left("LAST GOOD"), left("AGE"), left("PROMISE"), left("WHY, AND WHAT TO DO")}
+	if title != "TROUBLE" && len(j.Trouble) > 0 {
+		heading = heading[:1]
+	}
+	rows = append(rows, heading)
+	room := widest - j.caseWidth(p)
+	for _, c := range cases {
+		good, age, promise := "never", "", ""
+		if c.LastGood != nil {
+			good, age = formatMinute(*c.LastGood, p.now), formatLong(p.now.Sub(*c.LastGood))
+		}
+		if c.Promise > 0 {
+			promise = formatLong(time.Duration(c.Promise * float64(time.Second)))
+		}
+		if c.Volume == "" {
+			good = ""
+		}
+		why := wrap(c.Why, room)
+		if c.Do != "" {
+			why = append(why, string(p.arrow())+" "+c.Do)
+		}
+		first := []cell{left(string(c.Kind)), left(c.Volume.String()), left(good), left(age), left(promise), left(why[0])}
+		rows = append(rows, first)
+		for _, line := range why[1:] {
+			rows = append(rows, []cell{left(""), left(""), left(""), left(""), left(""), left(line)})
+		}
+	}
+	return rows
+}
+
+// caseWidth is how much of a line all but the last column take.
+func (j *judged) caseWidth(p *page) int {
+	widths := []int{len("TROUBLE"), len("VOLUME"), len("LAST GOOD"), len("AGE"), len("PROMISE")}
+	for _, c := range slices.Concat(j.Trouble, j.Warnings) {
+		good, age := "never", ""
+		if c.LastGood != nil {
+			good, age = formatMinute(*c.LastGood, p.now), formatLong(p.now.Sub(*c.LastGood))
+		}
+		for i, text := range []string{string(c.Kind), c.Volume.String(), good, age} {
+			widths[i] = max(widths[i], textWidth(text))
+		}
+	}
+	total := 0
+	for _, w := range widths {
+		total += w + 2
+	}
+	return min(total, widest-minWhy)
+}
+
+// minWhy is how wide the last column is at least, however long the names are.
+const minWhy = 30
+
+// progress says how far a job is, and when it may end.
+func (j *runningJob) progress(now time.Time) string {
+	took := now.Sub(j.Since)
+	text := fmt.Sprintf("%s, for %s", j.Command, formatDuration(took))
+	if j.Total > 0 {
+		text = fmt.Sprintf("%d %%  %s", j.Done*100/max(j.Total, 1), human.Part(j.Done, j.Total))
+	}
+	if j.Done > 0 && took > time.Second {
+		rate := float64(j.Done) / took.Seconds()
+		ends := now.Add(time.Duration(float64(j.Total-j.Done) / rate * float64(time.Second)))
+		text += fmt.Sprintf("  %s  ends ~%s", human.Rate(j.Done, took), ends.Format("15:04"))
+	}
+	if j.Usual > 0 {
+		text += fmt.Sprintf(" (usually %s)", formatDuration(time.Duration(j.Usual*float64(time.Second))))
+	}
+	return text
+}
+
+func allRows(p *page, all []judgedEntry) [][]cell {
+	rows := [][]cell{{left("VOLUME"), left("LAST GOOD"), left("AGE"), left("PROMISE"), left("DUE"), left("STATE")}}
+	for _, e := range all {
+		good, age, promise, due := "never", "", "", ""
+		if e.LastGood != nil {
+			good, age = formatMinute(*e.LastGood, p.now), formatLong(p.now.Sub(*e.LastGood))
+		}
+		if e.Promise > 0 {
+			promise = formatLong(time.Duration(e.Promise * float64(time.Second)))
+		}
+		if e.Due != nil {
+			due = formatMinute(*e.Due, p.now)
+		}
+		rows = append(rows, []cell{left(e.Volume.String()), left(good), left(age), left(promise), left(due), left(e.State)})
+	}
+	return rows
+}
+
+// summaryRows tell what is well, and how the repository is.
+func (j *judged) summaryRows(p *page) (rows [][]cell) {
+	if j.Volumes > 0 {
+		var facts []string
+		if j.Oldest != nil {
+			facts = append(facts, fmt.Sprintf("oldest %s (%s)", formatLong(p.now.Sub(j.Oldest.LastGood)), j.Oldest.Volume))
+		}
+		if j.New > 0 {
+			facts = append(facts, fmt.Sprintf("%d without a revision yet", j.New))
+		}
+		if j.Next != nil {
+			facts = append(facts, fmt.Sprintf("%d due within a day, next %s at %s", j.dueSoon, j.Next.Volume, formatMinute(j.Next.Due, p.now)))
+		}
+		if j.Retired > 0 {
+			facts = append(facts, fmt.Sprintf("%d retired", j.Retired))
+		}
+		rows = append(rows, []cell{left("GOOD"), left(strings.TrimSpace(formatCount(j.Good, "volume") + "  " + strings.Join(facts, "   ")))})
+	}
+	place := j.Repository.Directory
+	if r := j.Repository; r.Total > 0 {
+		place += fmt.Sprintf("   %s of %s free", human.Size(r.Available), human.Size(r.Total))
+		if r.Growth > 0 {
+			place += fmt.Sprintf(", +%s a day", human.Size(r.Growth))
+		}
+		if days := int(r.FullIn / (24 * 60 * 60)); days > 0 && days < 10*365 {
+			place += fmt.Sprintf(": full in %s", formatCount(days, "day"))
+		}
+	}
+	return append(rows, []cell{left("repository"), left(place)})
+}

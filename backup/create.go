@@ -28,6 +28,7 @@ type CreateOptions struct {
 	Note           string
 	Full           bool              // no parent; trust nothing that is stored
 	ReadAll        bool              // believe no tracker and no hole
+	SourceChanged  bool              // the source is another than it was, and is meant to be
 	Codec          *chunkstore.Codec // for new objects; nil: the repository's own
 	BytesPerSecond int64             // read from the source; zero: no limit
 	Wait           time.Duration     // for another backup of the volume; zero: fail at once
@@ -131,6 +132,9 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	}()
 	c.geo = newGeometry(c.repo.ChunkSize(), c.snap.Size(), c.backup.Parent())
 	c.opts.Meter.Total.Store(c.snap.Size())
+	if err := c.guardSource(ctx); err != nil {
+		return err
+	}
 
 	// 3 plan, 4 fill
 	plan, regions, err := c.planAndFill(ctx)
@@ -194,7 +198,6 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	if err != nil {
 		return revision.Statement{}, err
 	}
-	source := c.src.Describe()
 	stats := c.found.statistics()
 	stats.Read = uint64(c.opts.Meter.Read.Load())
 	stats.Stored = uint64(c.opts.Meter.Stored.Load())
@@ -204,7 +207,7 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 		Consistency: revision.Consistency(consistency),
 		Reason:      reason,
 		Plan:        p.statement(),
-		Source:      revision.Source{Kind: source.Kind, Path: source.Path, Identity: source.Stable, Text: source.String()},
+		Source:      c.describeSource(),
 		Tags:        c.opts.Tags,
 		Note:        c.opts.Note,
 		Statistics:  stats,
@@ -215,7 +218,8 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 func (c *creation) warnAboutSource() {
 	st, parent := c.result.Statement, c.result.Parent
 	if st.Consistency == revision.Live {
-		c.warn("the source was in use while it was read (%s): what was written meanwhile may be torn; back up a snapshot of it", st.Reason)
+		c.warn("the source was in use while it was read (%s): what was written meanwhile may be torn; "+
+			"back up a snapshot of it (lvcreate --snapshot), or have hooks freeze what writes", st.Reason)
 	}
 	if parent == nil || parent.Size == st.Size {
 		return

@@ -158,9 +158,13 @@ type memSource struct {
 	fail    func(off int64) error // asked at each read; may be nil
 	live    string                // why it is live; empty: still
 	noHoles bool
+	is      volume.Identity // zero: the same each time
 }
 
 func (s *memSource) Describe() volume.Identity {
+	if s.is != (volume.Identity{}) {
+		return s.is
+	}
 	return volume.Identity{Kind: "file", Path: "/memory", Stable: "1"}
 }
 

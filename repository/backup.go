@@ -56,6 +56,7 @@ type Backup struct {
 	passedOver []error
 	recorded   bool // the run record is there
 	committed  bool
+	unretired  bool // it ended the volume's retirement
 }
 
 // BeginBackup does the first steps of a backup: lock, lease, run record, parent.
@@ -98,7 +99,7 @@ func (b *Backup) lockOne(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		lock, err := b.repo.lockVolume(ctx, v, b.opts.Wait)
+		lock, err := b.repo.lockVolume(ctx, v, kindBackup, b.opts.Wait)
 		if err != nil {
 			return err
 		}
@@ -262,6 +263,9 @@ func (b *Backup) findParent(ctx context.Context) error {
 	}
 	return nil
 }
+
+// EndedRetirement tells that the volume was retired until this backup.
+func (b *Backup) EndedRetirement() bool { return b.unretired }
 
 // Volume is whose backup it is.
 func (b *Backup) Volume() Volume { return b.volume }

@@ -117,6 +117,10 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	if err := b.repo.fsys.SyncDir(runsDir); err != nil {
 		return nil, fmt.Errorf("make the end of earlier runs durable: %w", errors.Join(err, b.repo.fsys.Remove(second)))
 	}
+	// So is the name of the volume: who renamed it may have died too early.
+	if err := b.repo.fsys.SyncDir(volumesDir); err != nil {
+		return nil, fmt.Errorf("make the name of the volume durable: %w", errors.Join(err, b.repo.fsys.Remove(second)))
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, b.repo.fsys.Remove(second))
 	}
@@ -124,7 +128,11 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 		if err := b.standsFirm(); err != nil {
 			return err
 		}
-		return b.makeVisible(second)
+		if err := b.makeVisible(second); err != nil {
+			return err
+		}
+		b.unretire()
+		return nil
 	})
 	if err != nil {
 		if rerr := b.repo.fsys.Remove(second); !notFound(rerr) {
@@ -320,6 +328,16 @@ func (b *Backup) makeVisible(second string) error {
 		return errors.Join(err, b.takeBack(visible, copied))
 	}
 	return nil
+}
+
+// unretire ends, after ★, the retirement of a volume. The revision's number has ended
+// it already, so that its file stays is only a matter of order.
+func (b *Backup) unretire() {
+	ended, err := b.repo.endRetirement(b.volume)
+	b.unretired = ended
+	if err != nil {
+		b.repo.opts.Log.Warn("the file that says a volume is retired could not be removed", "error", err)
+	}
 }
 
 // takeBack removes, inside the gate, names that nobody was told of: whether the

@@ -22,6 +22,11 @@ var (
 	ErrNotEmpty = errors.New("the directory is not empty")
 	// ErrNoVolume reports a volume that the repository does not have.
 	ErrNoVolume = errors.New("no such volume")
+	// ErrVolumeExists reports a name that a volume has already.
+	ErrVolumeExists = errors.New("there is a volume of that name")
+	// ErrNameUndecided reports that a disk failed just when a volume got its new
+	// name, and again when that was to be undone: it has the one or the other.
+	ErrNameUndecided = errors.New("which of its two names the volume has is not known")
 	// ErrReadOnly reports an attempt to write to a repository that cannot be written to.
 	ErrReadOnly = errors.New("the repository cannot be written to")
 	// ErrNoNumber reports a volume of which a revision has the highest sequence

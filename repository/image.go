@@ -53,6 +53,7 @@ func (rd *Reader) Image(ctx context.Context, v Volume, id revision.ID) (*Image, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		v, _ = rd.repo.movedTo(v)
 	}
 	if notFound(err) || isDamaged(err) {
 		return nil, &DamagedRevisionError{Volume: v.Name, ID: id, Cause: err}

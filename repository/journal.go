@@ -30,6 +30,7 @@ type Event struct {
 	Stored   int64          `json:"stored,omitempty"`  // bytes added to packs
 	Read     int64          `json:"read,omitempty"`    // bytes read from the source
 	Seconds  float64        `json:"seconds,omitempty"` // it took
+	Detail   string         `json:"detail,omitempty"`  // what exactly was done, for people
 	Error    string         `json:"error,omitempty"`
 	Warnings []string       `json:"warnings,omitempty"`
 	Findings []string       `json:"findings,omitempty"`
@@ -48,6 +49,13 @@ const (
 	OpRestore  = "restore"
 	OpVerify   = "verify"
 	OpAdopt    = "adopt"
+	OpTag      = "tag"      // Revision's tags or note were changed; Detail says how
+	OpPin      = "pin"      // Revision was pinned
+	OpUnpin    = "unpin"    // Revision's pin was taken off
+	OpDistrust = "distrust" // Revision was called suspect
+	OpRename   = "rename"   // Volume has that name now; Detail tells the one before
+	OpRetire   = "retire"   // Volume is not expected to be backed up any more
+	OpUnretire = "unretire" // it is again
 )
 
 // Results of an event.
@@ -139,6 +147,8 @@ func sealEvent(e Event) ([]byte, error) {
 			e.Findings = e.Findings[:len(e.Findings)/2]
 		case len(e.Warnings) > 0:
 			e.Warnings = e.Warnings[:len(e.Warnings)/2]
+		case len(e.Detail) > 0:
+			e.Detail = strings.ToValidUTF8(e.Detail[:len(e.Detail)/2], "")
 		case len(e.Error) > 0:
 			e.Error = strings.ToValidUTF8(e.Error[:len(e.Error)/2], "")
 		default:

@@ -29,6 +29,7 @@ const (
 	journalDir     = "journal"
 
 	volumeFile  = "volume.json"
+	retiredFile = "retired.json"
 	revisionExt = ".rev"
 	infoExt     = ".json"
 )
@@ -49,6 +50,8 @@ func infoName(volume revision.Name, id revision.ID) string {
 }
 
 func volumeRecordName(name revision.Name) string { return path.Join(volumeDir(name), volumeFile) }
+
+func retiredName(name revision.Name) string { return path.Join(volumeDir(name), retiredFile) }
 
 func trashDirOf(volume revision.UUID) string { return path.Join(trashDir, volume.String()) }
 

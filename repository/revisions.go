@@ -86,7 +86,22 @@ func (r *Repository) Revisions(v Volume) ([]Revision, error) {
 }
 
 // list lists the visible revisions, and tells which of them have lost their file.
+// What was found of a volume that was renamed meanwhile may be a part, or another's:
+// it is looked at again.
 func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
+	for range 3 {
+		revisions, lost, err = r.listAs(v)
+		now, moved := r.movedTo(v)
+		if !moved {
+			break
+		}
+		v = now
+	}
+	return revisions, lost, err
+}
+
+// listAs lists the revisions below the name that the volume had when it was looked up.
+func (r *Repository) listAs(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
 	entries, err := r.fsys.ReadDir(volumeDir(v.Name))
 	if notFound(err) {
 		return nil, nil, fmt.Errorf("%w: %q", ErrNoVolume, v.Name)
@@ -323,15 +338,16 @@ func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info))
 	}
 	temps := durable.NewTemps("mark-" + randomHex())
 	err := r.atGate(ctx, func() error {
-		info, err := r.info(rev.Volume, rev.Statement)
+		v, _ := r.movedTo(rev.Volume)
+		info, err := r.info(v, rev.Statement)
 		if err != nil {
 			return err
 		}
 		change(&info)
-		if err := r.checkVisible(rev.Volume, rev.ID); err != nil {
+		if err := r.checkVisible(v, rev.ID); err != nil {
 			return err // removed meanwhile
 		}
-		return replaceSmall(r.fsys, temps, infoName(rev.Volume.Name, rev.ID), info)
+		return replaceSmall(r.fsys, temps, infoName(v.Name, rev.ID), info)
 	})
 	if err != nil {
 		return fmt.Errorf("mark revision %s@%s: %w", rev.Volume.Name, rev.ID.Short(), wrapReadOnly(err))

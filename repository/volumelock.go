@@ -15,11 +15,11 @@ const volumePoll = 100 * time.Millisecond
 // signTime is how long a lock may be held before its file says by whom.
 const signTime = time.Second
 
-// lockVolume takes the lock of a volume for a backup. Another backup that holds it
-// is waited for as long as wait says, maintenance for longer, because it ends by
-// itself. The lock's file says who holds it; that word is for people, and for how
-// long to wait.
-func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duration) (durable.File, error) {
+// lockVolume takes the lock of a volume, for what kind says. Who holds it is waited
+// for as long as wait says; a backup waits longer for what is none, because that
+// ends by itself. The lock's file says who holds it; that word is for people, and
+// for how long to wait.
+func (r *Repository) lockVolume(ctx context.Context, v Volume, kind string, wait time.Duration) (durable.File, error) {
 	name := volumeLockName(v.UUID)
 	begun := time.Now()
 	for {
@@ -28,18 +28,17 @@ func (r *Repository) lockVolume(ctx context.Context, v Volume, wait time.Duratio
 			return nil, fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err))
 		}
 		if f != nil {
-			if err := r.signLock(f, kindBackup); err != nil {
+			if err := r.signLock(f, kind); err != nil {
 				return nil, errors.Join(fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err)), f.Close())
 			}
 			return f, nil
 		}
 		holder := r.lockHolder(name)
 		patience := wait
-		switch holder.Command {
-		case kindBackup:
-		case "":
+		switch {
+		case holder.Command == "":
 			patience = max(wait, signTime)
-		default:
+		case holder.Command != kindBackup && kind == kindBackup:
 			patience = max(wait, maintenanceWait)
 		}
 		if time.Since(begun) >= patience {

@@ -140,6 +140,11 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 			return err
 		}
 		v.Created = now // or found again
+		// The name may be free because a volume was renamed by somebody who died before
+		// that was durable: it is to stay free.
+		if err := r.fsys.SyncDir(volumesDir); err != nil {
+			return err
+		}
 		if err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {
 			return err
 		}

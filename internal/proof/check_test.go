@@ -53,9 +53,9 @@ func (w *World) checkRepository(ctx context.Context) error {
 	return nil
 }
 
-// named is what a person calls a revision: two volumes may have the same id.
+// named is one revision: two volumes may have the same id.
 type named struct {
-	volume revision.Name
+	volume revision.UUID
 	id     revision.ID
 }
 
@@ -71,7 +71,7 @@ func (w *World) checkKept(ctx context.Context, before map[named]bool) (listed ma
 		return nil, err
 	}
 	for _, p := range w.Promised {
-		if !listed[named{p.Volume, p.ID}] {
+		if !listed[named{p.UUID, p.ID}] {
 			return nil, fmt.Errorf("revision %s of %s was promised and is not there", p.ID, p.Volume)
 		}
 	}
@@ -93,6 +93,9 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 	if err != nil {
 		return nil, err
 	}
+	if err := w.checkNames(volumes); err != nil {
+		return nil, err
+	}
 	listed = map[named]bool{}
 	for _, v := range volumes {
 		revisions, err := r.Revisions(v)
@@ -101,11 +104,11 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 		}
 		sequence := uint64(0)
 		for _, rev := range revisions {
-			listed[named{v.Name, rev.ID}] = true
+			listed[named{v.UUID, rev.ID}] = true
 			if rev.Info.State == repository.Damaged {
 				return nil, fmt.Errorf("revision %s of %s is listed as damaged: %s", rev.ID, v.Name, rev.Info.Reason)
 			}
-			if !before[named{v.Name, rev.ID}] {
+			if !before[named{v.UUID, rev.ID}] {
 				if err := w.read(ctx, rd, rev); err != nil {
 					return nil, fmt.Errorf("revision %s of %s: %w", rev.ID, v.Name, err)
 				}
@@ -122,6 +125,25 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 	return listed, nil
 }
 
+// checkNames makes sure that a volume that was renamed, or was to be, has one name.
+func (w *World) checkNames(volumes []repository.Volume) error {
+	for _, r := range w.Renamed {
+		var names []revision.Name
+		for _, v := range volumes {
+			if v.UUID == r.UUID {
+				names = append(names, v.Name)
+			}
+		}
+		switch {
+		case len(names) != 1 || names[0] != r.From && names[0] != r.To:
+			return fmt.Errorf("a volume that was to be renamed from %s to %s has the names %q", r.From, r.To, names)
+		case !r.Tentative && names[0] != r.To:
+			return fmt.Errorf("a volume that was renamed from %s to %s has the name %s", r.From, r.To, names[0])
+		}
+	}
+	return nil
+}
+
 // read compares a revision with what was promised, or, where nothing was, with
 // what backups of the volume were given.
 func (w *World) read(ctx context.Context, rd *repository.Reader, rev repository.Revision) (err error) {
@@ -132,7 +154,7 @@ func (w *World) read(ctx context.Context, rd *repository.Reader, rev repository.
 	defer func() { err = errors.Join(err, im.Close()) }()
 	may, broken := w.Tried[rev.Volume.Name], "it is neither absent nor complete"
 	for _, p := range w.Promised {
-		if p.ID == rev.ID && p.Volume == rev.Volume.Name {
+		if p.ID == rev.ID && p.UUID == rev.Volume.UUID {
 			may, broken = [][]byte{p.Content}, "its bytes are not those that were backed up"
 		}
 	}
@@ -170,7 +192,10 @@ func (w *World) checkJournal(r *repository.Repository, listed map[named]bool) er
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	for _, e := range events {
-		if e.Op == repository.OpBackup && e.Result != repository.ResultFailed && !listed[named{e.Volume, e.Revision}] {
+		if e.Op != repository.OpBackup || e.Result == repository.ResultFailed {
+			continue
+		}
+		if e.UUID == nil || !listed[named{*e.UUID, e.Revision}] {
 			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", e.Revision)
 		}
 	}
@@ -192,7 +217,7 @@ func (w *World) nextNight(ctx context.Context) error {
 			return fmt.Errorf("backup of %s found damage: %s", name, result.Findings[0].Text)
 		}
 		for _, warning := range result.Warnings {
-			if !strings.Contains(warning, "the source ") { // grew or shrank
+			if !strings.Contains(warning, "the source ") && !strings.Contains(warning, "retired") { // grew or shrank
 				return fmt.Errorf("backup of %s warns: %s", name, warning)
 			}
 		}

@@ -45,6 +45,13 @@ var commands = []command{
 	{"a note of what verify found", twoVolumes, noteProven},
 	{"a note of damage", twoVolumes, noteDamage},
 	{"condemned objects found", interruptedFull, findCondemned},
+	{"a note of a person", twoVolumes, noteOfAPerson},
+	{"rename", twoVolumes, rename},
+	{"rename, and the old name anew", twoVolumes, renameAndMakeAnew},
+	{"a backup after a rename that was cut off", twoVolumes, renameCutOff},
+	{"retire", twoVolumes, retire},
+	{"the end of a retirement", retired, unretire},
+	{"a backup that ends a retirement", retired, backUp("db", BackupOptions{})},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -74,6 +81,88 @@ func noteProven(ctx context.Context, w *World, fsys durable.FS) (err error) {
 		}
 	}
 	return nil
+}
+
+// noteOfAPerson is what tag, pin and distrust write.
+func noteOfAPerson(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume("db")
+		if err != nil {
+			return err
+		}
+		revisions, err := r.Revisions(v)
+		if err != nil {
+			return err
+		}
+		return r.Mark(ctx, revisions[0], func(i *repository.Info) {
+			i.Tags, i.Pin = []string{"release"}, &revision.Pin{Reason: "audit"}
+			i.State, i.Reason = repository.Suspect, "the controller was faulty"
+		})
+	})
+}
+
+func rename(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.Rename(ctx, fsys, "db", "db2")
+}
+
+// renameAndMakeAnew frees a name that a new volume gets.
+func renameAndMakeAnew(ctx context.Context, w *World, fsys durable.FS) error {
+	if err := w.Rename(ctx, fsys, "mail", "mail2"); err != nil {
+		return err
+	}
+	w.Volumes["mail"] = Noise(7, ChunkSize)
+	_, err := w.Backup(ctx, fsys, "mail", BackupOptions{})
+	return err
+}
+
+// renameCutOff backs up under the new name what somebody renamed who died before that
+// was durable: from then on the volume keeps it.
+func renameCutOff(ctx context.Context, w *World, fsys durable.FS) error {
+	dead := false
+	dying := durabletest.NewWatched(fsys, func(op, name string) error {
+		if dead = dead || op == "rename" && name == "volumes/db2"; dead && op != "rename" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := w.Rename(ctx, dying, "db", "db2"); !errors.Is(err, repository.ErrNameUndecided) {
+		return fmt.Errorf("a rename that was cut off: %w", err)
+	}
+	if _, err := w.Backup(ctx, fsys, "db2", BackupOptions{}); err != nil {
+		return err
+	}
+	last := &w.Renamed[len(w.Renamed)-1]
+	last.Tentative, last.Phase = false, w.phase()
+	return nil
+}
+
+func retire(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume("db")
+		if err != nil {
+			return err
+		}
+		_, err = r.Retire(ctx, v)
+		return err
+	})
+}
+
+func unretire(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume("db")
+		if err != nil {
+			return err
+		}
+		return r.Unretire(ctx, v)
+	})
+}
+
+// retired are two volumes of which one is not expected any more.
+func retired(ctx context.Context, w *World) {
+	twoVolumes(ctx, w)
+	if err := retire(ctx, w, w.Disk); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
 }
 
 // noteDamage writes that a copy of an object is hurt: of one in a pack that is not

@@ -37,6 +37,8 @@ type World struct {
 	Promised []Promise
 	// Tried is what backups were given to store, those too that failed.
 	Tried map[revision.Name][][]byte
+	// Renamed are the volumes that were to get another name.
+	Renamed []Renamed
 	// Ready tells that init has reported success.
 	Ready bool
 
@@ -53,8 +55,19 @@ type World struct {
 type Promise struct {
 	ID      revision.ID
 	Volume  revision.Name
+	UUID    revision.UUID // of the volume
 	Content []byte
 	// Phase is the number of [durabletest.Disk.Mark] calls once it was promised; 0 is before the recording.
+	Phase int
+}
+
+// Renamed is a volume that was to get another name.
+type Renamed struct {
+	UUID     revision.UUID
+	From, To revision.Name
+	// Tentative tells that nobody was told of a success: it has either name.
+	Tentative bool
+	// Phase is as that of a [Promise].
 	Phase int
 }
 
@@ -70,7 +83,7 @@ func NewWorld(state string) *World {
 func (w *World) Copy(state string) (*World, error) {
 	c := *w
 	c.Disk, c.State, c.recording = w.Disk.Copy(), state, nil
-	c.Promised = slices.Clone(w.Promised)
+	c.Promised, c.Renamed = slices.Clone(w.Promised), slices.Clone(w.Renamed)
 	c.Volumes, c.Tried = maps.Clone(w.Volumes), map[revision.Name][][]byte{}
 	for name, tried := range w.Tried {
 		c.Tried[name] = slices.Clone(tried)
@@ -131,6 +144,10 @@ func (w *World) CutAt(phase int) {
 		}
 	}
 	w.Promised = promised
+	for i := range w.Renamed {
+		r := &w.Renamed[i]
+		r.Tentative, r.Phase = r.Tentative || r.Phase > phase, 0
+	}
 	w.Ready = w.Ready && w.readyAt <= phase
 	w.readyAt = 0
 }
@@ -180,8 +197,39 @@ func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name,
 	if err != nil {
 		return nil, err
 	}
-	w.Promised = append(w.Promised, Promise{ID: result.Statement.ID, Volume: name, Content: content, Phase: w.phase()})
+	w.Promised = append(w.Promised, Promise{
+		ID: result.Statement.ID, Volume: name, UUID: result.Statement.Volume.UUID, Content: content, Phase: w.phase(),
+	})
 	return result, nil
+}
+
+// Rename gives a volume another name. From then on there is something to back up
+// under both: who does it under the old one makes a new volume.
+func (w *World) Rename(ctx context.Context, fsys durable.FS, from, to revision.Name) error {
+	w.Volumes[to] = w.Volumes[from]
+	w.Tried[to] = slices.Concat(w.Tried[to], w.Tried[from])
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume(from)
+		if err != nil {
+			return err
+		}
+		w.Renamed = append(w.Renamed, Renamed{UUID: v.UUID, From: from, To: to, Tentative: true})
+		if _, err := r.Rename(ctx, from, to, 0); err != nil {
+			return err
+		}
+		last := &w.Renamed[len(w.Renamed)-1]
+		last.Tentative, last.Phase = false, w.phase()
+		return nil
+	})
+}
+
+// with lends the repository, opened on fsys.
+func (w *World) with(fsys durable.FS, use func(*repository.Repository) error) error {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(r), r.Close())
 }
 
 // Rebuild builds the catalog anew.

@@ -13,6 +13,8 @@ var (
 	crashes        = tests{"internal/proof", "^TestEnumerateCrashes$"}
 	faults         = tests{"internal/proof", "^TestEnumerateFaults$"}
 
+	crashesOfRename = tests{"internal/proof", "^TestEnumerateCrashes$/rename|cut_off"}
+
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}
 	unitLeases = tests{"repository", "^Test(TheGate|ALease|TheDead|ANewborn|AWriter|EveryBackup|ADead|Reading|CommitOnLost|ALock|Init)"}
 
@@ -51,6 +53,18 @@ func syncMutants() []mutant {
 			file: "repository/commit.go",
 			old:  sealed, new: "\tif d.writer != nil {\n\t\tif err := d.file.Sync(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif err := d.file.Close()",
 			tests: []tests{trapSync, unitRepository, crashes},
+		},
+		{
+			name: "rename-of-a-volume-not-synced", what: "a volume has its new name before that is durable",
+			file: "repository/rename.go",
+			old:  "\tif err == nil {\n\t\terr = r.fsys.SyncDir(volumesDir)\n\t}\n", new: "",
+			tests: []tests{crashesOfRename},
+		},
+		{
+			name: "name-of-a-volume-not-synced", what: "a backup relies on a volume's name that may not be durable",
+			file: "repository/commit.go",
+			old:  "b.repo.fsys.SyncDir(volumesDir)", new: "error(nil)",
+			tests: []tests{crashesOfRename},
 		},
 		{
 			name: "small-file-not-synced", what: "no small file is synced before it gets its name",

@@ -22,7 +22,7 @@ var (
 	ErrRepository = errors.New("the repository lies on it")
 	// ErrOwnSource reports a source that is a part of the repository, or that the repository lies on. Each backup of it
 	// would store what the one before stored.
-	ErrOwnSource = errors.New("the source and the repository are not apart")
+	ErrOwnSource = errors.New("it is what the repository lies on, or a part of the repository")
 )
 
 // A ReadError reports a place of a source, or of a target, that could not be read.

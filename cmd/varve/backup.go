@@ -27,6 +27,9 @@ last revision of VOLUME. The first backup of a VOLUME makes it; later ones may
 leave SOURCE out, and read what the newest revision was read from. When it
 says that the revision is safe, it is: it survives a power cut.
 
+A SOURCE that is not the one of last time is compared in a few places first:
+where hardly anything agrees, nothing is done without --source-changed.
+
 An interrupted backup leaves no revision, but what it stored is found again by
 the next one.`,
 		example: `varve backup db1 /dev/vg/db1-snap           # the first night
@@ -37,6 +40,8 @@ varve backup db1 --tag before-upgrade --note "as 14.2 left it"`,
 			&cli.GenericFlag{Name: "tag", Value: &f.tags, Usage: "give the revision a `TAG`; may be repeated"},
 			&cli.StringFlag{Name: "note", Destination: &f.note, Usage: "give the revision a note, any `TEXT`"},
 			&cli.BoolFlag{Name: "full", Destination: &f.full, Usage: "no parent: read everything, trust nothing stored"},
+			&cli.BoolFlag{Name: "source-changed", Destination: &f.sourceChanged,
+				Usage: "SOURCE holds something else than last time, and is meant to"},
 			&cli.BoolFlag{Name: "read-all", Destination: &f.readAll, Usage: "read everything, holes too, and store what changed"},
 			&cli.GenericFlag{Name: "limit-rate", Value: &f.limitRate, DefaultText: "no limit",
 				Usage: "read at most `SIZE` a second"},
@@ -56,11 +61,13 @@ type backupFlags struct {
 	readAll   bool
 	limitRate size
 	codec     string
+
+	sourceChanged bool
 }
 
 func (f backupFlags) options(s *session, name revision.Name) (backup.CreateOptions, error) {
 	opts := backup.CreateOptions{
-		Volume: name, Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll,
+		Volume: name, Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged,
 		BytesPerSecond: int64(f.limitRate), Wait: time.Duration(s.globals.wait), Meter: new(backup.Meter), Log: s.log,
 	}
 	if f.codec != "" {
@@ -98,7 +105,7 @@ func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourc
 		}
 		sourceText = "file:" + newest.Source.Path
 	}
-	src, err := openSource(sourceText)
+	src, err := s.openBackupSource(sourceText)
 	if err != nil {
 		return nil, err
 	}

@@ -102,9 +102,12 @@ func isMisuse(err error) bool {
 	var unsupported *unsupportedError
 	var selection *selectionError
 	var location *volume.LocationError
+	var unmounted *unmountedError
+	var wrong *backup.WrongSourceError
 	return errors.As(err, &usage) || errors.As(err, &unsupported) || errors.As(err, &selection) ||
 		errors.As(err, &location) || errors.Is(err, errNoRepository) ||
-		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume)
+		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) ||
+		errors.As(err, &unmounted) || errors.As(err, &wrong) || errors.Is(err, volume.ErrOwnSource)
 }
 
 // isDamage tells whether stored bytes are not what was once written, or a source

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"varve/backup"
@@ -15,7 +16,7 @@ import (
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
-	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnVolume, hintOnSystem} {
+	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSource, hintOnVolume, hintOnSystem} {
 		if text := advise(err, a); text != "" {
 			return text
 		}
@@ -89,12 +90,15 @@ func hintOnDamage(a about) string {
 func hintOnRepository(err error, a about) string {
 	var busy *repository.BusyError
 	var format *repository.FormatError
+	var unmounted *unmountedError
 	var unsupported *revision.UnsupportedError
 	switch {
 	case errors.As(err, &busy):
 		return "--wait 10m waits for it"
+	case errors.As(err, &unmounted):
+		return "mount " + unmounted.Point + ", and run it again"
 	case errors.Is(err, repository.ErrNoRepository):
-		return "varve init " + a.directory() + " makes one; if there was one, is its file system mounted?"
+		return "if there was one, is its disk mounted? findmnt --target " + a.directory() + " tells; varve init " + a.directory() + " makes a new one"
 	case errors.Is(err, repository.ErrExists):
 		return "use it as it is: varve -r " + a.directory() + " log"
 	case errors.Is(err, repository.ErrNotEmpty):
@@ -107,6 +111,20 @@ func hintOnRepository(err error, a about) string {
 		return "put the repository on a file system with locks that hold"
 	case errors.As(err, &format), errors.As(err, &unsupported):
 		return "use a newer varve; varve version tells which this is"
+	}
+	return ""
+}
+
+func hintOnSource(err error, _ about) string {
+	var wrong *backup.WrongSourceError
+	switch {
+	case errors.As(err, &wrong):
+		return "look which disk it is (lsblk, blkid); if it is the right one: varve backup " + wrong.Volume.String() + " " +
+			wrong.Now.Path + " --source-changed"
+	case errors.Is(err, volume.ErrOwnSource):
+		return "back up what the repository does not lie on, or move the repository to a disk of its own"
+	case errors.Is(err, volume.ErrNotVolume):
+		return "name a raw file or a block device"
 	}
 	return ""
 }
@@ -125,6 +143,8 @@ func hintOnVolume(err error, _ about) string {
 		return "name the TARGET that the range belongs to, or leave out --in-place to get these bytes in a file of their own"
 	case errors.Is(err, volume.ErrExists):
 		return "--force replaces it, --in-place writes into it what differs; or name another TARGET"
+	case errors.As(err, &inUse) && isMember(inUse.Uses):
+		return "look what needs it (wipefs TARGET lists the marks); --even-in-use overwrites it all the same"
 	case errors.As(err, &inUse):
 		return "unmount or stop what uses it; --even-in-use writes all the same"
 	case errors.Is(err, volume.ErrRepository):
@@ -135,12 +155,15 @@ func hintOnVolume(err error, _ about) string {
 		return "make room, or name a TARGET elsewhere"
 	case errors.Is(err, volume.ErrBusy):
 		return "wait until the other run has ended"
-	case errors.Is(err, volume.ErrNotVolume):
-		return "name a raw file or a block device"
 	case errors.Is(err, volume.ErrChanged):
 		return "run it again when nothing resizes or replaces it, or back up a snapshot of it"
 	}
 	return ""
+}
+
+// isMember tells whether nothing uses a target at the moment, and something seems to need it.
+func isMember(uses []volume.Use) bool {
+	return len(uses) > 0 && !slices.ContainsFunc(uses, func(u volume.Use) bool { return u.Kind != volume.Member })
 }
 
 func hintOnSystem(err error, _ about) string {

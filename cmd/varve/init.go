@@ -97,6 +97,9 @@ func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, 
 		return nil, err
 	}
 	s.doing, s.about.repo = "init of "+dir, dir
+	if err := checkMounted(dir); err != nil {
+		return nil, err
+	}
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}

@@ -41,12 +41,15 @@ func (s *session) openRepository(why purpose) (*repository.Repository, error) {
 	s.about.repo = dir
 	tree, err := durable.OpenTree(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open %q: %w: %w", dir, repository.ErrNoRepository, err)
+		return nil, explainAbsence(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", dir, err)
 	}
 	repo, err := repository.Open(tree, repository.Options{StateDir: stateFor(why), Command: s.command, Log: s.log})
+	if errors.Is(err, repository.ErrNoRepository) {
+		return nil, explainAbsence(dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", dir, err)
 	}

@@ -30,8 +30,10 @@ TARGET is synced and the digest of the image came out right.
 A new file is written as TARGET.partial and gets its name at the end. What
 exists is overwritten only with --force (a file is replaced at the end) or
 --in-place (what differs is written into it). A device may be larger than the
-image; the rest of it is left as it is. What the repository lies on is never
-overwritten.
+image; the rest of it is left as it is. A device that something uses, or that
+has the mark of LVM, a RAID, LUKS, ZFS and the like, is refused; a volume that
+has the same mark itself goes back to its own device. What the repository lies
+on is never overwritten.
 
 --range restores a part: into a new file or a pipe exactly these bytes, with
 --in-place at the same offset.`,
@@ -43,7 +45,7 @@ varve restore db1 part.img --range 8GiB+1MiB`,
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
 			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "overwrite an existing TARGET"},
-			&cli.BoolFlag{Name: "even-in-use", Destination: &f.evenInUse, Usage: "write a TARGET that is mounted, held or open"},
+			&cli.BoolFlag{Name: "even-in-use", Destination: &f.evenInUse, Usage: "write a TARGET that is mounted, held, open or a part of something"},
 			&cli.GenericFlag{Name: "range", Value: &f.part, Usage: "restore only the bytes `OFF+LEN`", DefaultText: "everything"},
 			&cli.BoolFlag{Name: "keep-going", Destination: &f.keepGoing, Usage: "restore around damage, and a damaged revision"},
 			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
@@ -89,6 +91,7 @@ type restoration struct {
 	s      *session
 	f      restoreFlags
 	repo   *repository.Repository
+	dir    string // where it is
 	rev    repository.Revision
 	image  *repository.Image
 	part   *repository.Extent // nil: all of it
@@ -118,6 +121,9 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 		return nil, err
 	}
 	defer s.close("close the repository", r.repo)
+	if r.dir, err = s.repositoryDir(); err != nil {
+		return nil, err
+	}
 	if r.rev, err = s.choose(r.repo, text); err != nil {
 		return nil, err
 	}
@@ -249,14 +255,14 @@ func (r *restoration) longer() int64 {
 func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.RestoreOptions, error) {
 	size := r.image.Size()
 	to := filevolume.TargetOptions{
-		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Repository: r.s.globals.repo,
+		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Repository: r.dir, Content: r.image,
 	}
 	opts := backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
 	switch {
 	case r.part != nil && r.f.inPlace:
 		to.Range = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
 	case r.part != nil: // an extract: its first byte is that of the range
-		size, opts.Shift = r.part.Length, -r.part.Offset
+		size, opts.Shift, to.Content = r.part.Length, -r.part.Offset, nil
 	}
 	if !r.f.inPlace {
 		var err error

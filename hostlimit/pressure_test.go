@@ -63,13 +63,13 @@ func TestReadingPausesUnderPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, log := &disks{some: 40}, new(bytes.Buffer)
 		s := pressed(t, dir, d, log)
+		ctx, cancel := context.WithCancel(t.Context())
 		reads := make(chan error)
 		go func() {
-			for {
+			for ctx.Err() == nil {
 				select {
-				case reads <- s.Read(t.Context(), 1):
-				case <-t.Context().Done():
-					return
+				case reads <- s.Read(ctx, 1):
+				case <-ctx.Done():
 				}
 			}
 		}()
@@ -101,6 +101,8 @@ func TestReadingPausesUnderPressure(t *testing.T) {
 				}
 			}
 		}
+		cancel()
+		synctest.Wait()
 		if d.looks > 40 {
 			t.Errorf("%d looks in 24 seconds", d.looks)
 		}

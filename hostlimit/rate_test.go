@@ -30,9 +30,8 @@ func run(t *testing.T, dir string, rate func(time.Time) int64, lasts time.Durati
 	defer cancel()
 	begun := time.Now()
 	var total atomic.Int64
-	burst := int64(float64(rate(begun)) * 0.040) // helping and lag
+	burst := max(int64(float64(rate(begun))*0.040), 1) // helping and lag
 	for _, r := range readings {
-		burst = max(burst, 1)
 		go func() {
 			h, err := hostlimit.Open(dir, hostlimit.Limits{Jobs: len(readings), Rate: rate})
 			if err != nil {

@@ -8,5 +8,6 @@
 // file does not yet exist under its name.
 //
 // Package filevolume implements these for raw files and block devices, rbdvolume for Ceph; volumetest holds the
-// suites that each implementation passes. [ParseLocation] reads what a person types to name either.
+// suites that each implementation passes. [ParseLocation] reads what a person types to name either, [DetectFormat]
+// tells what is no raw disk, and [FindSignatures] what a disk belongs to.
 package volume

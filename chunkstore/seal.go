@@ -68,6 +68,9 @@ func (w *Writer) reserve(key objectKey, length, plain int) (room, error) {
 		return room{put: Put{Ref: Ref{key.id, pack}, Found: true}}, nil
 	}
 	if w.filling == nil {
+		if err := w.mayBegin(); err != nil {
+			return room{}, err
+		}
 		f, err := w.begin()
 		if err != nil {
 			w.err = fmt.Errorf("begin a pack: %w", err)
@@ -86,6 +89,15 @@ func (w *Writer) reserve(key objectKey, length, plain int) (room, error) {
 		w.filling = nil
 	}
 	return r, nil
+}
+
+// mayBegin tells why no pack may be begun. It is no failure of the Writer: the packs
+// that are being sealed are good, and the next run goes on with them.
+func (w *Writer) mayBegin() error {
+	if w.cfg.Room == nil {
+		return nil
+	}
+	return w.cfg.Room()
 }
 
 // begin makes a new pack. w.mu is held.

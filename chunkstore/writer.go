@@ -36,6 +36,10 @@ type WriterConfig struct {
 	// could rely on it, perhaps before the pack's name was durable. It is asked as
 	// Usable is. Nil: none is.
 	Orphaned func(PackInfo) bool
+	// Room is asked before each new pack whether there is room for it. Its error ends
+	// the put that needed one, and hurts no other pack. It must not call the Writer.
+	// Nil: there always is.
+	Room func() error
 	// PackSize is where a pack is sealed; zero means 64 MiB.
 	PackSize int64
 }

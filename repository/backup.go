@@ -24,6 +24,10 @@ type BackupOptions struct {
 	// Begun is when the source was as it is read now, of a volume's history that is
 	// brought along; zero: now. It may not be earlier than that of any revision there is.
 	Begun time.Time
+	// Room is asked first of all, and before each new pack, whether so many bytes
+	// available, of so many in all, are enough. Its error ends the backup; packs that
+	// are finished stay for the next run. Nil: they always are.
+	Room func(available, total int64) error
 }
 
 // maintenanceWait is how long a backup waits for a lock that no other backup holds.
@@ -69,6 +73,9 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 			err = errors.Join(err, b.Close())
 		}
 	}()
+	if err := b.room(); err != nil {
+		return nil, err
+	}
 	if err := b.lockOne(ctx); err != nil {
 		return nil, err
 	}
@@ -89,6 +96,18 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 		return nil, err
 	}
 	return b, nil
+}
+
+// room asks whether there is room to go on.
+func (b *Backup) room() error {
+	if b.opts.Room == nil {
+		return nil
+	}
+	available, total, err := b.repo.fsys.Free()
+	if err != nil {
+		return fmt.Errorf("look how much is free: %w", err)
+	}
+	return b.opts.Room(available, total)
 }
 
 // lockOne finds or makes the volume and takes its lock. A volume that was removed
@@ -150,7 +169,7 @@ func (b *Backup) open(ctx context.Context) (err error) {
 	}
 	b.chunks, err = b.repo.store.NewWriter(chunkstore.WriterConfig{
 		Run: b.run, Codec: b.opts.Codec, Dense: b.parent != nil, Temps: b.lease.temps, View: b.reader.currentView,
-		Usable: b.usable, Orphaned: b.orphaned, PackSize: b.repo.opts.PackSize,
+		Usable: b.usable, Orphaned: b.orphaned, Room: b.room, PackSize: b.repo.opts.PackSize,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 // A [Source] is frozen into a [Snapshot], which is read through [io.ReaderAt] by many goroutines and says at the end
 // how consistent the reading was. What only some kinds of volume can do are optional abilities that a Snapshot
 // may have besides: [HoleFinder] and [Differ] tell where reading is worth while. They are useful and never trusted.
+// [Independent] and [Witness] say how far it is one moment of its source.
 //
 // A [Target] receives a volume. It keeps its promise only in [Target.Commit]: before that nothing is durable, and a new
 // file does not yet exist under its name.

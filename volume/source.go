@@ -43,6 +43,19 @@ type Differ interface {
 	Keep(ctx context.Context) (name string, err error)
 }
 
+// An Independent is a Snapshot that stays as it is whatever becomes of its source. One that is not may show what is
+// written to the source while it is read.
+type Independent interface {
+	Independent() bool
+}
+
+// A Witness is a Snapshot that can tell what was written to its source from what could have been: its Consistency is
+// Live for either.
+type Witness interface {
+	// Changed says what was seen to change since the snapshot was taken; empty: nothing. Ask as for Consistency.
+	Changed() (what string, err error)
+}
+
 // An Extent is a range of bytes of a volume.
 type Extent struct {
 	Offset, Length int64

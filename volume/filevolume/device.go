@@ -21,7 +21,10 @@ type deviceSnapshot struct {
 	written string // its counters of writing at the beginning; empty: not known
 }
 
-var _ volume.Snapshot = (*deviceSnapshot)(nil)
+var (
+	_ volume.Snapshot = (*deviceSnapshot)(nil)
+	_ volume.Witness  = (*deviceSnapshot)(nil)
+)
 
 func openDeviceSnapshot(path string) (_ *deviceSnapshot, err error) {
 	direct, geometry, err := openDirect(path, os.O_RDONLY)
@@ -75,16 +78,28 @@ func (s *deviceSnapshot) Consistency() (volume.Consistency, string, error) {
 	if c, reason := consistencyOf(s.uses, uses); c == volume.Live {
 		return c, reason, nil
 	}
-	geometry, err := deviceGeometry(s.direct.f)
+	what, err := s.Changed()
 	switch {
 	case err != nil:
 		return "", "", err
-	case geometry.size != s.size:
-		return volume.Live, "its size changed while it was read", nil
-	case writeCounters(s.id) != s.written:
-		return volume.Live, "it was written while it was read", nil
+	case what != "":
+		return volume.Live, what, nil
 	}
 	return volume.Still, "", nil
+}
+
+// Changed implements [volume.Witness].
+func (s *deviceSnapshot) Changed() (string, error) {
+	geometry, err := deviceGeometry(s.direct.f)
+	switch {
+	case err != nil:
+		return "", err
+	case geometry.size != s.size:
+		return "its size changed while it was read", nil
+	case writeCounters(s.id) != s.written:
+		return "it was written while it was read", nil
+	}
+	return "", nil
 }
 
 // A geometry is what a block device says of itself.

@@ -22,6 +22,7 @@ type fileSnapshot struct {
 var (
 	_ volume.Snapshot   = (*fileSnapshot)(nil)
 	_ volume.HoleFinder = (*fileSnapshot)(nil)
+	_ volume.Witness    = (*fileSnapshot)(nil)
 )
 
 func openFileSnapshot(ctx context.Context, path string) (_ *fileSnapshot, err error) {
@@ -106,16 +107,33 @@ func (s *fileSnapshot) Consistency() (volume.Consistency, string, error) {
 	if c, reason := consistencyOf(s.uses, uses); c == volume.Live {
 		return c, reason, nil
 	}
-	switch {
-	case now.Size() != s.Size():
-		return volume.Live, "its size changed while it was read", nil
-	case !now.ModTime().Equal(s.begun.ModTime()):
-		return volume.Live, "it was written while it was read", nil
-	case !changeTime(now).Equal(changeTime(s.begun)):
-		return volume.Live, "its metadata changed while it was read", nil
-	}
-	if there, err := os.Stat(s.path); err != nil || !os.SameFile(now, there) {
-		return volume.Live, "it was replaced or removed while it was read", nil
+	if what := s.changedTo(now); what != "" {
+		return volume.Live, what, nil
 	}
 	return volume.Still, "", nil
+}
+
+// Changed implements [volume.Witness].
+func (s *fileSnapshot) Changed() (string, error) {
+	now, err := s.cache.f.Stat()
+	if err != nil {
+		return "", err
+	}
+	return s.changedTo(now), nil
+}
+
+// changedTo tells what happened to the file, which is like this now.
+func (s *fileSnapshot) changedTo(now os.FileInfo) (what string) {
+	switch {
+	case now.Size() != s.Size():
+		return "its size changed while it was read"
+	case !now.ModTime().Equal(s.begun.ModTime()):
+		return "it was written while it was read"
+	case !changeTime(now).Equal(changeTime(s.begun)):
+		return "its metadata changed while it was read"
+	}
+	if there, err := os.Stat(s.path); err != nil || !os.SameFile(now, there) {
+		return "it was replaced or removed while it was read"
+	}
+	return ""
 }

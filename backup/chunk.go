@@ -28,7 +28,7 @@ type sight struct {
 // stored as a patch or whole. buf has room for two chunks.
 func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chunk, buf []byte) (outcome, error) {
 	now, below := buf[:c.geo.chunkSize], buf[c.geo.chunkSize:]
-	if err := c.read(ctx, index, now); err != nil {
+	if more, err := c.read(ctx, index, now); err != nil || !more {
 		return outcome{}, err
 	}
 	if chunkstore.IsZeros(now) {
@@ -55,24 +55,32 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 	return out, nil
 }
 
-// read fills buf with a chunk of the source; what lies beyond its end is zeros.
-func (c *creation) read(ctx context.Context, index uint64, buf []byte) error {
+// read fills buf with a chunk of the source; what lies beyond its end is zeros. There
+// is no more where a source of unknown size has ended before.
+func (c *creation) read(ctx context.Context, index uint64, buf []byte) (more bool, err error) {
 	e := c.geo.extent(index)
 	if c.limit != nil {
 		if err := c.limit.WaitN(ctx, int(e.Length)); err != nil {
-			return err
+			return false, err
 		}
+	}
+	if c.feed != nil {
+		n, err := c.feed.read(ctx, index, buf)
+		clear(buf[n:])
+		c.opts.Meter.Read.Add(int64(n))
+		c.opts.Meter.Done.Add(int64(n))
+		return n > 0, err
 	}
 	n, err := c.snap.ReadAt(buf[:e.Length], e.Offset)
 	if int64(n) < e.Length {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
-		return err
+		return false, err
 	}
 	clear(buf[e.Length:])
 	c.opts.Meter.Read.Add(e.Length)
-	return nil
+	return true, nil
 }
 
 // store stores a chunk that differs from the parent's, or that the parent has not,

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type CreateOptions struct {
 	Codec          *chunkstore.Codec // for new objects; nil: the repository's own
 	BytesPerSecond int64             // read from the source; zero: no limit
 	Wait           time.Duration     // for another backup of the volume; zero: fail at once
+	Begun          time.Time         // when the source was as it is read, of history that is brought along; zero: now
 	CompareAll     int               // zero means DefaultCompareAll
 	Workers        int               // chunks in flight; zero chooses
 	Meter          *Meter            // may be nil
@@ -77,6 +79,7 @@ type creation struct {
 
 	backup *repository.Backup
 	snap   volume.Snapshot
+	feed   *feed // of a volume whose size is not known; nil: it is
 	geo    geometry
 	result Result
 	found  findings
@@ -104,7 +107,7 @@ func Create(ctx context.Context, repo *repository.Repository, src volume.Source,
 func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	// 1 lock, lease, run record, parent
 	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
-		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait,
+		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait, Begun: c.opts.Begun,
 	})
 	if err != nil {
 		return err
@@ -130,8 +133,14 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 			c.warn("give up the snapshot: %v", cerr)
 		}
 	}()
-	c.geo = newGeometry(c.repo.ChunkSize(), c.snap.Size(), c.backup.Parent())
-	c.opts.Meter.Total.Store(c.snap.Size())
+	size := c.snap.Size()
+	if from, is := c.snap.(volume.Sequence); is {
+		c.feed = newFeed(from, int64(c.repo.ChunkSize()))
+		size = c.feed.sizeBefore(0)
+	} else {
+		c.opts.Meter.Total.Store(size)
+	}
+	c.geo = newGeometry(c.repo.ChunkSize(), size, c.backup.Parent())
 	if err := c.guardSource(ctx); err != nil {
 		return err
 	}
@@ -140,6 +149,11 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	plan, regions, err := c.planAndFill(ctx)
 	if err != nil {
 		return err
+	}
+	if c.feed != nil {
+		if err := c.warnOfFormat(bytes.NewReader(c.feed.head), int64(len(c.feed.head))); err != nil {
+			return err
+		}
 	}
 	st, err := c.statement(plan, begun)
 	if err != nil {
@@ -161,6 +175,9 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	}
 	c.result.Findings = c.found.sorted()
 	c.warnAboutSource()
+	if c.backup.EndedRetirement() {
+		c.warn("the volume was retired: from now on it is expected to be backed up again")
+	}
 	return nil
 }
 
@@ -203,7 +220,7 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	stats.Stored = uint64(c.opts.Meter.Stored.Load())
 	stats.Milliseconds = uint64(time.Since(begun).Milliseconds())
 	return revision.Statement{
-		Size:        uint64(c.snap.Size()),
+		Size:        uint64(c.geo.size),
 		Consistency: revision.Consistency(consistency),
 		Reason:      reason,
 		Plan:        p.statement(),

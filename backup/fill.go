@@ -27,13 +27,16 @@ func (c *creation) fill(ctx context.Context, p *plan) ([]revision.Region, error)
 	var rows []revision.Region
 	outcomes := make([]outcome, min(revision.RegionChunks, c.geo.chunks))
 	buffers := newBuffers(c.opts.Workers, int(c.geo.chunkSize))
-	for region := range c.geo.regions() {
+	for region := uint64(0); region < c.geo.regions(); region++ {
 		hash, err := c.fillRegion(ctx, p, region, outcomes, buffers, parentRows[region])
 		if err != nil {
 			return nil, err
 		}
 		if hash != nil {
 			rows = append(rows, revision.Region{Region: region, Hash: *hash})
+		}
+		if c.feed != nil {
+			c.geo = c.geo.resized(c.feed.sizeBefore(region + 1))
 		}
 	}
 	if c.geo.parentCount > c.geo.chunks { // what lies beyond the new end never comes back
@@ -81,6 +84,9 @@ func (c *creation) fillRegion(ctx context.Context, p *plan, region uint64, outco
 	clear(outcomes)
 	if err := c.lookAt(ctx, first, end, look, parent, outcomes, buffers); err != nil {
 		return nil, err
+	}
+	if c.feed != nil { // it may have ended
+		_, end = c.geo.resized(c.feed.sizeBefore(region)).span(region)
 	}
 	shrunk := len(parent) > 0 && parent[len(parent)-1].Index >= end
 	changed, err := c.writeRecords(first, end, outcomes, len(parent) > 0)
@@ -137,7 +143,9 @@ func (c *creation) lookAt(ctx context.Context, first, end uint64, look *selectio
 					return err
 				}
 				outcomes[i-first] = out
-				c.opts.Meter.Done.Add(c.geo.extent(i).Length)
+				if c.feed == nil { // else how much there is of it, reading tells
+					c.opts.Meter.Done.Add(c.geo.extent(i).Length)
+				}
 			}
 			return gctx.Err()
 		})

@@ -24,6 +24,12 @@ func newGeometry(chunkSize int, size int64, parent *repository.Image) geometry {
 	return g
 }
 
+// resized is the geometry of a volume that turns out to have another size.
+func (g geometry) resized(size int64) geometry {
+	g.size, g.chunks = size, g.countFor(size)
+	return g
+}
+
 // countFor is the number of chunks of so many bytes, which may be the most there are.
 func (g geometry) countFor(size int64) uint64 {
 	return (uint64(size) + uint64(g.chunkSize) - 1) / uint64(g.chunkSize)
@@ -35,7 +41,7 @@ func (g geometry) regions() uint64 { return revision.RegionCount(g.chunks) }
 // span gives the chunks of a region: the first, and the first after it.
 func (g geometry) span(region uint64) (first, end uint64) {
 	first = region * revision.RegionChunks
-	return first, min(first+revision.RegionChunks, g.chunks)
+	return first, max(first, min(first+revision.RegionChunks, g.chunks))
 }
 
 // extent is the part of the volume that a chunk holds.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -45,12 +46,11 @@ func (c *creation) describeSource() revision.Source {
 
 // guardSource looks at the source before anything is done with it.
 func (c *creation) guardSource(ctx context.Context) error {
-	format, packed, err := volume.DetectFormat(c.snap, c.snap.Size())
-	if err != nil {
-		return err
+	if c.feed != nil {
+		return nil // of a stream, nothing can be seen beforehand
 	}
-	if packed {
-		c.warn("the source is %s: it is backed up as bytes, not as a disk; %s", format, cureOf(format))
+	if err := c.warnOfFormat(c.snap, c.snap.Size()); err != nil {
+		return err
 	}
 	was := newestSource(c.backup.Revisions())
 	now := c.describeSource()
@@ -66,6 +66,15 @@ func (c *creation) guardSource(ctx context.Context) error {
 		c.warn("the source is now %s, was %s", now.Path, was.Path)
 	}
 	return nil
+}
+
+// warnOfFormat says so if the source is a disk in a format, not a raw one.
+func (c *creation) warnOfFormat(r io.ReaderAt, size int64) error {
+	format, packed, err := volume.DetectFormat(r, size)
+	if packed {
+		c.warn("the source is %s: it is backed up as bytes, not as a disk; %s", format, cureOf(format))
+	}
+	return err
 }
 
 // cureOf says how to back up what is packed.

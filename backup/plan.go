@@ -31,7 +31,7 @@ func (c *creation) plan() *plan {
 	holes, canTell := c.snap.(volume.HoleFinder)
 	known := len(c.backup.Revisions()) > 0
 	switch {
-	case !canTell, c.opts.ReadAll, c.opts.Full && known, c.backup.ParentInfo().State == repository.Suspect:
+	case !canTell, c.feed != nil, c.opts.ReadAll, c.opts.Full && known, c.backup.ParentInfo().State == repository.Suspect:
 		return c.planAll()
 	}
 	p := &plan{kind: revision.PlanData, holes: holes}
@@ -89,7 +89,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 				p.slice.Count = max(at+i-first, 1)
 				return nil, nil
 			}
-			if err := c.read(ctx, i, buf); err != nil {
+			if _, err := c.read(ctx, i, buf); err != nil {
 				return nil, err
 			}
 			if chunkstore.IsZeros(buf) {

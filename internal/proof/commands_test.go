@@ -115,24 +115,19 @@ func renameAndMakeAnew(ctx context.Context, w *World, fsys durable.FS) error {
 	return err
 }
 
-// renameCutOff backs up under the new name what somebody renamed who died before that
-// was durable: from then on the volume keeps it.
+// renameCutOff backs up under the new name what somebody renamed who was killed before
+// that was durable: from then on the volume keeps it.
 func renameCutOff(ctx context.Context, w *World, fsys durable.FS) error {
-	dead := false
-	dying := durabletest.NewWatched(fsys, func(op, name string) error {
-		if dead = dead || op == "rename" && name == "volumes/db2"; dead && op != "rename" {
-			return syscall.EIO
-		}
-		return nil
-	})
-	if err := w.Rename(ctx, dying, "db", "db2"); !errors.Is(err, repository.ErrNameUndecided) {
-		return fmt.Errorf("a rename that was cut off: %w", err)
+	if err := w.with(fsys, func(r *repository.Repository) error { return w.toBeRenamed(r, "db", "db2") }); err != nil {
+		return err
+	}
+	if err := fsys.Rename("volumes/db", "volumes/db2"); err != nil {
+		return err
 	}
 	if _, err := w.Backup(ctx, fsys, "db2", BackupOptions{}); err != nil {
 		return err
 	}
-	last := &w.Renamed[len(w.Renamed)-1]
-	last.Tentative, last.Phase = false, w.phase()
+	w.isRenamed()
 	return nil
 }
 

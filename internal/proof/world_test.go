@@ -206,21 +206,34 @@ func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name,
 // Rename gives a volume another name. From then on there is something to back up
 // under both: who does it under the old one makes a new volume.
 func (w *World) Rename(ctx context.Context, fsys durable.FS, from, to revision.Name) error {
-	w.Volumes[to] = w.Volumes[from]
-	w.Tried[to] = slices.Concat(w.Tried[to], w.Tried[from])
 	return w.with(fsys, func(r *repository.Repository) error {
-		v, err := r.Volume(from)
-		if err != nil {
+		if err := w.toBeRenamed(r, from, to); err != nil {
 			return err
 		}
-		w.Renamed = append(w.Renamed, Renamed{UUID: v.UUID, From: from, To: to, Tentative: true})
 		if _, err := r.Rename(ctx, from, to, 0); err != nil {
 			return err
 		}
-		last := &w.Renamed[len(w.Renamed)-1]
-		last.Tentative, last.Phase = false, w.phase()
+		w.isRenamed()
 		return nil
 	})
+}
+
+// toBeRenamed notes that a volume may have another name from now on.
+func (w *World) toBeRenamed(r *repository.Repository, from, to revision.Name) error {
+	w.Volumes[to] = w.Volumes[from]
+	w.Tried[to] = slices.Concat(w.Tried[to], w.Tried[from])
+	v, err := r.Volume(from)
+	if err != nil {
+		return err
+	}
+	w.Renamed = append(w.Renamed, Renamed{UUID: v.UUID, From: from, To: to, Tentative: true})
+	return nil
+}
+
+// isRenamed notes that the volume last spoken of has its new name.
+func (w *World) isRenamed() {
+	last := &w.Renamed[len(w.Renamed)-1]
+	last.Tentative, last.Phase = false, w.phase()
 }
 
 // with lends the repository, opened on fsys.

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 // not here has no home yet and may not be imported: name its one home first.
 var homes = map[string][]string{
 	"go.etcd.io/bbolt":                {"chunkstore"},
+	"go.yaml.in/yaml/v4":              {"config"},
 	"github.com/klauspost/compress":   {"chunkstore"},
 	"github.com/pierrec/lz4/v4":       {"chunkstore"},
 	"lukechampine.com/blake3":         {"chunkstore", "revision"}, // content ids; region hashes and image digests

@@ -1,3 +1,3 @@
-// Package human writes and reads what people do: numbers of bytes, spans of
-// time and percentages.
+// Package human reads and writes as people do: numbers of bytes, spans of time,
+// percentages, and words with a typing error in them.
 package human

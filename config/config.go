@@ -1,0 +1,123 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"varve/revision"
+	"varve/schedule"
+)
+
+// A Config is what a file says, with defaults for what it does not say.
+type Config struct {
+	Path       string         // of the file
+	Repository string         // absolute; empty: not said
+	Zone       *time.Location // never nil
+	Limits     Limits
+	Monitor    Monitor
+
+	entries []entry // of the volumes, in the order of the file
+	byName  map[revision.Name]int
+}
+
+// Limits is what all runs of this host together keep to.
+type Limits struct {
+	Jobs       int // volumes read at once; 0: any number
+	Rate       Rate
+	MinFree    MinFree
+	IOPressure float64 // percent of /proc/pressure/io "some avg10" above which reading pauses; 0: none
+}
+
+// MinFree is how much of the repository's file system is to stay free: bytes or
+// percent, the other one is 0.
+type MinFree struct {
+	Bytes   int64
+	Percent float64
+}
+
+// A Rate is how many bytes a second may be read from sources. The zero value is any.
+type Rate struct {
+	parts []ratePart // the first whose window is open counts
+	zone  *time.Location
+}
+
+type ratePart struct {
+	window schedule.Window
+	bytes  int64
+}
+
+// At is the rate at a moment, in bytes a second; 0: any.
+func (r Rate) At(now time.Time) int64 {
+	for _, part := range r.parts {
+		if part.window.Contains(now.In(r.zone)) {
+			return part.bytes
+		}
+	}
+	return 0
+}
+
+// Monitor is how others learn how it goes.
+type Monitor struct {
+	Textfile string // where metrics are written; absolute; empty: nowhere
+}
+
+// A Volume is what is wanted of one volume.
+type Volume struct {
+	Name         revision.Name
+	Source       string // as volume.ParseLocation reads it; a path is absolute
+	Group        string // empty: none
+	Line         int    // of the file, where it or its pattern is
+	Pattern      string // of which it comes, such as vms/*; empty: it has an entry of its own
+	Plan         schedule.Plan
+	Overdue      float64       // times the gap between two due times
+	CompareAll   int           // backups within which every chunk is compared
+	StallTimeout time.Duration // after which a source that gives nothing is given up
+	Tags         []string
+	Priority     int // larger ones go first
+	Hooks        Hooks
+	exclude      []revision.Glob
+}
+
+// Hooks are commands for /bin/sh around a backup. Those that are empty are not run.
+type Hooks struct {
+	Before, After, Freeze, Thaw string
+	FreezeTimeout, Timeout      time.Duration
+}
+
+// entry is a volume, or a pattern of volumes, as the file has it. For a pattern,
+// name and source are cut at their stars.
+type entry struct {
+	volume         Volume
+	isPattern      bool
+	prefix, suffix string // of the name
+	source         [2]string
+	column         int
+}
+
+// fits gives what * stands for if a name is of the pattern.
+func (e *entry) fits(name string) (part string, fits bool) {
+	part, hasPrefix := strings.CutPrefix(name, e.prefix)
+	part, hasSuffix := strings.CutSuffix(part, e.suffix)
+	return part, hasPrefix && hasSuffix && part != "" && !strings.Contains(part, "/") && !e.excludes(part)
+}
+
+func (e *entry) excludes(part string) bool {
+	for _, glob := range e.volume.exclude {
+		if glob.Match(revision.Name(part)) {
+			return true
+		}
+	}
+	return false
+}
+
+// of is the volume for which * stands for part.
+func (e *entry) of(part string) (Volume, error) {
+	name, err := revision.ParseName(e.prefix + part + e.suffix)
+	if err != nil {
+		return Volume{}, err
+	}
+	v := e.volume
+	v.Name, v.Plan.Name = name, name.String()
+	v.Source = e.source[0] + part + e.source[1]
+	return v, nil
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"varve/schedule"
+)
+
+// This is the table of all keys. A new one is one entry here, and a place in the
+// struct that it sets; everything else follows from the table.
+
+// Reference lists all keys, in the order in which people read of them. Those that
+// volumes have stand there once.
+func Reference() []Key {
+	var keys []Key
+	for _, f := range documentFields() {
+		key := f.Key
+		key.Path = f.name
+		keys = append(keys, key)
+		for _, below := range f.inner {
+			below.Path, below.Under = f.name+"."+below.Path, nil
+			keys = append(keys, below)
+		}
+	}
+	return append(keys, keysOf(volumeFields())...)
+}
+
+func documentFields() []field[document] {
+	return []field[document]{
+		value("repository", Key{
+			Type: "directory", Example: "/srv/varve",
+			Text: "The repository, if neither --repo nor VARVE_REPO names one. An absolute path.",
+		}, absolutePath, func(d *document) *string { return &d.config.Repository }),
+		value("timezone", Key{
+			Type: "time zone", Example: "Europe/Berlin",
+			Text: "Whose clock counts for schedules and windows, and in which times are shown and read. Without it, the host's. " +
+				"Stored times are UTC.",
+		}, timeZone, func(d *document) **time.Location { return &d.config.Zone }),
+		block("limits", "What all backups of this host together keep to, whoever starts them.",
+			limitFields(), func(d *document) *Limits { return &d.config.Limits }),
+		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
+		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
+			read: func(d *decoder, n *yaml.Node) func(*document) {
+				sets := section(d, n, volumeFields(), inDefaults)
+				return func(doc *document) { doc.defaults, doc.defaultsAt = sets, n }
+			}},
+		{name: "groups", in: anywhere, Key: Key{Type: "names with keys", Text: "What holds of the volumes that name a group, and do not say otherwise."},
+			read: readGroups},
+		{name: "volumes", in: anywhere, Key: Key{
+			Type: "names with keys",
+			Text: "What to back up. A name with one * is a pattern: its source has one * too, and for each source there is, what * stands " +
+				"for there stands for * in the volume's name. A volume with an entry of its own, by name or by source, is left " +
+				"out of patterns. What a volume does not say, its group says, then the defaults, key by key.",
+		}, read: readVolumes},
+	}
+}
+
+func limitFields() []field[Limits] {
+	return []field[Limits]{
+		value("jobs", Key{
+			Type: "number", Example: "2",
+			Text: "How many volumes are read at once; others wait. Without it, any number.",
+		}, wholeNumber(1, 1000), func(l *Limits) *int { return &l.Jobs }),
+		{name: "limit_rate", in: anywhere, read: readRate, Key: Key{
+			Type: "size, or sizes by time of day", Example: `{"08:00-18:00": 100MiB, else: 400MiB}`,
+			Text: "How many bytes a second are read from sources, by all backups together. By time of day, the first window that is " +
+				"open counts, and \"else\" where none is. Without it, any number.",
+		}},
+		value("min_free", Key{
+			Type: "percentage or size", Default: "5%", Example: "5%",
+			Text: "How much of the repository's file system stays free: backups stop there.",
+		}, minFree, func(l *Limits) *MinFree { return &l.MinFree }),
+		value("io_pressure", Key{
+			Type: "percentage", Example: "40%",
+			Text: "The share of time that something waited for a disk (\"some avg10\" in /proc/pressure/io) above which reading pauses. " +
+				"Without it, reading never pauses.",
+		}, percent, func(l *Limits) *float64 { return &l.IOPressure }),
+	}
+}
+
+func monitorFields() []field[Monitor] {
+	return []field[Monitor]{
+		value("textfile", Key{
+			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
+			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",
+		}, optionalPath, func(m *Monitor) *string { return &m.Textfile }),
+	}
+}
+
+func volumeFields() []field[Volume] {
+	return []field[Volume]{
+		only(inVolumes, value("source", Key{
+			Type: "SOURCE", Example: "/dev/vg/db1",
+			Text: "What is backed up: the absolute path of a raw file or a block device, or rbd:POOL/IMAGE. A pattern has one *.",
+		}, source, func(v *Volume) *string { return &v.Source })),
+		only(inVolumes, value("group", Key{
+			Type: "name", Example: "gold", Text: "The group that the volume is of.",
+		}, groupName, func(v *Volume) *string { return &v.Group })),
+		only(inVolumes, list("exclude", Key{
+			Type: "list of patterns", Example: `["scratch-*"]`,
+			Text: "What is not backed up, by what * stands for. Of a pattern only.",
+		}, glob, excludes)),
+		value("schedule", Key{
+			Type: "schedule", Default: "never", Example: "daily",
+			Text: "When the volume is due. \"daily\": once in the window, at a time that its name decides, so that not all begin at once. " +
+				"\"daily at 02:00\", \"every 6h\" and lines of crontab(5) such as \"0 3 * * sun\": then, not spread. \"never\": only by hand. " +
+				"A time that a change of clocks skips is made up for right after it; one that comes twice counts once.",
+		}, schedule.Parse, func(v *Volume) *schedule.Schedule { return &v.Plan.Schedule }),
+		value("window", Key{
+			Type: "window", Default: "any", Example: `"22:00-06:00"`,
+			Text: "When scheduled backups may begin, or \"any\". Due times outside of it do not count.",
+		}, schedule.ParseWindow, func(v *Volume) *schedule.Window { return &v.Plan.Window }),
+		value("overdue", Key{
+			Type: "number", Default: "1.5", Example: "1.5",
+			Text: "After how many times the gap between two due times a volume without a new revision is overdue.",
+		}, decimal(1, 1000), func(v *Volume) *float64 { return &v.Overdue }),
+		value("compare_all", Key{
+			Type: "number", Default: "14", Example: "14",
+			Text: "Within how many backups every chunk is compared with the source, also those that a change tracker calls unchanged.",
+		}, wholeNumber(1, 10000), func(v *Volume) *int { return &v.CompareAll }),
+		value("stall_timeout", Key{
+			Type: "duration", Default: "10m", Example: "10m",
+			Text: "How long a source may give nothing before the backup fails.",
+		}, timeout, func(v *Volume) *time.Duration { return &v.StallTimeout }),
+		list("tags", Key{
+			Type: "list of tags", Default: "[]", Example: "[nightly]", Text: "Tags of each new revision.",
+		}, tag, func(v *Volume) *[]string { return &v.Tags }),
+		value("priority", Key{
+			Type: "number", Default: "0", Example: "1",
+			Text: "Of volumes that are due, those of larger numbers go first.",
+		}, wholeNumber(-1000, 1000), func(v *Volume) *int { return &v.Priority }),
+		block("hooks", "Commands for /bin/sh around a backup. Those that are empty are not run.",
+			hookFields(), func(v *Volume) *Hooks { return &v.Hooks }),
+	}
+}
+
+func hookFields() []field[Hooks] {
+	command := func(name, text string, at func(*Hooks) *string) field[Hooks] {
+		return value(name, Key{Type: "command", Default: `""`, Example: `""`, Text: text}, anyText, at)
+	}
+	return []field[Hooks]{
+		command("before", "Is run before anything is read. If it fails, so does the backup.", func(h *Hooks) *string { return &h.Before }),
+		command("after", "Is run at the end, however the backup ended.", func(h *Hooks) *string { return &h.After }),
+		command("freeze", "Makes the source hold still; needs thaw.", func(h *Hooks) *string { return &h.Freeze }),
+		command("thaw", "Ends what freeze began. Is run whatever happens, perhaps when nothing is frozen.", func(h *Hooks) *string { return &h.Thaw }),
+		value("freeze_timeout", Key{
+			Type: "duration", Default: "10s", Example: "10s", Text: "How long freeze may take, and each try to thaw.",
+		}, timeout, func(h *Hooks) *time.Duration { return &h.FreezeTimeout }),
+		value("timeout", Key{
+			Type: "duration", Default: "5m", Example: "5m", Text: "How long before and after may take.",
+		}, timeout, func(h *Hooks) *time.Duration { return &h.Timeout }),
+	}
+}
+
+// only says in which layers a field may stand.
+func only[T any](in layer, f field[T]) field[T] {
+	f.in = in
+	return f
+}

@@ -1,0 +1,242 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"varve/config"
+	"varve/revision"
+	"varve/schedule"
+)
+
+const whole = `# a comment
+repository: /srv/varve
+timezone: Europe/Berlin
+limits:
+  jobs: 2
+  limit_rate: {"08:00-18:00": 100MiB, "18:00-20:00": 200MiB, else: 400MiB}
+  min_free: 10GiB
+  io_pressure: 40%
+defaults:
+  schedule: daily
+  window: "22:00-06:00"
+  overdue: 2
+  tags: [nightly, "2026", nightly]
+  hooks: {freeze: f, thaw: t, timeout: 1m}
+groups:
+  gold:
+    priority: 1
+    overdue: 1.25
+    hooks: {before: "echo gold", freeze_timeout: 3s}
+volumes:
+  db1: {source: /dev/vg/db1, group: gold, tags: [], stall_timeout: 1h}
+  archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}}
+  "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold}
+monitor: {textfile: /var/lib/x/varve.prom}
+`
+
+func TestWholeFile(t *testing.T) {
+	c := good(t, whole)
+	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" {
+		t.Errorf("got %+v", c)
+	}
+	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
+		t.Errorf("limits %+v", l)
+	}
+	for hour, want := range map[int]int64{7: 400 << 20, 8: 100 << 20, 17: 100 << 20, 18: 200 << 20, 20: 400 << 20} {
+		at := time.Date(2026, 11, 24, hour, 30, 0, 0, c.Zone).UTC()
+		if got := c.Limits.Rate.At(at); got != want {
+			t.Errorf("at %d:30 the rate is %d, want %d", hour, got, want)
+		}
+	}
+	// What a volume does not say, its group says, then the defaults, key by key.
+	for name, want := range map[string]string{
+		"db1": "db1 /dev/vg/db1 gold 21 pattern= daily/22:00-06:00/Europe/Berlin/db1 overdue=1.25 compare=14 stall=1h0m0s tags=[] priority=1 " +
+			"{Before:echo gold After: Freeze:f Thaw:t FreezeTimeout:3s Timeout:1m0s}",
+		"archive": "archive /srv/images/archive.img  22 pattern= 0 3 * * sun/any/Europe/Berlin/archive overdue=2 compare=3 stall=10m0s tags=[nightly 2026] priority=0 " +
+			"{Before: After: Freeze: Thaw: FreezeTimeout:10s Timeout:1m0s}",
+		"vms/a": "vms/a /srv/vms/a.img gold 23 pattern=vms/* daily/22:00-06:00/Europe/Berlin/vms/a overdue=1.25 compare=14 stall=10m0s tags=[nightly 2026] priority=1 " +
+			"{Before:echo gold After: Freeze:f Thaw:t FreezeTimeout:3s Timeout:1m0s}",
+	} {
+		v, found := c.Volume(revision.Name(name))
+		if got := describe(v); !found || got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+func describe(v config.Volume) string {
+	return fmt.Sprintf("%s %s %s %d pattern=%s %v/%v/%v/%s overdue=%v compare=%d stall=%v tags=%v priority=%d %+v",
+		v.Name, v.Source, v.Group, v.Line, v.Pattern, v.Plan.Schedule, v.Plan.Window, v.Plan.Zone, v.Plan.Name,
+		v.Overdue, v.CompareAll, v.StallTimeout, v.Tags, v.Priority, v.Hooks)
+}
+
+func TestDefaults(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "{}", "volumes:\nlimits:\ngroups:\ndefaults:\n"} {
+		c := good(t, text)
+		if c.Repository != "" || c.Zone != time.Local || c.Limits.Jobs != 0 || c.Limits.IOPressure != 0 || c.Monitor.Textfile != "" ||
+			c.Limits.MinFree != (config.MinFree{Percent: 5}) || c.Limits.Rate.At(time.Now()) != 0 {
+			t.Errorf("%q: %+v", text, c)
+		}
+		if all, errs := c.Volumes(nil); len(all) != 0 || len(errs) != 0 {
+			t.Errorf("%q: %v, %v", text, all, errs)
+		}
+	}
+	v, _ := good(t, "volumes: {a: {source: /a}}").Volume("a")
+	want := config.Volume{
+		Name: "a", Source: "/a", Line: 1, Plan: schedule.Plan{Zone: time.Local, Name: "a"}, Overdue: 1.5, CompareAll: 14,
+		StallTimeout: 10 * time.Minute, Hooks: config.Hooks{FreezeTimeout: 10 * time.Second, Timeout: 5 * time.Minute},
+	}
+	if describe(v) != describe(want) {
+		t.Errorf("got\n%s\nwant\n%s", describe(v), describe(want))
+	}
+	if got := good(t, "limits: {limit_rate: 7M}").Limits.Rate.At(time.Now()); got != 7<<20 {
+		t.Errorf("a plain rate is %d", got)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	volume := func(keys string) string { return "volumes:\n  a: {source: /a, " + keys + "}" }
+	tests := []struct{ name, text, want string }{ // want: lines
+		{"unknown at the top", "repositry: /x", `:1: unknown key "repositry"; did you mean "repository"?`},
+		{"unknown below", "limits: {job: 1}", `:1: limits: unknown key "job"; did you mean "jobs"?`},
+		{"unknown, and like nothing", "x: 1", `:1: unknown key "x"`},
+		{"not yet known", "notify: {}", `:1: unknown key "notify"`},
+		{"unknown in hooks", volume("hooks: {bofore: x}"), `:2: volumes.a.hooks: unknown key "bofore"; did you mean "before"?`},
+		{"of volumes only", "defaults: {source: /a}", `:1: defaults: the key "source" stands under volumes.NAME only`},
+		{"of volumes only, in a group", "groups:\n  g:\n    group: h", `:3: groups.g: the key "group" stands under volumes.NAME only`},
+		{"twice", "repository: /a\ntimezone: UTC\nrepository: /b", `:3: the key "repository" stands in line 1 already`},
+		{"twice, a volume", "volumes:\n  a: {source: /a}\n  a: {source: /b}", `:3: volumes: the key "a" stands in line 2 already`},
+		{"a list for a mapping", "limits: [1]", `:1: limits: want keys and values, not a list`},
+		{"a word for a mapping", "volumes: all", `:1: volumes: want keys and values, not "all"`},
+		{"a word for everything", "hello", `:1: want keys and values, not "hello"`},
+		{"a mapping for a value", "repository: {a: b}", `:1: repository: want a single value, not keys and values`},
+		{"a list for a value", volume("schedule: [daily]"), `:2: volumes.a.schedule: want a single value, not a list`},
+		{"a value for a list", volume("tags: nightly"), `:2: volumes.a.tags: want a list such as [a, b], not "nightly"`},
+		{"nothing for a value", "repository:", `:1: repository: there is no value; leave the key out, or write one`},
+		{"nothing for a list", volume("tags:"), `:2: volumes.a.tags: want a list such as [a, b], not nothing`},
+		{"nothing in a list", volume("tags: [~]"), `:2: volumes.a.tags: there is no value; leave the key out, or write one`},
+		{"a key that is a list", "[a]: b", `:1: want a single value, not a list`},
+		{"a tag of YAML", "repository: !secret /x", `:1: repository: the tag "!secret" means nothing here`},
+		{"an alias", "defaults: &d {priority: 1}\ngroups: {g: *d}", `:2: groups.g: want keys and values, not an alias; aliases are not read, groups serve instead`},
+		{"a merge key", "groups: {g: {<<: {priority: 1}}}", `:1: groups.g: unknown key "<<"`},
+		{"a relative repository", "repository: varve", `:1: repository: bad value "varve": want an absolute path`},
+		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
+		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},
+		{"a zone outside", "timezone: ../../etc/passwd", `:1: timezone: unknown time zone "../../etc/passwd": want one such as Europe/Berlin or UTC`},
+		{"no jobs", "limits: {jobs: 0}", `:1: limits.jobs: bad value "0": want a number between 1 and 1000`},
+		{"jobs in hexadecimal", "limits: {jobs: 0x2}", `:1: limits.jobs: bad value "0x2": want a number between 1 and 1000`},
+		{"a rate", "limits: {limit_rate: fast}", `:1: limits.limit_rate: bad value "fast": want a size such as 4096, 200MiB, 10G or 5GB`},
+		{"a rate of nothing", "limits: {limit_rate: 0}", `:1: limits.limit_rate: bad value "0": nothing would ever be read; leave the key out for any rate`},
+		{"rates", "limits:\n  limit_rate:\n    \"8-18\": 1M\n    else: x\n    \"08:00-09:00\": [1]",
+			`:3: limits.limit_rate: want a window such as 08:00-18:00, or else: bad window "8-18": "8" is no time of day such as 02:00` + "\n" +
+				`:4: limits.limit_rate: bad value "x": want a size such as 4096, 200MiB, 10G or 5GB` + "\n" +
+				`:5: limits.limit_rate: want a single value, not a list`},
+		{"room", "limits: {min_free: some}", `:1: limits.min_free: bad value "some": want a percentage such as 5%, or a size such as 10GiB`},
+		{"too much room", "limits: {min_free: 101%}", `:1: limits.min_free: bad value "101%": that is more than all`},
+		{"pressure", "limits: {io_pressure: 0.4}", `:1: limits.io_pressure: bad value "0.4": want a percentage such as 5% or 12.5%`},
+		{"no pressure", "limits: {io_pressure: 0%}", `:1: limits.io_pressure: bad value "0%": want more than 0%`},
+		{"a schedule", volume("schedule: hourly"), `:2: volumes.a.schedule: bad schedule "hourly": want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`},
+		{"a window", volume("window: 22-06"), `:2: volumes.a.window: bad window "22-06": "22" is no time of day such as 02:00`},
+		{"overdue", volume("overdue: 0.5"), `:2: volumes.a.overdue: bad value "0.5": want a number such as 1.5, between 1 and 1000`},
+		{"overdue by much", volume("overdue: .inf"), `:2: volumes.a.overdue: bad value ".inf": want a number such as 1.5, between 1 and 1000`},
+		{"compare_all", volume("compare_all: -1"), `:2: volumes.a.compare_all: bad value "-1": want a number between 1 and 10000`},
+		{"a duration", volume("stall_timeout: 10"), `:2: volumes.a.stall_timeout: bad value "10": want a duration such as 90s, 15m, 6h, 7d or 4w`},
+		{"no duration", volume("hooks: {timeout: 0s}"), `:2: volumes.a.hooks.timeout: bad value "0s": want more than nothing`},
+		{"a tag", volume("tags: [a b, c]"), `:2: volumes.a.tags: bad tag "a b": want letters, digits and . _ - only`},
+		{"a pattern that is none", "volumes: {\"a*\": {source: \"/x/*\", exclude: [\"[\"]}}", `:1: volumes.a*.exclude: bad pattern "[": a "[" without its "]"`},
+		{"a name", "volumes: {a@b: {source: /a}}", `:1: volumes.a@b: bad volume name "a@b": "@" begins a revision`},
+		{"a name that is empty", "volumes: {\"\": {source: /a}}", `:1: volumes.: bad volume name "": it is empty`},
+		{"no source", "volumes:\n  a: {}\n  b:\n  \"c*\":", ":2: volumes.a: the source is missing\n:3: volumes.b: the source is missing\n:4: volumes.c*: the source is missing"},
+		{"a relative source", "volumes: {a: {source: disk.img}}", `:1: volumes.a.source: bad value "disk.img": want an absolute path`},
+		{"a source from standard input", "volumes: {a: {source: \"-\"}}", `:1: volumes.a.source: bad value "-": want a path; standard input is no source here`},
+		{"a source of no kind", "volumes: {a: {source: nbd:x}}", `:1: volumes.a.source: location "nbd:x": unknown scheme "nbd" (a file of that name is written "./nbd:x")`},
+		{"a pattern for a name", "volumes: {a: {source: /x/*}}", `:1: volumes.a: the source "/x/*" is a pattern, and the name is none`},
+		{"a name for a pattern", "volumes: {\"a*\": {source: /x}}", `:1: volumes.a*: the name is a pattern, so its source needs one * too: "/x"`},
+		{"two stars", "volumes: {\"a*\": {source: /*/*}}", `:1: volumes.a*: the name is a pattern, so its source needs one * too: "/*/*"`},
+		{"two stars in the name", "volumes: {\"*a*\": {source: /*}}", `:1: volumes.*a*: the name has more than one *`},
+		{"a pattern of bad names", "volumes: {\"a@*\": {source: /*}}", `:1: volumes.a@*: bad volume name "a@x": "@" begins a revision`},
+		{"exclude without a pattern", volume("exclude: [x]"), `:2: volumes.a: only a pattern can exclude something`},
+		{"no such group", volume("group: gold"), `:2: volumes.a: there is no group "gold"`},
+		{"a group without a name", "groups: {\"\": {}}", `:1: groups.: a group needs a name`},
+		{"a schedule that never comes", volume("schedule: daily at 12:00, window: \"22:00-06:00\""),
+			`:2: volumes.a: the schedule "daily at 12:00" never falls into the window 22:00-06:00`},
+		{"the same from the defaults, told once", "defaults: {schedule: daily at 12:00, window: \"22:00-06:00\"}\nvolumes: {a: {source: /a}, b: {source: /b}}",
+			`:1: defaults: the schedule "daily at 12:00" never falls into the window 22:00-06:00`},
+		{"the same of two layers", "defaults: {window: \"22:00-06:00\"}\ngroups:\n  g: {schedule: daily at 12:00}\n",
+			`:3: groups.g: the schedule "daily at 12:00" never falls into the window 22:00-06:00`},
+		{"freeze without thaw", volume("hooks: {freeze: x}"), `:2: volumes.a: hooks.freeze and hooks.thaw need one another`},
+		{"two documents", "{}\n---\n{}", `:2: a second document begins here; want one`},
+		{"all at once, in order", "limits: {jobs: x}\nvolumes:\n  a: {source: b, tags: [\"\"], window: y}\nfoo: 1\n",
+			`:1: limits.jobs: bad value "x": want a number between 1 and 1000` + "\n" +
+				`:3: volumes.a.source: bad value "b": want an absolute path` + "\n" +
+				`:3: volumes.a.tags: bad tag "": want 1 to 64 characters` + "\n" +
+				`:3: volumes.a.window: bad window "y": want "any" or one such as 22:00-06:00` + "\n" +
+				`:4: unknown key "foo"`},
+	}
+	for _, test := range tests {
+		if got := strings.Join(problems(t, test.text), "\n"); got != test.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestProblemHasAPlace(t *testing.T) {
+	_, err := config.Parse("varve.yaml", []byte("\nlimits: {jobs: 1,\n  job: 1}"))
+	var wrong *config.Error
+	want := config.Problem{Path: "varve.yaml", Line: 3, Column: 3, Key: "limits", Text: `unknown key "job"; did you mean "jobs"?`}
+	if !errors.As(err, &wrong) || len(wrong.Problems) != 1 || wrong.Problems[0] != want {
+		t.Errorf("got %+v, want %+v", err, want)
+	}
+}
+
+func TestNoYAML(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: b: c":         ":1",
+		"volumes:\n\tx: ": ":2",
+		"a: [1":           ":2",
+		"{}\n---\n[":      ":4",
+		"a: \"":           ":1",
+		"%YAML 9.9\n---":  ":1",
+		"*x":              ":1",
+	} {
+		got := problems(t, text)
+		if len(got) != 1 || !strings.HasPrefix(got[0], want+": this is no YAML: ") {
+			t.Errorf("%q: got %q, want one at %s", text, got, want)
+		}
+	}
+}
+
+func TestRightTexts(t *testing.T) {
+	for _, text := range []string{
+		"volumes: {a: {source: rbd:vms/a}, b: {source: \"file:/x:y\"}, \"c*\": {source: \"rbd:vms/*\"}}",
+		"volumes: {\"a*\": {source: \"/*\", exclude: []}}",
+		"limits: {limit_rate: {else: 1M}, min_free: 0%}",
+		"defaults: {schedule: daily at 12:00, window: any}\nvolumes: {a: {source: /a, schedule: never, window: \"22:00-06:00\"}}",
+		"defaults: {hooks: {freeze: a, thaw: b}}\nvolumes: {a: {source: /a, hooks: {freeze: \"\", thaw: \"\"}}}",
+		"monitor: {textfile: \"\"}",
+	} {
+		if got := problems(t, text); len(got) > 0 {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+// Problems stand in the order of the file, and are not so many that nobody reads them.
+func TestManyProblems(t *testing.T) {
+	var text strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&text, "key%d: 1\n", i)
+	}
+	got := problems(t, text.String())
+	if len(got) != 101 || got[100] != ": and 4900 more problems" {
+		t.Errorf("got %d, the last %q", len(got), got[len(got)-1])
+	}
+	if want := `:7: unknown key "key6"`; !slices.Contains(got, want) {
+		t.Errorf("got %q, without %q", got[:10], want)
+	}
+}

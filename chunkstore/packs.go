@@ -56,6 +56,9 @@ func (s *Store) Packs(ctx context.Context) iter.Seq2[*Pack, error] {
 	}
 }
 
+// Pack opens one sealed pack, and reads its table of contents.
+func (s *Store) Pack(id PackID) (*Pack, error) { return s.readPack(id) }
+
 // PackIDs lists the sealed packs that there are, ascending, without a look into them.
 func (s *Store) PackIDs() ([]PackID, error) {
 	var all []PackID

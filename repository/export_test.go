@@ -70,3 +70,22 @@ func (im *Image) CachedRegions() int {
 	defer im.mu.Unlock()
 	return len(im.regions)
 }
+
+// UniqueToVolumesIn tells so many objects apart at a time.
+func (r *Repository) UniqueToVolumesIn(ctx context.Context, most int64) (*Unique, error) {
+	return r.uniqueToVolumes(ctx, most)
+}
+
+// StoredSizes tells what each object takes, all copies of it together.
+func (r *Repository) StoredSizes(ctx context.Context) (map[chunkstore.ID]int64, error) {
+	sizes := map[chunkstore.ID]int64{}
+	for pack, err := range r.store.Packs(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for e := range pack.Entries() {
+			sizes[e.ID] += int64(e.Stored)
+		}
+	}
+	return sizes, nil
+}

@@ -1,0 +1,187 @@
+package repository_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+)
+
+// What is unique is compared with what comes out if every stack is put together.
+func TestUnique(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		p := newPlace(t)
+		r := p.open()
+		random := rand.New(rand.NewPCG(seed, 7))
+		images := map[revision.Name]*image{"a": randomImage(seed, 4), "b": randomImage(seed, 3), "c": randomImage(seed+100, 2)}
+		for range 12 {
+			name := []revision.Name{"a", "b", "c"}[random.IntN(3)]
+			im := images[name].clone()
+			switch random.IntN(6) {
+			case 0:
+				im.resize(int64(random.IntN(6 * chunkSize)))
+			case 1: // what another has, or will have
+				im.chunks[uint64(random.IntN(3))] = images["a"].at(0, chunkSize)
+				im.size = max(im.size, 3*chunkSize)
+			case 2:
+				delete(im.chunks, uint64(random.IntN(4)))
+			default:
+				if im.size > 4096 {
+					im.write(random.Int64N(im.size-4096), randomImage(random.Uint64(), 1).at(0, 4096))
+				}
+			}
+			images[name] = im
+			p.mustStoreWith(r, name, im, storeOptions{full: random.IntN(5) == 0})
+		}
+		checkUnique(p, r)
+	}
+}
+
+// stacks gives the objects that each revision of the repository uses, with their sizes.
+func stacks(p *place, r *repository.Repository) map[revision.UUID]map[revision.ID]map[chunkstore.ID]int64 {
+	p.t.Helper()
+	rd, err := r.NewReader(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	closeAfter(p.t, rd)
+	volumes, err := r.Volumes()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	stored, err := r.StoredSizes(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	out := map[revision.UUID]map[revision.ID]map[chunkstore.ID]int64{}
+	for _, v := range volumes {
+		out[v.UUID] = map[revision.ID]map[chunkstore.ID]int64{}
+		for _, rev := range p.revisions(r, v.Name) {
+			objects := map[chunkstore.ID]int64{}
+			out[v.UUID][rev.ID] = objects
+			im, err := rd.Image(p.t.Context(), v, rev.ID)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			for _, row := range mustRegions(p.t, im) {
+				chunks, err := im.Chunks(row.Region)
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				for _, c := range chunks {
+					if !c.Stack.Base.ID.IsZero() {
+						objects[c.Stack.Base.ID] = stored[c.Stack.Base.ID]
+					}
+					for _, patch := range c.Stack.Patches {
+						objects[patch.ID] = stored[patch.ID]
+					}
+				}
+			}
+			if err := im.Close(); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+	return out
+}
+
+func checkUnique(p *place, r *repository.Repository) {
+	p.t.Helper()
+	all := stacks(p, r)
+	inVolumes, inRevisions := map[chunkstore.ID]int{}, map[chunkstore.ID]int{}
+	for _, revs := range all {
+		inThis := map[chunkstore.ID]bool{}
+		for _, objects := range revs {
+			for id := range objects {
+				inRevisions[id]++
+				inThis[id] = true
+			}
+		}
+		for id := range inThis {
+			inVolumes[id]++
+		}
+	}
+	want := map[revision.UUID]int64{}
+	for uuid, revs := range all {
+		alone, counted := map[revision.ID]int64{}, map[chunkstore.ID]bool{}
+		want[uuid] = 0
+		for id, objects := range revs {
+			alone[id] = 0
+			for object, size := range objects {
+				if inRevisions[object] == 1 {
+					alone[id] += size
+				}
+				if inVolumes[object] == 1 && !counted[object] {
+					want[uuid] += size
+					counted[object] = true
+				}
+			}
+		}
+		var v repository.Volume
+		volumes, _ := r.Volumes()
+		for _, v = range volumes {
+			if v.UUID == uuid {
+				break
+			}
+		}
+		got, err := r.UniqueToRevisions(p.t.Context(), v)
+		if err != nil || len(got.Unread) > 0 {
+			p.t.Fatalf("%v, %v", err, got.Unread)
+		}
+		if !maps.Equal(got.Revisions, alone) || got.Volumes[uuid] != want[uuid] {
+			p.t.Errorf("%s: alone are %v, want %v; all are %d, want %d", v.Name, got.Revisions, alone, got.Volumes[uuid], want[uuid])
+		}
+	}
+	for _, most := range []int64{1 << 20, 3} { // in one go, and in many
+		got, err := r.UniqueToVolumesIn(p.t.Context(), most)
+		if err != nil || len(got.Unread) > 0 {
+			p.t.Fatalf("%v, %v", err, got.Unread)
+		}
+		if !maps.Equal(got.Volumes, want) {
+			p.t.Errorf("%d at a time: volumes alone use %v, want %v", most, got.Volumes, want)
+		}
+	}
+}
+
+// Where maps are hurt, their copies tell; where both are, that is said.
+func TestUniqueAroundDamage(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	r := h.open()
+	h.mustStore(r, "other", h.images[0]) // the same chunks
+	v := h.revisions(r, "db1")[0].Volume
+	before, err := r.UniqueToRevisions(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hurt := func(name string) {
+		t.Helper()
+		data := h.read(name)
+		data[70] ^= 1 // in the first page
+		if err := os.WriteFile(h.path(name), data, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hurt(repository.RevisionName("db1", h.made[1].ID))
+	hurt(repository.RevisionName("other", h.revisions(r, "other")[0].ID))
+	got, err := r.UniqueToRevisions(t.Context(), v)
+	if err != nil || len(got.Unread) > 0 || !maps.Equal(got.Revisions, before.Revisions) || !maps.Equal(got.Volumes, before.Volumes) {
+		t.Errorf("with copies: %+v, %v, want %+v", got, err, before)
+	}
+	for _, name := range h.files("copies/") {
+		hurt(name)
+	}
+	got, err = r.UniqueToRevisions(t.Context(), v)
+	if err != nil || len(got.Unread) != 2 || got.Volumes[v.UUID] <= before.Volumes[v.UUID] {
+		t.Errorf("without: %+v, %v", got, err)
+	}
+	all, err := r.UniqueToVolumes(t.Context())
+	if err != nil || len(all.Unread) != 2 {
+		t.Errorf("of all: %+v, %v", all, err)
+	}
+}

@@ -12,7 +12,9 @@ import (
 const (
 	maxEncodedName = 240 // leaves room in a file name of 255 bytes
 	maxTag         = 64
-	maxTags        = 256 // of one revision
+
+	// MaxTags bounds the tags of one revision.
+	MaxTags = 256
 )
 
 // A Name is a volume's name, such as db1 or vms/vm-17: UTF-8 without control

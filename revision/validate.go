@@ -131,8 +131,8 @@ func (s *Statement) validateWords() error {
 			errs = append(errs, fmt.Errorf("bad set %q", s.Set))
 		}
 	}
-	if len(s.Tags) > maxTags {
-		return fmt.Errorf("%d tags, at most %d are possible", len(s.Tags), maxTags)
+	if len(s.Tags) > MaxTags {
+		return fmt.Errorf("%d tags, at most %d are possible", len(s.Tags), MaxTags)
 	}
 	for i, tag := range s.Tags {
 		if err := CheckTag(tag); err != nil {

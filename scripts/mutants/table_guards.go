@@ -1,0 +1,65 @@
+package main
+
+// guardMutants leave out what stands between a person's mistake and somebody's data.
+func guardMutants() []mutant {
+	unitGuards := tests{"volume/filevolume", "Repository|InUse|BelongsToSomething|ShortVolume"}
+	unitSources := tests{"backup", "Source"}
+	return []mutant{
+		{
+			name: "repository-through-a-mount", what: "a target in the repository is not known through another mount of it",
+			file:  "volume/filevolume/overlap.go",
+			old:   "ok && known && at.isIn(of) {\n",
+			new:   "ok && known && at.isIn(of) && dir == \"\" {\n",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "repository-under-a-device", what: "a device that the repository lies on is a target like others",
+			file:  "volume/filevolume/overlap.go",
+			old:   "\tif g.hasBytesOf(id) {\n",
+			new:   "\tif g.hasBytesOf(id) && path == \"\" {\n",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "repository-behind-a-loop", what: "a device that shows a file of the repository is a target like others",
+			file:  "volume/filevolume/overlap.go",
+			old:   "inside || err != nil {\n\t\t\treturn inside, err\n",
+			new:   "err != nil {\n\t\t\treturn inside, err\n",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "use-not-refused", what: "a target that is in use is overwritten",
+			file:  "volume/filevolume/target.go",
+			old:   "\tif err != nil || len(uses) == 0 {\n",
+			new:   "\tif err != nil || path != \"\" {\n",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "member-not-refused", what: "a disk that belongs to something not assembled is overwritten",
+			file:  "volume/filevolume/target.go",
+			old:   "append(uses, memberUses(members, opts.Content, size)...)",
+			new:   "uses",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "member-of-another", what: "a disk with a mark is taken for the volume's own, whosever the mark is",
+			file:  "volume/filevolume/members.go",
+			old:   "slices.Contains(marks, m.Signature)",
+			new:   "len(marks) > 0",
+			tests: []tests{unitGuards},
+		},
+		{
+			name: "wrong-source-stored", what: "a source that holds something else is stored as the volume",
+			file:  "backup/guard.go",
+			old:   "\tif agree*sampleTenth >= len(samples) {\n",
+			new:   "\tif agree >= 0 {\n",
+			tests: []tests{unitSources},
+		},
+		{
+			name: "source-known-by-path", what: "another disk under the name of the former is not looked at",
+			file:  "backup/guard.go",
+			old:   "was.Identity != \"\" && was.Kind == now.Kind && was.Path == recorded(now.Path) && was.Identity == recorded(now.Identity)",
+			new:   "was.Path == recorded(now.Path)",
+			tests: []tests{unitSources},
+		},
+	}
+}

@@ -28,6 +28,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	if err := os.WriteFile(disk, bytes.Repeat([]byte("some bytes"), 30000), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	configuration := filepath.Join(dir, "varve.yaml")
+	if err := os.WriteFile(configuration, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	mustType(t, "init", repo, "--chunk-size", "64K")
 	mustType(t, "-r", repo, "backup", "v", disk)
 
@@ -44,16 +48,17 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"show": {[]string{"v@latest"}, nil, map[string]any{"state": "good"}},
 		"restore": {[]string{"v", out}, []string{"--force", "--keep-going", "--range", "10+20", "--dry-run"},
 			map[string]any{"size": 20.0, "dry_run": true}},
-		"status":     {nil, []string{"--all"}, map[string]any{"verdict": "safe", "all": nil}},
-		"check":      {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
-		"history":    {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
-		"metrics":    {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
-		"verify":     {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
-		"rebuild":    {nil, nil, map[string]any{"packs": nil}},
-		"adopt":      {nil, []string{"--moved"}, map[string]any{"former": nil}},
-		"version":    {nil, nil, map[string]any{"format": 1.0}},
-		"completion": {[]string{"zsh"}, nil, map[string]any{"shell": "zsh"}},
-		"help":       {[]string{"log"}, nil, map[string]any{"text": nil}},
+		"status":       {nil, []string{"--all"}, map[string]any{"verdict": "safe", "all": nil}},
+		"check":        {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
+		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
+		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
+		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
+		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
+		"rebuild":      {nil, nil, map[string]any{"packs": nil}},
+		"adopt":        {nil, []string{"--moved"}, map[string]any{"former": nil}},
+		"version":      {nil, nil, map[string]any{"format": 1.0}},
+		"completion":   {[]string{"zsh"}, nil, map[string]any{"shell": "zsh"}},
+		"help":         {[]string{"log"}, nil, map[string]any{"text": nil}},
 	}
 	s := newSession(nil, nil, nil)
 	for _, c := range commands(s) {

@@ -42,7 +42,7 @@ func commands(s *session) []*command {
 	return []*command{
 		initCommand(s), backupCommand(s), logCommand(s), showCommand(s), restoreCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
-		metricsCommand(s),
+		checkConfigCommand(s), metricsCommand(s),
 		rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
 		probeLockCommand(), completeCommand(s), manCommand(s),
 	}

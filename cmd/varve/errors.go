@@ -104,7 +104,8 @@ func isMisuse(err error) bool {
 	var location *volume.LocationError
 	var unmounted *unmountedError
 	var wrong *backup.WrongSourceError
-	return errors.As(err, &usage) || errors.As(err, &unsupported) || errors.As(err, &selection) ||
+	var configuration *configurationError
+	return errors.As(err, &configuration) || errors.As(err, &usage) || errors.As(err, &unsupported) || errors.As(err, &selection) ||
 		errors.As(err, &location) || errors.Is(err, errNoRepository) ||
 		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) ||
 		errors.As(err, &unmounted) || errors.As(err, &wrong) || errors.Is(err, volume.ErrOwnSource)

@@ -14,6 +14,7 @@ import (
 // globalFlags may stand anywhere, before the command's name too.
 type globalFlags struct {
 	repo      string
+	config    string
 	json      bool
 	quiet     bool
 	verbose   bool
@@ -36,6 +37,8 @@ func (g *globalFlags) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "repo", Aliases: []string{"r"}, EnvVars: []string{"VARVE_REPO"}, Destination: &g.repo,
 			Usage: "the `DIRECTORY` of the repository"},
+		&cli.StringFlag{Name: "config", EnvVars: []string{"VARVE_CONFIG"}, Destination: &g.config,
+			Usage: "the configuration is `FILE`"},
 		&cli.BoolFlag{Name: "json", Destination: &g.json, Usage: "print one JSON document and nothing else"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &g.quiet, Usage: "say nothing when all went well"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &g.verbose, Usage: "say more"},

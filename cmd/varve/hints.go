@@ -27,7 +27,14 @@ func hint(err error, a about) string {
 func hintOnWords(err error, a about) string {
 	var misuse *usageError
 	var unsupported *unsupportedError
+	var configuration *configurationError
 	switch {
+	case errors.As(err, &configuration) && configuration.Listed:
+		return "put right what is listed above; varve.yaml(5) has every key"
+	case errors.As(err, &configuration) && errors.Is(err, fs.ErrNotExist):
+		return "look at --config and VARVE_CONFIG: they name a file that there is not"
+	case errors.As(err, &configuration):
+		return "varve check-config lists what is wrong"
 	case errors.As(err, &misuse) && misuse.Near != "":
 		return "did you mean " + misuse.Near + "?"
 	case errors.As(err, &misuse):

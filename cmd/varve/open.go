@@ -24,8 +24,16 @@ const (
 	toWrite purpose = "write"
 )
 
-// repositoryDir is the directory that the flag or the environment names.
+// repositoryDir is the directory that the flag or the environment names; if neither
+// does, the configuration. A wrong configuration is used by nobody, in no part.
 func (s *session) repositoryDir() (string, error) {
+	c, err := s.configuration()
+	switch {
+	case err != nil:
+		return "", err
+	case s.globals.repo == "" && c != nil:
+		s.globals.repo = c.Repository
+	}
 	if s.globals.repo == "" {
 		return "", errNoRepository
 	}

@@ -20,6 +20,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // execute parses the words and runs the command that they name.
 func (s *session) execute(ctx context.Context, words []string) (res result, err error) {
 	s.json = wantsJSON(words)
+	s.settle(words)
 	commands := commands(s)
 	globals := s.globals.flags()
 	line, err := arrange(words, globals, commands)

@@ -30,6 +30,8 @@ type session struct {
 	begun    time.Time
 	zone     *time.Location
 
+	configured configured
+
 	doing    string   // "backup of db1": what a failure is a failure of
 	about    about    // for advice
 	good     string   // what is still good after a failure

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"varve/config"
+	"varve/revision"
+)
+
+func checkConfigCommand(s *session) *command {
+	return &command{
+		name: "check-config", group: sources, asks: true,
+		summary: "say what the configuration means, or all that is wrong with it",
+		about: `Reads the configuration, looks for the sources of its patterns, and lists the
+volumes with their sources, schedules and next due times; or everything that is
+wrong, with file and line. It reads no source and needs no repository.
+
+The configuration is the first of these that exists: what --config or
+VARVE_CONFIG names, varve/varve.yaml in $XDG_CONFIG_HOME (or ~/.config), and
+/etc/varve/varve.yaml.`,
+		example: `varve check-config
+varve check-config --config ./varve.yaml    # before it is put in its place`,
+		run: func(context.Context, []string) (result, error) { return runCheckConfig(s) },
+	}
+}
+
+// checkedConfig is the result of check-config. Its fields are API.
+type checkedConfig struct {
+	Path       string             `json:"path"`
+	Repository string             `json:"repository"` // empty: it names none
+	Zone       string             `json:"timezone"`
+	Volumes    []configuredVolume `json:"volumes"`
+	Problems   []configProblem    `json:"problems"`
+}
+
+// configuredVolume is a volume as it is wanted. Its fields are API.
+type configuredVolume struct {
+	Volume   revision.Name `json:"volume"`
+	Source   string        `json:"source"`
+	Pattern  string        `json:"pattern"` // of which it comes; empty: it has an entry of its own
+	Group    string        `json:"group"`
+	Schedule string        `json:"schedule"`
+	Window   string        `json:"window"`
+	Next     *time.Time    `json:"next"`
+	Line     int           `json:"line"`
+}
+
+// configProblem is something that is wrong. Its fields are API.
+type configProblem struct {
+	Line   int    `json:"line"` // 0: of the file as a whole
+	Column int    `json:"column"`
+	Key    string `json:"key"`
+	Text   string `json:"text"`
+	whole  string // with the path
+}
+
+func runCheckConfig(s *session) (result, error) {
+	c, err := s.configuration()
+	var wrong *config.Error
+	switch {
+	case errors.As(err, &wrong):
+		return badConfig(wrong)
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, &usageError{
+			Text: "there is no configuration at " + strings.Join(configPlaces(), " or "), Command: s.command,
+		}
+	}
+	checked := &checkedConfig{
+		Path: c.Path, Repository: c.Repository, Zone: c.Zone.String(), Volumes: []configuredVolume{}, Problems: []configProblem{},
+	}
+	volumes, errs := c.Volumes(listSources)
+	for _, v := range volumes {
+		checked.Volumes = append(checked.Volumes, s.newConfiguredVolume(v))
+		if err := checkSource(v.Source); err != nil {
+			s.warn("volume %s: its source cannot be read now: %v", v.Name, err)
+		}
+	}
+	if len(errs) == 0 {
+		return checked, nil
+	}
+	wrong = &config.Error{Path: c.Path}
+	for _, err := range errs {
+		if problem := new(config.Problem); errors.As(err, &problem) {
+			wrong.Problems = append(wrong.Problems, *problem)
+		}
+	}
+	bad, err := badConfig(wrong)
+	checked.Problems = bad.Problems
+	return checked, err
+}
+
+// badConfig lists what is wrong with a configuration.
+func badConfig(wrong *config.Error) (*checkedConfig, error) {
+	bad := &checkedConfig{Path: wrong.Path, Volumes: []configuredVolume{}}
+	for _, p := range wrong.Problems {
+		bad.Problems = append(bad.Problems, configProblem{Line: p.Line, Column: p.Column, Key: p.Key, Text: p.Text, whole: p.Error()})
+	}
+	return bad, &configurationError{Path: wrong.Path, Listed: true, Err: wrong}
+}
+
+func (s *session) newConfiguredVolume(v config.Volume) configuredVolume {
+	w := configuredVolume{
+		Volume: v.Name, Source: v.Source, Pattern: v.Pattern, Group: v.Group,
+		Schedule: v.Plan.Schedule.String(), Window: v.Plan.Window.String(), Line: v.Line,
+	}
+	if next := v.Plan.Next(s.begun); !next.IsZero() {
+		next = next.UTC()
+		w.Next = &next
+	}
+	return w
+}
+
+func (c *checkedConfig) print(p *page) {
+	if len(c.Problems) > 0 {
+		p.line("%s: %s", p.red(c.Path+" is WRONG"), formatCount(len(c.Problems), "problem"))
+		for _, problem := range c.Problems {
+			p.line("%s", problem.whole)
+		}
+		return
+	}
+	p.line("%s: %s", p.bold(c.Path+" is right"), formatCount(len(c.Volumes), "volume"))
+	p.facts("repository", c.Repository, "time zone", c.Zone)
+	if len(c.Volumes) == 0 {
+		return
+	}
+	rows := [][]cell{{left("VOLUME"), left("SOURCE"), left("SCHEDULE"), left("WINDOW"), left("NEXT DUE")}}
+	for _, v := range c.Volumes {
+		next := "-"
+		if v.Next != nil {
+			next = formatTime(*v.Next, p.now)
+		}
+		rows = append(rows, []cell{left(v.Volume.String()), left(v.Source), left(v.Schedule), left(v.Window), left(next)})
+	}
+	p.table(rows)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	_ "time/tzdata" // the program is one file, also on a host without a database of time zones
+
+	"varve/config"
+)
+
+// configured is the configuration of a session, once it was looked for.
+type configured struct {
+	sought bool
+	found  *config.Config // nil: there is none, or it is wrong
+	err    error
+}
+
+// A configurationError reports a configuration that cannot be used.
+type configurationError struct {
+	Path   string
+	Listed bool // what is wrong with it stands in the result
+	Err    error
+}
+
+func (e *configurationError) Error() string {
+	var wrong *config.Error
+	if n := 0; e.Listed && errors.As(e.Err, &wrong) {
+		n = len(wrong.Problems)
+		return fmt.Sprintf("%s in %s", formatCount(n, "problem"), e.Path)
+	}
+	return e.Err.Error()
+}
+
+func (e *configurationError) Unwrap() error { return e.Err }
+
+// settle looks for the configuration before words are parsed: the zone in which
+// times are read and shown is in it. What is wrong with it, whoever needs it is told.
+func (s *session) settle(words []string) {
+	s.globals.config = configIn(words)
+	c, err := s.configuration()
+	if err == nil && c != nil {
+		s.zone = c.Zone
+	}
+}
+
+// configIn finds the configuration that words or the environment name.
+func configIn(words []string) string {
+	named := os.Getenv("VARVE_CONFIG")
+	for i, word := range words {
+		if word == "--" {
+			break
+		}
+		if value, found := strings.CutPrefix(word, "--config="); found {
+			named = value
+		} else if word == "--config" && i+1 < len(words) {
+			named = words[i+1]
+		}
+	}
+	return named
+}
+
+// configuration is what the configuration says; nil: there is none. Every error is a
+// [*configurationError].
+func (s *session) configuration() (*config.Config, error) {
+	known := &s.configured
+	if known.sought {
+		return known.found, known.err
+	}
+	known.sought = true
+	path := config.Find(s.globals.config, configPlaces()...)
+	if path == "" {
+		return nil, nil
+	}
+	c, err := config.Load(path)
+	if err != nil {
+		known.err = &configurationError{Path: path, Err: err}
+		return nil, known.err
+	}
+	known.found = c
+	return c, nil
+}
+
+// configPlaces are where a configuration is that nobody names, the first one first.
+func configPlaces() (places []string) {
+	if dir, err := os.UserConfigDir(); err == nil {
+		places = append(places, filepath.Join(dir, "varve", "varve.yaml"))
+	}
+	return append(places, "/etc/varve/varve.yaml")
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestConfigIn(t *testing.T) {
+	t.Setenv("VARVE_CONFIG", "env")
+	for words, want := range map[string]string{
+		"log": "env", "log --config a": "a", "--config=a log": "a", "log --config=a --config b": "b", "log --config=": "",
+		"log -- --config a": "env", "log --config": "env",
+	} {
+		if got := configIn(strings.Fields(words)); got != want {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+}
+
+func TestListSources(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.img", "b.img", ".c.img", "vm-1/disk", "vm-2/disk", "vm-3/other", "vm-/disk", "d.img/x", "e.img.partial"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a.img", filepath.Join(dir, "link.img")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "broken.img")); err != nil {
+		t.Fatal(err)
+	}
+	for pattern, want := range map[string][]string{
+		"/*.img": {"a", "b", "link"}, "/*": {"a.img", "b.img", "e.img.partial", "link.img"}, "/.*.img": {"c"},
+		"/vm-*/disk": {"1", "2"}, "/*/disk": {"vm-", "vm-1", "vm-2"}, "/none/*": nil, "/*/none": nil, "/[ab]*": nil,
+	} {
+		got, err := listSources(dir + pattern)
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, %v, want %q", pattern, got, err, want)
+		}
+	}
+	if _, err := listSources(dir + "/a.img/*"); err == nil {
+		t.Error("a file is listed like a directory")
+	}
+	if _, err := listSources("rbd:vms/*"); !isMisuse(err) {
+		t.Errorf("what this build cannot read gives %v", err)
+	}
+}

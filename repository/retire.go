@@ -43,6 +43,14 @@ func (r *Repository) Retirement(v Volume) (*Retirement, error) {
 	return t, nil
 }
 
+func (r *Repository) retiredAt(v Volume) (time.Time, error) {
+	t, err := r.Retirement(v)
+	if t == nil || err != nil {
+		return time.Time{}, err
+	}
+	return t.At, nil
+}
+
 // retireTries is how often a volume is looked at again that is backed up meanwhile.
 const retireTries = 5
 

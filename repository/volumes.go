@@ -20,6 +20,9 @@ type Volume struct {
 	Name    revision.Name
 	UUID    revision.UUID
 	Created time.Time
+	// Retired is when it was said that the volume is not expected to be backed up any
+	// more; zero: it is. Whether a later revision ended that, [Retirement.InForce] tells.
+	Retired time.Time
 }
 
 // volumeRecord is volumes/<volume>/volume.json. The name is the directory's.
@@ -68,12 +71,17 @@ func (r *Repository) Volumes() ([]Volume, error) {
 // Volume finds a volume by its name. Without one, the error wraps ErrNoVolume.
 func (r *Repository) Volume(name revision.Name) (Volume, error) {
 	v, err := r.readVolume(name)
+	if err == nil {
+		v.Retired, err = r.retiredAt(v)
+	}
 	if !isDamaged(err) && !errors.Is(err, ErrNoVolume) {
 		return v, err
 	}
 	if uuid, ok := r.uuidFromRevisions(name, revision.UUID{}); ok { // every revision repeats it
 		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "file", volumeRecordName(name), "error", err)
-		return Volume{Name: name, UUID: uuid}, nil
+		v = Volume{Name: name, UUID: uuid}
+		v.Retired, err = r.retiredAt(v)
+		return v, err
 	}
 	return v, err
 }

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // Summary is what a volume shows at a glance.
 type Summary struct {
 	Volume    Volume
+	Retired   bool       // it is not expected to be backed up any more
 	Revisions int        // how many are visible
 	Newest    *Revision  // nil: there is none
 	Good      *Revision  // the newest that is neither suspect nor damaged; nil: there is none
@@ -43,9 +45,9 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	return summaries, errors.Join(unread, errors.Join(errs...))
 }
 
-// glance is how many of the newest revisions are read at a time. The newest by the
+// glances is how many of the newest revisions are read at a time. The newest by the
 // clock may not be the newest by its number, where a clock was set.
-const glance = 3
+const glances = 3
 
 // Summary is that of one volume.
 func (r *Repository) Summary(v Volume) (Summary, error) {
@@ -59,11 +61,25 @@ func (r *Repository) Summary(v Volume) (Summary, error) {
 	if err != nil {
 		return Summary{Volume: v}, err
 	}
-	if !plain {
-		return r.thorough(v)
-	}
-	changed := map[revision.ID]bool{}
 	s := Summary{Volume: v, Revisions: len(ids)}
+	if plain {
+		plain, err = s.glance(r, ids, noted)
+	}
+	if !plain && err == nil {
+		s, err = r.thorough(v)
+	}
+	if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == retiredFile }) {
+		return s, err
+	}
+	t, err := r.Retirement(v)
+	s.Retired = t.InForce(s.Newest)
+	return s, err
+}
+
+// glance looks at the newest revisions and at what was noted. It gives up, and leaves
+// the summary half made, when it comes upon something odd.
+func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, err error) {
+	v, changed := s.Volume, map[revision.ID]bool{}
 	for _, id := range noted {
 		if !slices.Contains(ids, id) {
 			continue // removed meanwhile, or its file is lost
@@ -71,27 +87,27 @@ func (r *Repository) Summary(v Volume) (Summary, error) {
 		changed[id] = true
 		info, err := r.notes(v, id)
 		if err != nil {
-			return s, err
+			return false, err
 		}
 		if info.State == Suspect || info.State == Damaged {
 			s.Troubled = append(s.Troubled, Revision{Volume: v, ID: id, Info: info})
 		}
 	}
 	slices.SortFunc(s.Troubled, func(a, b Revision) int { return a.ID.Begun().Compare(b.ID.Begun()) })
-	for batch := range slices.Chunk(ids, glance) {
+	for batch := range slices.Chunk(ids, glances) {
 		if s.Good != nil {
 			break
 		}
 		revisions, err := r.readRevisions(v, batch, changed)
 		if err != nil {
-			return s, err
+			return false, err
 		}
 		if slices.ContainsFunc(revisions, func(rev Revision) bool { return rev.Statement == nil }) {
-			return r.thorough(v)
+			return false, nil
 		}
 		s.look(sortRevisions(revisions))
 	}
-	return s, nil
+	return true, nil
 }
 
 // look goes through some revisions, oldest first, all of them older than those of the last call.
@@ -142,7 +158,7 @@ func (r *Repository) notes(v Volume, id revision.ID) (info Info, err error) {
 	return info, err
 }
 
-// thorough is the summary of a volume whose revisions were all listed.
+// thorough makes the summary from a list of all revisions.
 func (r *Repository) thorough(v Volume) (Summary, error) {
 	revisions, err := r.Revisions(v)
 	s := Summary{Volume: v, Revisions: len(revisions)}

@@ -15,6 +15,10 @@ func Judge(in Input) *Report {
 	r := new(Report)
 	late := newLate(in.Events)
 	for _, v := range together(in) {
+		if v.Summary != nil && v.Summary.Retired {
+			r.Retired++
+			continue
+		}
 		tries := late[v.Name]
 		if v.Expectation != nil {
 			v.Promise, v.Due = v.Expectation.promise(in.Now), v.Expectation.Plan.Next(in.Now)

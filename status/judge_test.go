@@ -163,6 +163,14 @@ func TestJudge(t *testing.T) {
 			},
 			grade: status.Warning, cases: "forgotten old: the configuration does not name it",
 		},
+		"retired": {
+			in: status.Input{
+				Configured: true, Expected: daily(t, "db", "old"),
+				Volumes: []repository.Summary{
+					summary("db", rev(hour, good)), {Volume: repository.Volume{Name: "old"}, Retired: true, Troubled: []repository.Revision{full}},
+				},
+			},
+		},
 		"a volume that cannot be read": {
 			in:    status.Input{Unread: []status.Unread{{Volume: "db", Err: errors.New("rot")}}},
 			grade: status.Critical, cases: "unreadable db: rot",

@@ -76,7 +76,7 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		return nil, fmt.Errorf("open the directory of %q: %w", textfile, err)
 	}
 	defer s.close("close the directory of the metrics", tree)
-	if err := durable.Replace(tree, durable.NewTemps("metrics"), filepath.Base(textfile), []byte(m.text())); err != nil {
+	if err := durable.Replace(tree.ForAll(), durable.NewTemps("metrics"), filepath.Base(textfile), []byte(m.text())); err != nil {
 		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}
 	return m, nil

@@ -35,7 +35,7 @@ func (j *judged) verdict(p *page) markup {
 	case j.Verdict == "warning":
 		return p.bold(fmt.Sprintf("SAFE, with %s", warnings))
 	}
-	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(j.Volumes))
+	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(j.Volumes, j.troubled))
 	if j.troubled == 0 {
 		text = "NOT SAFE: the repository is in trouble"
 	}
@@ -55,11 +55,12 @@ func all(n int) string {
 	return fmt.Sprintf("all %d volumes are as safe as was promised", n)
 }
 
-func isAre(n int) string {
-	if n == 1 {
-		return "1 volume is"
+// isAre writes "412 volumes are", of which so many are.
+func isAre(of, n int) string {
+	if n == 1 || of == 1 {
+		return formatCount(of, "volume") + " is"
 	}
-	return fmt.Sprintf("%d volumes are", n)
+	return formatCount(of, "volume") + " are"
 }
 
 // widest is how wide a page may be.

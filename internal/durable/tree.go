@@ -23,6 +23,7 @@ const (
 // Tree is a directory of this host as an [FS].
 type Tree struct {
 	root *os.Root
+	mode fs.FileMode // of new files
 
 	mu       sync.Mutex
 	realDirs map[string]struct{} // directories known not to be links, so that each is looked at once
@@ -40,7 +41,14 @@ func OpenTree(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{root: root, realDirs: map[string]struct{}{".": {}}}, nil
+	return &Tree{root: root, mode: fileMode, realDirs: map[string]struct{}{".": {}}}, nil
+}
+
+// ForAll lets everybody read the files that are created from now on, as far as the
+// umask does. It returns the tree.
+func (t *Tree) ForAll() *Tree {
+	t.mode = 0o644
+	return t
 }
 
 // Create implements [FS].
@@ -48,7 +56,7 @@ func (t *Tree) Create(name string) (File, error) {
 	if err := t.checkDir(path.Dir(name)); err != nil {
 		return nil, err
 	}
-	return t.wrap(name)(t.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode))
+	return t.wrap(name)(t.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, t.mode))
 }
 
 // Open implements [FS].

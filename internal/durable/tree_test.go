@@ -176,3 +176,28 @@ func TestIsTellsWhetherANameStillLeadsHere(t *testing.T) {
 	}
 	check("removed", false)
 }
+
+// What is for all may be read by all, and nothing else.
+func TestForAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, want := range map[string]fs.FileMode{"own": 0o640, "all": 0o644} {
+		tree, err := durable.OpenTree(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "all" {
+			tree = tree.ForAll()
+		}
+		if err := durable.Replace(tree, durable.NewTemps("test"), name, []byte("text")); err != nil {
+			t.Error(err)
+		}
+		if err := tree.Close(); err != nil {
+			t.Error(err)
+		}
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm()&^0o644 != 0 || info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, %v", name, info.Mode(), err)
+		}
+	}
+}

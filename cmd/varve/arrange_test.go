@@ -54,6 +54,14 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
+		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},
+		"diff":         {[]string{"v@latest", "v"}, []string{"--extents", "RANGES"}, map[string]any{"ranges": nil}},
+		"tag":          {[]string{"v@latest"}, []string{"--add", "c", "--remove=d", "--note", "m n"}, map[string]any{"note": "m n"}},
+		"pin":          {[]string{"v@latest"}, []string{"--until", "2d", "--reason=audit"}, map[string]any{"pin": nil}},
+		"unpin":        {[]string{"v@latest"}, nil, map[string]any{"pin": nil}},
+		"distrust":     {[]string{"w@latest"}, []string{"--reason", "so"}, map[string]any{"state": "suspect", "reason": "so"}},
+		"rename":       {[]string{"w", "NEW"}, nil, map[string]any{"was": "w"}},
+		"retire":       {[]string{"v"}, []string{"--undo"}, map[string]any{"retired": nil}},
 		"rebuild":      {nil, nil, map[string]any{"packs": nil}},
 		"adopt":        {nil, []string{"--moved"}, map[string]any{"former": nil}},
 		"version":      {nil, nil, map[string]any{"format": 1.0}},
@@ -75,6 +83,18 @@ func TestFlagsStandAnywhere(t *testing.T) {
 					fresh := filepath.Join(t.TempDir(), "repo")
 					words[slices.Index(words, "REPO")] = fresh
 					words[slices.Index(words, repo)] = fresh // both name the same
+				}
+				if name == "rename" || name == "distrust" {
+					mustType(t, "-r", repo, "backup", "w", disk)
+				}
+				if name == "distrust" {
+					defer mustType(t, "-r", repo, "verify", "w", "--against", disk)
+				}
+				if i := slices.Index(words, "NEW"); i >= 0 { // another name each time
+					words[i] = "w " + place
+				}
+				if i := slices.Index(words, "RANGES"); i >= 0 {
+					words[i] = filepath.Join(t.TempDir(), "ranges")
 				}
 				code, stdout, stderr := typed(words...)
 				if code != 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"varve/internal/human"
@@ -17,6 +18,7 @@ type wanted struct {
 	volume   revision.Name
 	selector revision.Selector
 	latest   bool // no selector, or one that goes by place: a person did not look at it
+	named    bool // there is a selector
 }
 
 func (s *session) parseAddress(text string) (wanted, error) {
@@ -24,14 +26,15 @@ func (s *session) parseAddress(text string) (wanted, error) {
 	if err != nil {
 		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
 	}
-	if selector == "" {
+	named := selector != ""
+	if !named {
 		selector = "latest"
 	}
 	sel, err := revision.ParseSelector(selector, s.begun, s.zone)
 	if err != nil {
 		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
 	}
-	return wanted{volume: name, selector: sel, latest: selector == "latest"}, nil
+	return wanted{volume: name, selector: sel, latest: selector == "latest", named: named}, nil
 }
 
 // choose finds the revision that an address names, and says which it is.
@@ -40,6 +43,26 @@ func (s *session) choose(repo *repository.Repository, text string) (repository.R
 	if err != nil {
 		return repository.Revision{}, err
 	}
+	return s.find(repo, want, revision.Nearest)
+}
+
+// chooseExactly is choose for commands that change or delete a revision: it must be
+// named, and a time names only one of that very day, minute or second.
+func (s *session) chooseExactly(repo *repository.Repository, text string) (repository.Revision, error) {
+	want, err := s.parseAddress(text)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	if !want.named {
+		return repository.Revision{}, &usageError{
+			Text: fmt.Sprintf("which revision? %s@REV names one", want.volume), Near: "varve " + s.command + " " + text + "@latest", Command: s.command,
+		}
+	}
+	return s.find(repo, want, revision.Strict)
+}
+
+// find finds a revision, and says which it is.
+func (s *session) find(repo *repository.Repository, want wanted, strictness revision.Strictness) (repository.Revision, error) {
 	v, err := repo.Volume(want.volume)
 	if err != nil {
 		return repository.Revision{}, err
@@ -48,7 +71,7 @@ func (s *session) choose(repo *repository.Repository, text string) (repository.R
 	if err != nil {
 		return repository.Revision{}, err
 	}
-	rev, err := pick(all, want.selector)
+	rev, err := pick(all, want.selector, strictness)
 	if err != nil {
 		return repository.Revision{}, &selectionError{Volume: want.volume, Err: err}
 	}
@@ -62,12 +85,12 @@ func (s *session) choose(repo *repository.Repository, text string) (repository.R
 }
 
 // pick selects among revisions.
-func pick(all []repository.Revision, sel revision.Selector) (repository.Revision, error) {
+func pick(all []repository.Revision, sel revision.Selector, strictness revision.Strictness) (repository.Revision, error) {
 	candidates := make([]revision.Candidate, len(all))
 	for i := range all {
 		candidates[i] = all[i].Candidate()
 	}
-	chosen, err := revision.Select(sel, candidates, revision.Nearest)
+	chosen, err := revision.Select(sel, candidates, strictness)
 	if err != nil {
 		return repository.Revision{}, err
 	}

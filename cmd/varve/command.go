@@ -33,15 +33,18 @@ const (
 	areWe    = "ARE WE SAFE?"
 	sources  = "SOURCES AND DAEMON"
 	plumbing = "PLUMBING"
+
+	keepAndDelete = "KEEP AND DELETE"
 )
 
-var groups = []string{everyDay, areWe, sources, plumbing}
+var groups = []string{everyDay, areWe, keepAndDelete, sources, plumbing}
 
 // commands lists what this program can do, in the order of the overview.
 func commands(s *session) []*command {
 	return []*command{
-		initCommand(s), backupCommand(s), logCommand(s), showCommand(s), restoreCommand(s),
+		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
+		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s), renameCommand(s), retireCommand(s),
 		checkConfigCommand(s), metricsCommand(s),
 		rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
 		probeLockCommand(), completeCommand(s), manCommand(s),

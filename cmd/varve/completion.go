@@ -126,11 +126,11 @@ func completeArgument(s *session, l line, word, repo string) []string {
 		return nil
 	}
 	switch name := strings.Trim(names[given], "[]"); name {
-	case "VOLUME", "VOLUME[@REV":
+	case "VOLUME", "OLD", "VOLUME[@REV", "VOLUME@REV", "VOLUME@A", "VOLUME@B":
 		if repo != "" {
 			s.globals.repo = repo
 		}
-		return completeAddress(s, word, name != "VOLUME")
+		return completeAddress(s, word, strings.Contains(name, "@"))
 	case "COMMAND":
 		return offered(commands(s))
 	default:

@@ -33,9 +33,30 @@ build: ## build/varve, one static program
 	@mkdir -p build
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/varve ./cmd/varve
 
+.PHONY: man
+man: build ## the pages of the manual, in build/man
+	@rm -rf build/man && scripts/man build/varve build/man
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 .PHONY: install
-install: build ## build/varve to PREFIX/bin (/usr/local/bin)
+install: man ## program, manual, completions and an example to PREFIX (/usr/local)
 	install -D -m 0755 build/varve $(DESTDIR)$(PREFIX)/bin/varve
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5
+	install -m 0644 build/man/*.1 $(SHARE)/man/man1
+	install -m 0644 build/man/*.5 $(SHARE)/man/man5
+	install -D -m 0644 cmd/varve/completion.bash $(SHARE)/bash-completion/completions/varve
+	install -D -m 0644 cmd/varve/completion.zsh $(SHARE)/zsh/site-functions/_varve
+	install -D -m 0644 cmd/varve/completion.fish $(SHARE)/fish/vendor_completions.d/varve.fish
+	install -D -m 0644 docs/varve.example.yaml $(SHARE)/doc/varve/varve.example.yaml
+	install -m 0644 docs/*.md LICENSE $(SHARE)/doc/varve
+
+.PHONY: deb
+deb: ## a Debian package, build/varve.deb
+	@rm -rf build/deb
+	@$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/build/deb PREFIX=/usr >/dev/null
+	@gzip -9nf build/deb/usr/share/man/man*/*
+	@scripts/deb build/deb '$(VERSION)' build/varve.deb
 
 .PHONY: demo
 demo: build ## a disk, three nights, three restores, with a word on each

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"varve/internal/human"
 )
 
 // line is what a person typed, put in the order in which urfave/cli can parse it:
@@ -184,43 +186,12 @@ func (t flagTable) nearest(name string) string {
 			names = append(names, other)
 		}
 	}
-	return prefixed("--", closest(name, names))
+	return prefixed("--", human.Nearest(name, names))
 }
 
 // nearest is the command that was perhaps meant.
 func nearest(name string, commands []*command) string {
-	return prefixed("varve ", closest(name, offered(commands)))
-}
-
-// closest finds the name that differs least from one with a typing error or two.
-func closest(name string, names []string) string {
-	best, distance := "", 1+(len(name)+1)/3
-	for _, other := range slices.Sorted(slices.Values(names)) {
-		if d := editDistance(name, other); d < distance {
-			best, distance = other, d
-		}
-	}
-	return best
-}
-
-// editDistance counts the bytes to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return prefixed("varve ", human.Nearest(name, offered(commands)))
 }
 
 // wantsJSON looks for --json before anything is parsed: a usage error is to be

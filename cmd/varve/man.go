@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"varve/config"
 )
 
 // manCommand prints what make install and packages put into section 1 of the
@@ -18,6 +20,9 @@ func manCommand(s *session) *command {
 			all, globals := commands(s), s.globals.flags()
 			if len(args) == 0 {
 				return &manual{Text: overviewPage(all, globals)}, nil
+			}
+			if args[0] == "varve.yaml" {
+				return &manual{Text: configPage()}, nil
 			}
 			c := find(all, args[0])
 			if c == nil || c.group == "" {
@@ -33,7 +38,7 @@ type roff struct{ strings.Builder }
 
 func newRoff(title, section string) *roff {
 	r := new(roff)
-	fmt.Fprintf(r, ".TH %s %s %q \"varve %s\" \"Varve\"\n", strings.ToUpper(roffText(title)), section, builtOn(), roffText(version))
+	fmt.Fprintf(&r.Builder, ".TH %s %s %q \"varve %s\" \"Varve\"\n", strings.ToUpper(roffText(title)), section, builtOn(), roffText(version))
 	return r
 }
 
@@ -65,7 +70,7 @@ func roffLine(text string) string {
 	return text
 }
 
-func (r *roff) section(title string) { fmt.Fprintf(r, ".SH %s\n", roffText(title)) }
+func (r *roff) section(title string) { fmt.Fprintf(&r.Builder, ".SH %s\n", roffText(title)) }
 
 // paragraphs sets text whose paragraphs are parted by empty lines. One that is
 // indented stands as it is.
@@ -95,7 +100,7 @@ func (r *roff) literal(text string) {
 
 // item sets a term and what there is to say of it.
 func (r *roff) item(term, text string) {
-	fmt.Fprintf(r, ".TP\n\\fB%s\\fR\n%s\n", roffText(term), roffLine(text))
+	fmt.Fprintf(&r.Builder, ".TP\n\\fB%s\\fR\n%s\n", roffText(term), roffLine(text))
 }
 
 func (r *roff) flags(flags []cli.Flag) {
@@ -107,7 +112,7 @@ func (r *roff) flags(flags []cli.Flag) {
 func (c *command) manPage(globals []cli.Flag) string {
 	r := newRoff("varve-"+c.name, "1")
 	r.section("NAME")
-	fmt.Fprintf(r, "varve\\-%s \\- %s\n", roffText(c.name), roffText(c.summary))
+	fmt.Fprintf(&r.Builder, "varve\\-%s \\- %s\n", roffText(c.name), roffText(c.summary))
 	r.section("SYNOPSIS")
 	r.WriteString(".B " + roffText(c.usage()) + "\n")
 	r.section("DESCRIPTION")
@@ -150,7 +155,7 @@ func overviewPage(all []*command, globals []cli.Flag) string {
 		r.section(group)
 		for _, c := range all {
 			if c.group == group {
-				fmt.Fprintf(r, ".TP\n.BR varve\\-%s (1)\n%s\n", roffText(c.name), roffLine(c.summary))
+				fmt.Fprintf(&r.Builder, ".TP\n.BR varve\\-%s (1)\n%s\n", roffText(c.name), roffLine(c.summary))
 			}
 		}
 	}
@@ -162,5 +167,47 @@ func overviewPage(all []*command, globals []cli.Flag) string {
 	r.literal(beginWith)
 	r.section("SEE ALSO")
 	r.WriteString(".BR varve.yaml (5)\n")
+	return r.String()
+}
+
+// configPage is varve.yaml(5), from the table that the configuration is read by.
+func configPage() string {
+	r := newRoff("varve.yaml", "5")
+	r.section("NAME")
+	r.WriteString("varve.yaml \\- what varve backs up, when, and what this host can bear\n")
+	r.section("SYNOPSIS")
+	r.WriteString("The first of these that exists, whole: the file that\n.B \\-\\-config\nor\n.B VARVE_CONFIG\nnames,\n")
+	r.WriteString(".IR $XDG_CONFIG_HOME/varve/varve.yaml ,\n.IR /etc/varve/varve.yaml .\n")
+	r.section("DESCRIPTION")
+	r.paragraphs(`YAML, of one document, without aliases. Sizes are written 4096, 200MiB or 10G
+(binary), or 5GB (decimal); durations 90s, 15m, 6h, 7d or 4w; percentages 5%.
+
+What a volume does not say, its group says, then the defaults, key by key. A
+name with one * is a pattern of volumes; its source has one * too.
+
+varve check-config says what is found in a file, and all that is wrong.`)
+	r.section("KEYS OF THE HOST")
+	volumes := false
+	for _, key := range config.Reference() {
+		if key.Under != nil && !volumes {
+			volumes = true
+			r.section("KEYS OF VOLUMES")
+		}
+		text := key.Text
+		if key.Under != nil {
+			text += " Stands under " + strings.Join(key.Under, ", ") + "."
+		}
+		if key.Default != "" {
+			text += " Without it: " + key.Default + "."
+		}
+		if key.Example != "" {
+			text += " Such as: " + key.Example
+		}
+		r.item(key.Path+" ("+key.Type+")", text)
+	}
+	r.section("FILES")
+	r.item("/usr/share/doc/varve/varve.example.yaml", "an example of every key")
+	r.section("SEE ALSO")
+	r.WriteString(".BR varve (1),\n.BR varve\\-check\\-config (1)\n")
 	return r.String()
 }

@@ -25,12 +25,14 @@ const (
 )
 
 // repositoryDir is the directory that the flag or the environment names; if neither
-// does, the configuration. A wrong configuration is used by nobody, in no part.
+// does, the configuration. One that is wrong is used by nobody, in no part.
 func (s *session) repositoryDir() (string, error) {
 	c, err := s.configuration()
 	switch {
-	case err != nil:
+	case err != nil && s.globals.repo == "":
 		return "", err
+	case err != nil: // on the worst day, that must not stand in the way
+		s.warn("the configuration is not used, for it is wrong: varve check-config lists what is")
 	case s.globals.repo == "" && c != nil:
 		s.globals.repo = c.Repository
 	}

@@ -52,6 +52,13 @@ func TestGoldenFormat1(t *testing.T) {
 	if want := strings.Count(string(sums), "\n"); err != nil || len(events) != want {
 		t.Errorf("the journal has %d events, %v, want %d", len(events), err, want)
 	}
+	newest := p.revisions(r, "vms/vm-17")[5]
+	if st := newest.Statement; st.Volume.Name != "vm-17" || st.Sequence != 6 {
+		t.Errorf("the renamed volume's newest revision is number %d of %s", st.Sequence, st.Volume.Name)
+	}
+	if retired, err := r.Retirement(newest.Volume); err != nil || !retired.InForce(&newest) || retired.Number != 6 || newest.Volume.Retired.IsZero() {
+		t.Errorf("the retired volume: %+v, %v", retired, err)
+	}
 	// and goes on in it
 	r = p.open()
 	im := newImage(5 * chunkSize)
@@ -107,7 +114,7 @@ func goldenRepository(t *testing.T) {
 		func() { im.write(2*chunkSize+77, []byte("a third")) },
 	}
 	codecs := []chunkstore.Codec{chunkstore.Zstd, chunkstore.LZ4, chunkstore.None}
-	for _, name := range []revision.Name{"db1", "vms/vm-17"} {
+	for _, name := range []revision.Name{"db1", "vm-17"} {
 		for i, night := range nights {
 			night()
 			opts := storeOptions{codec: codecs[i%3], full: name != "db1" && i == 3, tags: []string{fmt.Sprintf("night-%d", i)}}
@@ -116,6 +123,13 @@ func goldenRepository(t *testing.T) {
 	}
 	rev := p.revisions(r, "db1")[1]
 	if err := r.Mark(t.Context(), rev, func(info *repository.Info) { info.Tags = []string{"marked"} }); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.Rename(t.Context(), "vm-17", "vms/vm-17", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Retire(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(golden+".sha256", []byte(sumAll(p, r)), 0o644); err != nil {

@@ -106,6 +106,10 @@ func hintOnRepository(err error, a about) string {
 		return "mount " + unmounted.Point + ", and run it again"
 	case errors.Is(err, repository.ErrNoRepository):
 		return "if there was one, is its disk mounted? findmnt --target " + a.directory() + " tells; varve init " + a.directory() + " makes a new one"
+	case errors.Is(err, repository.ErrVolumeExists):
+		return "choose a name that varve volumes does not list"
+	case errors.Is(err, repository.ErrNameUndecided):
+		return "look at the disk (dmesg); varve volumes tells which of the two it is"
 	case errors.Is(err, repository.ErrExists):
 		return "use it as it is: varve -r " + a.directory() + " log"
 	case errors.Is(err, repository.ErrNotEmpty):

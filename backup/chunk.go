@@ -59,19 +59,13 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 // is no more where a source of unknown size has ended before.
 func (c *creation) read(ctx context.Context, index uint64, buf []byte) (more bool, err error) {
 	e := c.geo.extent(index)
-	if c.limit != nil {
-		if err := c.limit.WaitN(ctx, int(e.Length)); err != nil {
-			return false, err
-		}
-	}
 	if c.feed != nil {
-		n, err := c.feed.read(ctx, index, buf)
-		clear(buf[n:])
-		c.opts.Meter.Read.Add(int64(n))
-		c.opts.Meter.Done.Add(int64(n))
-		return n > 0, err
+		return c.readFeed(ctx, index, buf)
 	}
-	n, err := c.snap.ReadAt(buf[:e.Length], e.Offset)
+	if err := c.admit(ctx, int(e.Length)); err != nil {
+		return false, err
+	}
+	n, err := c.readAt(buf[:e.Length], e.Offset)
 	if int64(n) < e.Length {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
@@ -81,6 +75,19 @@ func (c *creation) read(ctx context.Context, index uint64, buf []byte) (more boo
 	clear(buf[e.Length:])
 	c.opts.Meter.Read.Add(e.Length)
 	return true, nil
+}
+
+// readFeed is read, of a source of unknown size. Only what there was counts against
+// the limits: how much that is, reading tells.
+func (c *creation) readFeed(ctx context.Context, index uint64, buf []byte) (more bool, err error) {
+	n, err := c.feed.read(ctx, index, buf)
+	clear(buf[n:])
+	if err != nil || n == 0 {
+		return false, err
+	}
+	c.opts.Meter.Read.Add(int64(n))
+	c.opts.Meter.Done.Add(int64(n))
+	return true, c.admit(ctx, n)
 }
 
 // store stores a chunk that differs from the parent's, or that the parent has not,

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,6 +40,23 @@ type CreateOptions struct {
 	Workers        int               // chunks in flight; zero chooses
 	Meter          *Meter            // may be nil
 	Log            *slog.Logger      // nil discards
+
+	// Freeze is called just before the source's snapshot is taken, and what it returns
+	// when reading can do without: right after, of a snapshot that is independent of its
+	// source, or else when reading has ended. After an error nothing is to be thawed, and
+	// the backup has failed. An error of the thaw is a warning, and if it has a method
+	// ThawedEarly that says so, the source was thawed before it was asked for. Nil: none.
+	Freeze func(ctx context.Context) (thaw func() error, err error)
+	// Admit is asked before each read of n bytes of the source, by many goroutines, and
+	// returns when that may be. Its error fails the backup. Nil: at once.
+	Admit func(ctx context.Context, n int) error
+	// MinFree tells, at first and before each new pack, whether so many bytes available
+	// in the repository, of so many in all, are enough; if not, its error ends the
+	// backup, as a [*RoomError]. Nil: they always are.
+	MinFree func(available, total int64) error
+	// StallTimeout is how long one read of the source may take, streams aside; longer is
+	// a [*StallError]. Zero: any time.
+	StallTimeout time.Duration
 }
 
 func (o CreateOptions) withDefaults() CreateOptions {
@@ -78,11 +97,16 @@ type creation struct {
 	limit *rate.Limiter // nil: none
 
 	backup *repository.Backup
+	source string // for people
+	hold   hold
 	snap   volume.Snapshot
 	feed   *feed // of a volume whose size is not known; nil: it is
 	geo    geometry
 	result Result
 	found  findings
+
+	reads   sync.WaitGroup // of the source, when they may stall
+	stalled atomic.Bool    // one did
 }
 
 // Create makes a revision of the source. When it returns a result and no error,
@@ -108,6 +132,7 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	// 1 lock, lease, run record, parent
 	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
 		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait, Begun: c.opts.Begun,
+		Room: c.room(),
 	})
 	if err != nil {
 		return err
@@ -125,22 +150,11 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	}
 
 	// 2 freeze
-	if c.snap, err = c.src.Snapshot(ctx); err != nil {
+	if err = c.takeSnapshot(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := c.snap.Close(); cerr != nil {
-			c.warn("give up the snapshot: %v", cerr)
-		}
-	}()
-	size := c.snap.Size()
-	if from, is := c.snap.(volume.Sequence); is {
-		c.feed = newFeed(from, int64(c.repo.ChunkSize()))
-		size = c.feed.sizeBefore(0)
-	} else {
-		c.opts.Meter.Total.Store(size)
-	}
-	c.geo = newGeometry(c.repo.ChunkSize(), size, c.backup.Parent())
+	defer func() { err = c.giveUp(err) }()
+	c.measure()
 	if err := c.guardSource(ctx); err != nil {
 		return err
 	}
@@ -181,6 +195,18 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	return nil
 }
 
+// measure settles how large the volume is, or that this will be seen.
+func (c *creation) measure() {
+	size := c.snap.Size()
+	if from, is := c.snap.(volume.Sequence); is {
+		c.feed = newFeed(from, int64(c.repo.ChunkSize()))
+		size = c.feed.sizeBefore(0)
+	} else {
+		c.opts.Meter.Total.Store(size)
+	}
+	c.geo = newGeometry(c.repo.ChunkSize(), size, c.backup.Parent())
+}
+
 func (c *creation) codec() chunkstore.Codec {
 	if c.opts.Codec != nil {
 		return *c.opts.Codec
@@ -211,7 +237,7 @@ func (c *creation) planAndFill(ctx context.Context) (*plan, []revision.Region, e
 
 // statement says what was done and seen.
 func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, error) {
-	consistency, reason, err := c.snap.Consistency()
+	consistency, reason, err := c.consistency()
 	if err != nil {
 		return revision.Statement{}, err
 	}
@@ -266,6 +292,10 @@ func (c *creation) journal(begun time.Time, failure error) {
 	for _, f := range c.result.Findings {
 		e.Result = repository.ResultFindings
 		e.Findings = append(e.Findings, f.Text)
+	}
+	if c.hold.err != nil {
+		e.Result = repository.ResultFindings
+		e.Findings = append(e.Findings, c.hold.err.Error())
 	}
 	if failure != nil {
 		e.Result, e.Error = repository.ResultFailed, failure.Error()

@@ -3,7 +3,8 @@
 // [Create] makes a revision of a source, [Restore] writes a revision to a target,
 // [Stream] writes one to a pipe, and [Verify] reads one back, against its source
 // if wanted. Each is one synchronous function: its goroutines have ended when it
-// returns, and a cancelled run is a failed run.
+// returns, but for a read of a source that does not answer; and a cancelled run is a
+// failed run.
 //
 // Create does what docs/protocol.md lists under BACKUP, in seven steps: lock,
 // freeze, plan, fill, barrier, commit, release. The invariant is that a visible

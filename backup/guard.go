@@ -49,7 +49,7 @@ func (c *creation) guardSource(ctx context.Context) error {
 	if c.feed != nil {
 		return nil // of a stream, nothing can be seen beforehand
 	}
-	if err := c.warnOfFormat(c.snap, c.snap.Size()); err != nil {
+	if err := c.warnOfFormat(patient{c}, c.snap.Size()); err != nil {
 		return err
 	}
 	was := newestSource(c.backup.Revisions())
@@ -180,7 +180,7 @@ func (c *creation) holds(s sample) (bool, error) {
 		return false, nil
 	}
 	there := make([]byte, len(s.data))
-	if n, err := c.snap.ReadAt(there, s.offset); n < len(there) {
+	if n, err := c.readAt(there, s.offset); n < len(there) {
 		return false, err
 	}
 	return bytes.Equal(there, s.data), nil

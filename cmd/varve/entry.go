@@ -96,9 +96,9 @@ func (e *entry) state(now time.Time) string {
 	return string(e.State)
 }
 
-// notes says what else there is to know. The revision before it, if there is one,
+// notes says what else there is to know; a pin that is over is none. The revision before it, if there is one,
 // tells whether the volume was resized.
-func (e *entry) notes(before *entry) string {
+func (e *entry) notes(now time.Time, before *entry) string {
 	var notes []string
 	if lost := backup.Total(e.Lost); lost > 0 {
 		notes = append(notes, human.Size(lost)+" lost")
@@ -115,7 +115,7 @@ func (e *entry) notes(before *entry) string {
 			notes = append(notes, "shrunk -"+human.Size(int64(before.Size-e.Size)))
 		}
 	}
-	if e.Pin != nil {
+	if e.Pin != nil && (e.Pin.Until.IsZero() || e.Pin.Until.After(now)) {
 		notes = append(notes, "pinned")
 	}
 	for _, tag := range e.Tags {

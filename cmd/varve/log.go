@@ -179,6 +179,6 @@ func (e *entry) row(p *page, before *entry) []cell {
 	}
 	return []cell{
 		left(e.ID.Short()), left(formatTime(e.Begun, p.now)), left(kind), right(read), right(changed), right(stored),
-		state, left(e.notes(before)),
+		state, left(e.notes(p.now, before)),
 	}
 }

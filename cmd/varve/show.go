@@ -94,7 +94,11 @@ func pinText(pin *revision.Pin, now time.Time) string {
 	case pin.Until.IsZero():
 		return "for ever" + prefixed(": ", pin.Reason)
 	}
-	return "until " + formatTime(pin.Until, now) + prefixed(": ", pin.Reason)
+	over := ""
+	if !pin.Until.After(now) {
+		over = ", which is over"
+	}
+	return "until " + formatTime(pin.Until, now) + over + prefixed(": ", pin.Reason)
 }
 
 func formatExtent(x repository.Extent) string {

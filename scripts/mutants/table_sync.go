@@ -13,7 +13,7 @@ var (
 	crashes        = tests{"internal/proof", "^TestEnumerateCrashes$"}
 	faults         = tests{"internal/proof", "^TestEnumerateFaults$"}
 
-	crashesOfRename = tests{"internal/proof", "^TestEnumerateCrashes$/rename|cut_off"}
+	crashesOfRename = tests{"internal/proof", "^TestEnumerateCrashes$/rename"}
 
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}
 	unitLeases = tests{"repository", "^Test(TheGate|ALease|TheDead|ANewborn|AWriter|EveryBackup|ADead|Reading|CommitOnLost|ALock|Init)"}

@@ -24,6 +24,28 @@ func commitMutants() []mutant {
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
+			name: "rename-during-a-backup", what: "a volume is renamed without its lock",
+			file: "repository/rename.go",
+			old:  "r.lockVolume(ctx, v, kindRename, wait)", new: "durable.OpenLocked(r.fsys, \"locks/volumes/none\")",
+			edits: []edit{
+				{"\t\"varve/revision\"\n", "\t\"varve/internal/durable\"\n\t\"varve/revision\"\n"},
+				{"const kindRename = \"rename\"", "const kindRename = \"rename\"\n\nvar _ = kindRename"},
+			},
+			tests: []tests{unitRename},
+		},
+		{
+			name: "listing-during-a-rename", what: "a volume that is renamed while it is listed is not listed again",
+			file: "repository/revisions.go",
+			old:  "\t\tif !moved {\n", new: "\t\tif !moved || moved {\n",
+			tests: []tests{unitRename},
+		},
+		{
+			name: "reader-loses-a-renamed-volume", what: "who opens a revision of a volume that was renamed since does not look for it",
+			file: "repository/image.go",
+			old:  "\t\tv, _ = rd.repo.movedTo(v)\n", new: "",
+			tests: []tests{unitRename},
+		},
+		{
 			name: "lease-not-checked", what: "a revision becomes visible without its lease",
 			file: "repository/commit.go",
 			old:  "\tif err := b.lease.holds(); err != nil {\n\t\treturn err\n\t}\n", new: "",

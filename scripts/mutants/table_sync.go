@@ -13,6 +13,7 @@ var (
 	crashes        = tests{"internal/proof", "^TestEnumerateCrashes$"}
 	faults         = tests{"internal/proof", "^TestEnumerateFaults$"}
 
+	unitRename      = tests{"repository", "Rename"}
 	crashesOfRename = tests{"internal/proof", "^TestEnumerateCrashes$/rename"}
 
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}

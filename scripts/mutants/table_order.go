@@ -90,8 +90,8 @@ func orderMutants() []mutant {
 		{
 			name: "visible-before-checks", what: "the revision becomes visible before anything is checked",
 			file:  "repository/commit.go",
-			old:   "\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn b.makeVisible(second)\n",
-			new:   "\t\tif err := b.makeVisible(second); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn b.standsFirm()\n",
+			old:   "\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.makeVisible(second); err != nil {\n\t\t\treturn err\n\t\t}\n",
+			new:   "\t\tif err := b.makeVisible(second); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{

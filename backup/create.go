@@ -165,6 +165,9 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 		return err
 	}
 	if c.feed != nil {
+		if c.geo.size == 0 {
+			return ErrEmptyStream
+		}
 		if err := c.warnOfFormat(bytes.NewReader(c.feed.head), int64(len(c.feed.head))); err != nil {
 			return err
 		}

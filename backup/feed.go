@@ -11,6 +11,10 @@ import (
 	"varve/volume"
 )
 
+// ErrEmptyStream reports a stream without a single byte, as a pipe gives whose other
+// end failed.
+var ErrEmptyStream = errors.New("nothing came: the stream was empty")
+
 // feed gives the chunks of a [volume.Sequence] to workers, who ask in any order: each
 // waits until it is its chunk's turn. Every chunk has to be asked for, once.
 type feed struct {

@@ -32,7 +32,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 func TestAStreamIsAVolumeOfUnknownSize(t *testing.T) {
 	t.Parallel()
 	p := testPlace(t)
-	sizes := []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 7*chunkSize + 5, 12 * chunkSize}
+	sizes := []int{1, chunkSize - 1, chunkSize, chunkSize + 1, 7*chunkSize + 5, 12 * chunkSize}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20 {
 		stream, whole := revision.Name("stream"), revision.Name("whole")
@@ -96,6 +96,10 @@ func TestAStreamThatFails(t *testing.T) {
 		if !errors.As(err, &read) || read.Offset != int64(good) {
 			t.Errorf("a stream that fails after %d bytes: %v", good, err)
 		}
+	}
+	_, err := backup.Create(t.Context(), p.repo, volume.NewStream(strings.NewReader(""), "standard input"), backup.CreateOptions{Volume: "v"})
+	if !errors.Is(err, backup.ErrEmptyStream) {
+		t.Errorf("a stream of nothing: %v", err)
 	}
 	if all := p.revisions(t, "v"); len(all) > 0 {
 		t.Errorf("there are %d revisions", len(all))

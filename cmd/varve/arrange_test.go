@@ -41,8 +41,9 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	}{
 		"init": {[]string{"REPO"}, []string{"--chunk-size", "128K", "--compression=lz4"},
 			map[string]any{"chunk_size": 131072.0, "compression": "lz4"}},
-		"backup": {[]string{"v", disk},
-			[]string{"--full", "--tag", "a", "--tag=b", "--note", "n m", "--read-all", "--limit-rate", "1G", "--compression", "none"},
+		"backup": {[]string{"old", disk},
+			[]string{"--full", "--tag", "a", "--tag=b", "--note", "n m", "--read-all", "--limit-rate", "1G", "--compression", "none",
+				"--before", "true", "--after=true", "--time", "2h", "--source-changed"},
 			map[string]any{"kind": "full", "note": "n m", "tags": []any{"a", "b"}}},
 		"log":  {[]string{"v"}, []string{"-n", "1", "--since", "1h"}, map[string]any{"volume": "v"}},
 		"show": {[]string{"v@latest"}, nil, map[string]any{"state": "good"}},

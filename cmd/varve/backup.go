@@ -18,56 +18,95 @@ import (
 )
 
 func backupCommand(s *session) *command {
-	var f backupFlags
+	f := backupFlags{time: moment{now: s.begun.In(s.zone)}}
 	return &command{
-		name: "backup", group: everyDay, args: "VOLUME [SOURCE]",
+		name: "backup", group: everyDay, args: "[VOLUME] [SOURCE]",
 		summary: "store a volume as it is now, as a new revision",
 		about: `Reads SOURCE, a raw file or a block device, and stores what changed since the
 last revision of VOLUME. The first backup of a VOLUME makes it; later ones may
-leave SOURCE out, and read what the newest revision was read from. When it
-says that the revision is safe, it is: it survives a power cut.
+leave SOURCE out, and read what the configuration names, or what the newest
+revision was read from. When it says that the revision is safe, it is: it
+survives a power cut.
+
+VOLUME can be a pattern such as 'vms/*': all volumes that it fits, of the
+configuration and of the repository. --all is every volume of the
+configuration, --due those whose schedule says so and whose window is open. Of
+several volumes each is tried, whatever came of the others; the exit code is
+the gravest.
 
 A SOURCE that is not the one of last time is compared in a few places first:
 where hardly anything agrees, nothing is done without --source-changed.
+
+With - as SOURCE, standard input is read to its end. Together with --time, which
+says when it was so, history can be brought along from elsewhere, oldest first.
 
 An interrupted backup leaves no revision, but what it stored is found again by
 the next one.`,
 		example: `varve backup db1 /dev/vg/db1-snap           # the first night
 varve backup db1                            # every night after
-varve backup db1 --tag before-upgrade --note "as 14.2 left it"`,
+varve backup db1 --tag before-upgrade --note "as 14.2 left it"
+varve backup --all                          # everything that is configured
+varve backup --due                          # from cron, every quarter of an hour
+zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
 		codes: "3  the revision is good, but stored data that it was compared with is damaged, or a tracker lied",
 		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "every volume of the configuration"},
+			&cli.BoolFlag{Name: "due", Destination: &f.due, Usage: "every volume of the configuration that is due now"},
 			&cli.GenericFlag{Name: "tag", Value: &f.tags, Usage: "give the revision a `TAG`; may be repeated"},
 			&cli.StringFlag{Name: "note", Destination: &f.note, Usage: "give the revision a note, any `TEXT`"},
 			&cli.BoolFlag{Name: "full", Destination: &f.full, Usage: "no parent: read everything, trust nothing stored"},
-			&cli.BoolFlag{Name: "source-changed", Destination: &f.sourceChanged,
-				Usage: "SOURCE holds something else than last time, and is meant to"},
 			&cli.BoolFlag{Name: "read-all", Destination: &f.readAll, Usage: "read everything, holes too, and store what changed"},
 			&cli.GenericFlag{Name: "limit-rate", Value: &f.limitRate, DefaultText: "no limit",
 				Usage: "read at most `SIZE` a second"},
 			&cli.StringFlag{Name: "compression", Destination: &f.codec, DefaultText: "as the repository was made",
 				Usage: "how new data is compressed: `zstd|lz4|none`"},
+			&cli.BoolFlag{Name: "source-changed", Destination: &f.sourceChanged,
+				Usage: "SOURCE holds something else than last time, and is meant to"},
+			&cli.StringFlag{Name: "before", Destination: &f.before, Usage: "run `COMMAND` before the source is opened; if it fails, there is no backup"},
+			&cli.StringFlag{Name: "after", Destination: &f.after, Usage: "run `COMMAND` at the end, whatever came of it"},
+			&cli.GenericFlag{Name: "time", Value: &f.time, DefaultText: "now",
+				Usage: "the source was so at `TIME`: 2025-03-01T02:00; for history that is brought along"},
 		},
-		run: func(ctx context.Context, args []string) (result, error) {
-			return runBackup(ctx, s, f, args[0], optional(args, 1))
-		},
+		run: func(ctx context.Context, args []string) (result, error) { return runBackup(ctx, s, f, args) },
 	}
 }
 
 type backupFlags struct {
-	tags      tags
-	note      string
-	full      bool
-	readAll   bool
-	limitRate size
-	codec     string
-
+	all, due      bool
+	tags          tags
+	note          string
+	full          bool
+	readAll       bool
+	limitRate     size
+	codec         string
 	sourceChanged bool
+	before, after string
+	time          moment
 }
 
-func (f backupFlags) options(s *session, name revision.Name) (backup.CreateOptions, error) {
+// check refuses words that do not go together.
+func (f backupFlags) check(args []string) error {
+	several := f.all || f.due || len(args) > 0 && revision.IsGlob(args[0])
+	switch {
+	case f.all && f.due:
+		return errors.New("--all and --due exclude each other")
+	case (f.all || f.due) && len(args) > 0:
+		return fmt.Errorf("--all and --due name the volumes: %q is too much", args[0])
+	case len(args) == 0 && !several:
+		return errors.New("VOLUME is missing")
+	case several && len(args) > 1:
+		return errors.New("several volumes have no one SOURCE")
+	case f.time.After(f.time.now):
+		return fmt.Errorf("--time %s is in the future", f.time.Format(time.RFC3339))
+	case several && (!f.time.IsZero() || f.sourceChanged):
+		return errors.New("--time and --source-changed are for one volume")
+	}
+	return nil
+}
+
+func (f backupFlags) options(s *session) (backup.CreateOptions, error) {
 	opts := backup.CreateOptions{
-		Volume: name, Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged,
+		Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged, Begun: f.time.Time,
 		BytesPerSecond: int64(f.limitRate), Wait: time.Duration(s.globals.wait), Meter: new(backup.Meter), Log: s.log,
 	}
 	if f.codec != "" {
@@ -80,54 +119,79 @@ func (f backupFlags) options(s *session, name revision.Name) (backup.CreateOptio
 	return opts, nil
 }
 
-func runBackup(ctx context.Context, s *session, f backupFlags, volumeName, sourceText string) (result, error) {
-	name, err := revision.ParseName(volumeName)
-	if err != nil {
-		return nil, &usageError{Text: err.Error(), Command: s.command}
+func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (result, error) {
+	if err := f.check(args); err != nil {
+		return nil, &usageError{Text: err.Error(), Command: s.command, Usage: "varve backup VOLUME [SOURCE] | --all | --due | 'GLOB'"}
 	}
-	opts, err := f.options(s, name)
+	opts, err := f.options(s)
 	if err != nil {
 		return nil, err
 	}
+	s.hooks.Before, s.hooks.After = f.before, f.after
 	repo, err := s.openRepository(toWrite)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	s.doing = "backup of " + name.String()
-	newest, history, err := newestKnown(repo, name)
-	if err != nil {
-		return nil, err
-	}
-	if sourceText == "" {
-		if newest == nil {
-			return nil, s.needSource(repo, name)
+	if f.all || f.due || revision.IsGlob(args[0]) {
+		chosen, problems, err := s.chosen(repo, choosing{all: f.all, due: f.due, pattern: optional(args, 0)})
+		if err != nil {
+			return nil, err
 		}
-		sourceText = "file:" + newest.Source.Path
+		s.doing = "backup of " + formatCount(len(chosen), "volume")
+		return s.backUpAll(ctx, repo, chosen, problems, opts)
 	}
-	src, err := s.openBackupSource(sourceText)
+	j, err := s.jobOf(args[0], optional(args, 1), opts)
 	if err != nil {
 		return nil, err
 	}
-	s.announceBackup(name, src, newest, f.full)
-	stop := s.watch("reading", meterOf(opts.Meter))
-	done, err := backup.Create(ctx, repo, src, opts)
+	s.doing = "backup of " + j.volume.String()
+	stop := func() {}
+	done := s.perform(ctx, repo, j, func(src volume.Source, newest *revision.Statement) {
+		s.announceBackup(j.volume, src, newest, f.full)
+		stop = s.watch("reading", meterOf(j.opts.Meter))
+	})
 	stop()
-	if err != nil {
-		switch {
-		case errors.Is(err, repository.ErrUndecided):
-			s.good = "the revisions there were are as they were; varve log " + name.String() + " tells whether there is a new one, which is whole then"
-		case !isBusy(err):
-			s.good = "all revisions are as they were; packs that were finished are used by the next run"
-		}
-		return nil, err
+	s.good = done.good
+	if done.err != nil {
+		return nil, done.err
 	}
-	for _, text := range done.Warnings {
+	for _, text := range done.created.Warnings {
 		s.warnings.add(text)
 	}
-	s.about.volume, s.about.id = name, done.Statement.ID
-	s.good = address(name, done.Statement.ID) + " is safe: it relies on nothing that is hurt"
-	return newBacked(done, history)
+	s.about.volume, s.about.id = j.volume, done.created.Statement.ID
+	return newBacked(done.created, done.history)
+}
+
+// jobOf is the job of one volume that was named.
+func (s *session) jobOf(volumeName, source string, opts backup.CreateOptions) (job, error) {
+	name, err := revision.ParseName(volumeName)
+	if err != nil {
+		return job{}, &usageError{Text: err.Error(), Command: s.command}
+	}
+	opts.Volume = name
+	j := job{volume: name, source: source, opts: opts}
+	conf, err := s.configuration()
+	if err != nil {
+		return job{}, err
+	}
+	if conf != nil {
+		if wanted, configured := conf.Volume(name); configured {
+			j.wanted = &wanted
+		}
+	}
+	switch {
+	case source == "-" && isTerminal(s.stdin):
+		return job{}, &usageError{Text: "standard input is a terminal, not an image", Command: s.command}
+	case source == "-":
+		j.source, j.stdin = "", s.stdin
+	case source == "" && j.wanted != nil:
+		j.source = j.wanted.Source
+	}
+	if j.stdin == nil && !opts.Begun.IsZero() && source == "" {
+		return job{}, &usageError{Text: "--time says when SOURCE was so: name it", Command: s.command}
+	}
+	return j, nil
 }
 
 // needSource reports a backup without SOURCE of a volume that does not tell one.
@@ -166,7 +230,7 @@ type backed struct {
 	first    bool // of its volume
 }
 
-func newBacked(done *backup.Result, history []repository.Revision) (result, error) {
+func newBacked(done *backup.Result, history []repository.Revision) (*backed, error) {
 	st := done.Statement
 	b := &backed{
 		entry: newEntry(repository.Revision{

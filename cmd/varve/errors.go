@@ -7,6 +7,7 @@ import (
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/hostlimit"
 	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
@@ -78,9 +79,12 @@ func (e *findingsError) Error() string { return strings.Join(e.Texts, "; ") }
 
 // exitCode is what the program's caller learns of an error.
 func exitCode(err error) int {
+	var several *severalError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &several):
+		return several.Code
 	case isBusy(err):
 		return exitBusy
 	case isMisuse(err):
@@ -93,7 +97,8 @@ func exitCode(err error) int {
 
 func isBusy(err error) bool {
 	var busy *repository.BusyError
-	return errors.As(err, &busy) || errors.Is(err, volume.ErrBusy)
+	var full *hostlimit.BusyError
+	return errors.As(err, &busy) || errors.As(err, &full) || errors.Is(err, volume.ErrBusy)
 }
 
 // isMisuse tells whether the words were wrong, or named what there is not.
@@ -102,11 +107,12 @@ func isMisuse(err error) bool {
 	var unsupported *unsupportedError
 	var selection *selectionError
 	var location *volume.LocationError
+	var order *repository.OrderError
 	var unmounted *unmountedError
 	var wrong *backup.WrongSourceError
 	var configuration *configurationError
 	return errors.As(err, &configuration) || errors.As(err, &usage) || errors.As(err, &unsupported) || errors.As(err, &selection) ||
-		errors.As(err, &location) || errors.Is(err, errNoRepository) ||
+		errors.As(err, &location) || errors.As(err, &order) || errors.Is(err, errNoRepository) ||
 		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) ||
 		errors.As(err, &unmounted) || errors.As(err, &wrong) || errors.Is(err, volume.ErrOwnSource)
 }

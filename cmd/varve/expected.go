@@ -1,11 +1,68 @@
 package main
 
-import "varve/status"
+import (
+	"strings"
+	"varve/config"
+	"varve/hostlimit"
+	"varve/status"
+)
 
-// expected is what was promised of volumes; without a configuration, nothing.
+// expected is what was promised of volumes; without a configuration, nothing. What
+// is wrong with some of them keeps nobody from judging the others.
 func (s *session) expected() (all []status.Expectation, configured bool, err error) {
-	return nil, false, nil
+	conf, err := s.configuration()
+	if err != nil || conf == nil {
+		return nil, false, err
+	}
+	volumes, problems := conf.Volumes(listSources)
+	for _, problem := range problems {
+		s.warn("%v", problem)
+	}
+	for _, v := range volumes {
+		all = append(all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue})
+	}
+	return all, len(volumes) > 0, nil
 }
 
 // textfile is where metrics are to be written; empty: nowhere.
-func (s *session) textfile() (string, error) { return "", nil }
+func (s *session) textfile() (string, error) {
+	conf, err := s.configuration()
+	if err != nil || conf == nil {
+		return "", err
+	}
+	return conf.Monitor.Textfile, nil
+}
+
+// limits are those of this host.
+func (s *session) limits() (limits config.Limits) {
+	if conf, err := s.configuration(); err == nil && conf != nil {
+		limits = conf.Limits
+	}
+	return limits
+}
+
+// host opens what all runs of this host share; nil: nothing is limited.
+func (s *session) host() (*hostlimit.Host, error) {
+	conf, err := s.configuration()
+	if err != nil || conf == nil {
+		return nil, err
+	}
+	l := conf.Limits
+	return hostlimit.Open(stateDir(), hostlimit.Limits{Jobs: l.Jobs, Rate: l.Rate.At, Pressure: l.IOPressure, Log: s.log})
+}
+
+func (s *session) jobsAtOnce() int { return s.limits().Jobs }
+
+// minFree is how much of the repository's file system is to stay free.
+func (s *session) minFree() hostlimit.MinFree {
+	m := s.limits().MinFree
+	return hostlimit.MinFree{Bytes: m.Bytes, Percent: m.Percent}
+}
+
+func joinHolders(holders []hostlimit.Holder) string {
+	texts := make([]string, len(holders))
+	for i, h := range holders {
+		texts[i] = h.String()
+	}
+	return strings.Join(texts, "; ")
+}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"varve/backup"
+	"varve/hook"
 	"varve/internal/durable"
 	"varve/repository"
 	"varve/revision"
@@ -41,6 +42,8 @@ func hintOnWords(err error, a about) string {
 		return "varve help" + prefixed(" ", misuse.Command)
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
+	case errors.Is(err, backup.ErrEmptyStream):
+		return "look at what writes into the pipe; in a script, set -o pipefail"
 	case errors.Is(err, errTerminal):
 		return "send it on: varve restore " + a.address() + " - | COMMAND"
 	case errors.Is(err, errNoRepository):
@@ -178,7 +181,18 @@ func isMember(uses []volume.Use) bool {
 }
 
 func hintOnSystem(err error, _ about) string {
+	var (
+		room  *backup.RoomError
+		stall *backup.StallError
+		hooks *hook.Error
+	)
 	switch {
+	case errors.As(err, &room):
+		return "make room in the repository's file system, or lower min_free in the configuration"
+	case errors.As(err, &stall):
+		return "look at the disk or the network behind it; stall_timeout in the configuration says how long is too long"
+	case errors.As(err, &hooks):
+		return "run the command by hand, as the same user, and see"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room, and run it again"
 	case errors.Is(err, fs.ErrPermission):

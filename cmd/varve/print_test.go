@@ -60,7 +60,7 @@ func TestBackupInOneLine(t *testing.T) {
 	if code := exitCode(err); code != exitDamage {
 		t.Errorf("exit code %d with findings, want %d", code, exitDamage)
 	}
-	if usually := res.(*backed).Usually; usually != nil {
+	if usually := res.Usually; usually != nil {
 		t.Errorf("two deltas tell what is usual: %d", *usually)
 	}
 	p := testPage()

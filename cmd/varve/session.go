@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"varve/hook"
 	"varve/revision"
 )
 
@@ -31,6 +32,7 @@ type session struct {
 	zone     *time.Location
 
 	configured configured
+	hooks      hook.Hooks // that flags name, in the place of configured ones
 
 	doing    string   // "backup of db1": what a failure is a failure of
 	about    about    // for advice

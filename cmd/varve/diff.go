@@ -34,7 +34,7 @@ varve diff db1@k3f9 db1-clone@latest --json
 varve diff db1@latest~1 db1 --extents ranges    # all of them, OFFSET LENGTH a line`,
 		codes: "3  stored data is damaged; what could not be compared is listed",
 		flags: []cli.Flag{
-			&cli.StringFlag{Name: "extents", Destination: &extents, Usage: "write all ranges to `FILE`, which must not exist; - is standard output"},
+			&cli.StringFlag{Name: "extents", Destination: &extents, Usage: "write all ranges to a new `FILE`; - is standard output"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runDiff(ctx, s, extents, args) },
 	}

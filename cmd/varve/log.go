@@ -37,7 +37,7 @@ varve log db1 --unique                      # what would rm of each free?`,
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list all revisions"},
 			&cli.BoolFlag{Name: "unique", Destination: &f.unique, Usage: "tell what rm of each would free; reads all maps"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
-				Usage: "list what was begun since `TIME`: 7d, tuesday, 2026-11-19 or 2026-11-19T02:00"},
+				Usage: "list what was begun since `TIME`: 7d, tuesday or 2026-11-19T02:00"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {
 			if len(args) == 0 {

@@ -17,7 +17,8 @@ func pinCommand(s *session) *command {
 		name: "pin", group: keepAndDelete, args: "VOLUME@REV",
 		summary: "protect a revision from deletion",
 		about: `Pins the revision: neither retention nor rm take it away, until the pin ends or
-is taken off by unpin. Pinning once more replaces the pin.
+is taken off by unpin. A duration counts from now, a day is protected to its end.
+Pinning once more replaces the pin.
 
 Here, a time names only a revision of that very day, minute or second.`,
 		example: `varve pin db1@k3f9 --reason "audit 2026"    # for ever
@@ -26,7 +27,7 @@ varve pin db1@k3f9 --until 2027-12-31       # through that day`,
 		codes: "3  the revision's file is damaged",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "until", Value: &f.until, DefaultText: "for ever",
-				Usage: "`WHEN` it ends: 30d from now, 2027-12-31 (through that day) or 2027-12-31T18:00"},
+				Usage: "`WHEN` it ends: 30d, 2027-12-31 or 2027-12-31T18:00"},
 			&cli.StringFlag{Name: "reason", Destination: &f.reason, Usage: "say why, any `TEXT`"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runPin(ctx, s, f, args[0]) },

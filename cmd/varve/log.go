@@ -17,15 +17,15 @@ func logCommand(s *session) *command {
 	return &command{
 		name: "log", group: everyDay, args: "[VOLUME]", asks: true,
 		summary: "list volumes, or the revisions of one",
-		about: `Lists the revisions of VOLUME, the newest last. Without VOLUME, lists the
-volumes.
+		about: `Lists the revisions of VOLUME, the newest last, and between them the due times
+that went by without one. Without VOLUME, lists the volumes.
 
 RM FREES is what only that revision uses: what would be free, once the trash is
 empty, if it alone went. To find that out, the maps of the whole repository are
 read, and so it is told only with --unique.
 
-Damaged and suspect revisions are in capitals. Times are those of this host's
-time zone; with --json, UTC.`,
+Damaged and suspect revisions are in capitals. Times are those of the
+configuration's time zone, or this host's; with --json, UTC.`,
 		example: `varve log                                   # which volumes are there?
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program
@@ -81,6 +81,7 @@ type listed struct {
 	Unique    *int64                `json:"unique,omitempty"`   // bytes in packs that no other volume uses
 	Frees     map[revision.ID]int64 `json:"rm_frees,omitempty"` // of these, what only that revision uses
 	Revisions []entry               `json:"revisions"`
+	Missed    []missed              `json:"missed"` // due times without a revision, since the first that is listed
 	all       []entry
 	since     time.Time // zero: from the first on
 }
@@ -115,6 +116,10 @@ func runLog(ctx context.Context, s *session, f logFlags, volumeName string) (res
 		if err := l.addUnique(ctx, s, repo, v); err != nil {
 			return nil, err
 		}
+	}
+	l.Missed = []missed{}
+	if len(l.Revisions) > 0 && l.Retired == nil {
+		l.Missed = s.missedBy(repo, name, l.all, l.Revisions[0].Begun)
 	}
 	if l.Revisions == nil {
 		l.Revisions = []entry{}
@@ -158,7 +163,17 @@ func (l *listed) print(p *page) {
 		}
 		rows = append(rows, row)
 	}
-	p.table(rows)
+	missed := l.Missed
+	for i, line := range p.lay(rows) {
+		for i > 0 && len(missed) > 0 && missed[0].Last.Before(l.Revisions[i-1].Begun) {
+			p.line("%s", missed[0].line(p))
+			missed = missed[1:]
+		}
+		p.line("%s", line)
+	}
+	for i := range missed {
+		p.line("%s", missed[i].line(p))
+	}
 }
 
 // freesColumn is where a row tells what rm would free.

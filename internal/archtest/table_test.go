@@ -9,6 +9,7 @@ var mayImport = map[string][]string{
 	"internal/human":               {},
 	"internal/durable/durabletest": {"internal/durable"},
 	"internal/archtest":            {},
+	"internal/doctest":             {},
 	"internal/proof":               {"*"},
 	"internal/proof/machine":       {"*"},
 	"internal/proof/tally":         {"internal/durable"},

@@ -27,7 +27,7 @@ func Judge(in Input) *Report {
 			continue // a first backup that came to nothing, long ago
 		}
 		if !v.hasRevisions() && v.Expectation != nil && tries == nil {
-			v.Due = in.Now // what has no revision is due at once
+			v.Due, v.isNew = in.Now, true // what has no revision is due at once
 			r.New++
 		}
 		v.judge(in, tries)

@@ -102,6 +102,7 @@ type Volume struct {
 	Promise     time.Duration       // zero: none
 	Due         time.Time           // the next time; zero: never
 	Cases       []Case
+	isNew       bool // it was never tried
 }
 
 func (v *Volume) hasRevisions() bool { return v.Summary != nil && v.Summary.Newest != nil }
@@ -123,6 +124,27 @@ type Report struct {
 	Retired int
 	Growth  int64         // bytes that a day adds to the repository, as of late
 	FullIn  time.Duration // until nothing is left, at that rate; zero: it cannot be told, or never
+}
+
+// Only is the report of some of the volumes, without what is wrong with the
+// repository as a whole.
+func (r *Report) Only(wanted func(revision.Name) bool) *Report {
+	some := &Report{Retired: r.Retired, Growth: r.Growth, FullIn: r.FullIn}
+	for _, v := range r.Volumes {
+		if !wanted(v.Name) {
+			continue
+		}
+		some.Volumes = append(some.Volumes, v)
+		if v.isNew {
+			some.New++
+		}
+	}
+	for _, c := range r.Cases {
+		if c.Volume != "" && wanted(c.Volume) {
+			some.Cases, some.Grade = append(some.Cases, c), max(some.Grade, c.Kind.Grade())
+		}
+	}
+	return some
 }
 
 // Good counts the volumes without any case.

@@ -88,13 +88,12 @@ func runCheck(ctx context.Context, s *session, f checkFlags) (result, error) {
 	if f.warning > 0 && f.critical > 0 && f.warning > f.critical {
 		return nil, &usageError{Text: "--warning is longer than --critical", Command: s.command}
 	}
-	only := func(revision.Name) bool { return true }
+	var glob revision.Glob
 	if f.volume != "" {
-		glob, err := revision.ParseGlob(f.volume)
-		if err != nil {
+		var err error
+		if glob, err = revision.ParseGlob(f.volume); err != nil {
 			return nil, &usageError{Text: err.Error(), Command: s.command}
 		}
-		only = glob.Match
 	}
 	repo, err := s.openRepository(toList)
 	if err != nil {
@@ -105,23 +104,27 @@ func runCheck(ctx context.Context, s *session, f checkFlags) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	volumes := slices.DeleteFunc(slices.Clone(report.Volumes), func(v status.Volume) bool { return !only(v.Name) })
-	if f.volume != "" && len(volumes) == 0 {
-		return nil, &usageError{Text: fmt.Sprintf("no volume %q", f.volume), Command: s.command}
+	if f.volume != "" {
+		report = report.Only(glob.Match)
+		if len(report.Volumes) == 0 {
+			return nil, &usageError{Text: fmt.Sprintf("no volume %q", f.volume), Command: s.command}
+		}
 	}
+	return answerCheck(f, report, in), nil
+}
+
+// answerCheck answers of the volumes of a report.
+func answerCheck(f checkFlags, report *status.Report, in status.Input) *checked {
 	c := &checked{Trouble: []judgedCase{}, Warnings: []judgedCase{}}
 	for _, found := range report.Cases {
-		if found.Volume == "" && f.volume != "" || found.Volume != "" && !only(found.Volume) {
-			continue
-		}
 		c.add(found)
 	}
-	for i := range volumes {
-		f.tooOld(c, &volumes[i], in.Now)
+	for i := range report.Volumes {
+		f.tooOld(c, &report.Volumes[i], in.Now)
 	}
-	c.measure(f, volumes, in)
-	c.conclude(volumes)
-	return c, nil
+	c.measure(f, report, in)
+	c.conclude(report.Volumes)
+	return c
 }
 
 func (c *checked) add(found status.Case) {
@@ -148,7 +151,7 @@ func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 		return
 	}
 	found := judgedCase{
-		Kind: status.Overdue, Volume: v.Name, LastGood: timeOrNil(v.LastGood()), Promise: limit.Seconds(),
+		Kind: status.Overdue, Volume: known[revision.Name]{v.Name}, LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{limit.Seconds()},
 		Why: "older than " + formatLong(limit), Do: "varve backup " + v.Name.String(),
 	}
 	if limit == time.Duration(f.critical) {
@@ -159,9 +162,9 @@ func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 }
 
 // measure collects performance data: of one volume its age, of several their numbers.
-func (c *checked) measure(f checkFlags, volumes []status.Volume, in status.Input) {
-	if len(volumes) == 1 && !volumes[0].LastGood().IsZero() {
-		v := &volumes[0]
+func (c *checked) measure(f checkFlags, report *status.Report, in status.Input) {
+	if len(report.Volumes) == 1 && !report.Volumes[0].LastGood().IsZero() {
+		v := &report.Volumes[0]
 		critical := f.critical
 		if critical == 0 {
 			critical = duration(v.Promise)
@@ -170,18 +173,10 @@ func (c *checked) measure(f checkFlags, volumes []status.Volume, in status.Input
 			Label: "age", Value: in.Now.Sub(v.LastGood()).Seconds(), Unit: "s", Warning: threshold(f.warning), Critical: threshold(critical),
 		})
 	}
-	count := func(grade status.Grade) (n float64) {
-		for i := range volumes {
-			if volumes[i].Grade == grade {
-				n++
-			}
-		}
-		return n
-	}
 	c.Metrics = append(c.Metrics,
-		perfdata{Label: "volumes", Value: float64(len(volumes))},
-		perfdata{Label: "critical", Value: count(status.Critical)},
-		perfdata{Label: "warning", Value: count(status.Warning)},
+		perfdata{Label: "volumes", Value: float64(len(report.Volumes))},
+		perfdata{Label: "critical", Value: float64(report.Troubled(status.Critical))},
+		perfdata{Label: "warning", Value: float64(report.Troubled(status.Warning))},
 	)
 	if in.Total > 0 {
 		c.Metrics = append(c.Metrics, perfdata{Label: "free", Value: float64(in.Available), Unit: "B"})
@@ -208,7 +203,7 @@ func (c *checked) conclude(volumes []status.Volume) {
 	default:
 		first := worst[0]
 		c.Summary = fmt.Sprintf("%s, %s: %s%s", formatCount(len(c.Trouble), "trouble"), formatCount(len(c.Warnings), "warning"),
-			strings.TrimSpace(string(first.Kind)+" "+first.Volume.String()+": "+first.Why), more(len(worst)-1))
+			strings.TrimSpace(string(first.Kind)+" "+first.Volume.is.String()+": "+first.Why), more(len(worst)-1))
 	}
 }
 
@@ -226,7 +221,7 @@ func (c *checked) print(p *page) {
 	}
 	p.line("VARVE %s - %s%s", c.State, unbarred(c.Summary), prefixed(" | ", strings.Join(data, " ")))
 	for _, found := range slices.Concat(c.Trouble, c.Warnings) {
-		p.line("%s", unbarred(strings.TrimSpace(string(found.Kind)+" "+found.Volume.String())+": "+found.Why+prefixed("; ", found.Do)))
+		p.line("%s", unbarred(strings.TrimSpace(string(found.Kind)+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", found.Do)))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 type Finding struct {
 	Kind   FindingKind        `json:"kind"`
 	Text   string             `json:"text"`
-	Extent *repository.Extent `json:"extent,omitempty"` // of the volume
+	Extent *repository.Extent `json:"extent"` // of the volume; null: it is about no one place
 
 	unread string // why the parent could not be read there; Text is made of it at the end
 }

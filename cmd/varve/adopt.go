@@ -38,20 +38,20 @@ type adoptFlags struct{ copied, moved bool }
 
 // adopted is the result of adopt.
 type adopted struct {
-	Repository revision.UUID  `json:"repository"`
-	Former     *revision.UUID `json:"former"` // null: it kept its id
-	Lineage    revision.UUID  `json:"lineage"`
-	Catalog    *rebuilt       `json:"catalog"` // null: not made anew
+	UUID    revision.UUID  `json:"uuid"`   // of the repository
+	Former  *revision.UUID `json:"former"` // null: it kept its id
+	Lineage revision.UUID  `json:"lineage"`
+	Catalog *rebuilt       `json:"catalog"` // null: not made anew
 }
 
 func (a *adopted) print(p *page) {
 	if a.Former != nil {
-		p.line("%s: it is %s now, and was %s", p.bold("the copy has its own id"), a.Repository, *a.Former)
+		p.line("%s: it is %s now, and was %s", p.bold("the copy has its own id"), a.UUID, *a.Former)
 		p.line("all revisions are here, and are no longer taken for those of the original")
 		p.line("%s varve rebuild   (so that what is stored already is found)", p.arrow())
 		return
 	}
-	p.line("%s, %s", p.bold("the repository is at home here"), a.Repository)
+	p.line("%s, %s", p.bold("the repository is at home here"), a.UUID)
 	a.Catalog.print(p)
 }
 
@@ -68,14 +68,14 @@ func runAdopt(ctx context.Context, s *session, f adoptFlags) (result, error) {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	out := &adopted{Repository: repo.ID(), Lineage: repo.Lineage()}
+	out := &adopted{UUID: repo.ID(), Lineage: repo.Lineage()}
 	if f.copied {
 		d, err := repo.AdoptCopy(ctx)
 		if err != nil {
 			return nil, err
 		}
 		former := slices.Clone(d.Former)
-		out.Repository, out.Former = d.Repository, &former[len(former)-1]
+		out.UUID, out.Former = d.Repository, &former[len(former)-1]
 	} else {
 		res, err := rebuild(ctx, s, repo)
 		if res == nil {

@@ -49,7 +49,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"show": {[]string{"v@latest"}, nil, map[string]any{"state": "good"}},
 		"restore": {[]string{"v", out}, []string{"--force", "--keep-going", "--range", "10+20", "--dry-run"},
 			map[string]any{"size": 20.0, "dry_run": true}},
-		"status":       {nil, []string{"--all"}, map[string]any{"verdict": "safe", "all": nil}},
+		"status":       {nil, []string{"--all"}, map[string]any{"verdict": "safe", "volumes": nil}},
 		"check":        {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
 		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},

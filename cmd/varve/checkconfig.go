@@ -44,17 +44,17 @@ type configuredVolume struct {
 	Group    string        `json:"group"`
 	Schedule string        `json:"schedule"`
 	Window   string        `json:"window"`
-	Next     *time.Time    `json:"next"`
+	Next     *time.Time    `json:"due"`
 	Line     int           `json:"line"`
 }
 
 // configProblem is something that is wrong. Its fields are API.
 type configProblem struct {
-	Line   int    `json:"line"` // 0: of the file as a whole
-	Column int    `json:"column"`
-	Key    string `json:"key"`
-	Text   string `json:"text"`
-	whole  string // with the path
+	Line   known[int] `json:"line"` // null: it is of the file as a whole
+	Column known[int] `json:"column"`
+	Key    string     `json:"key"`
+	Text   string     `json:"text"`
+	whole  string     // with the path
 }
 
 func runCheckConfig(s *session) (result, error) {
@@ -98,7 +98,7 @@ func runCheckConfig(s *session) (result, error) {
 func badConfig(wrong *config.Error) (*checkedConfig, error) {
 	bad := &checkedConfig{Path: wrong.Path, Volumes: []configuredVolume{}}
 	for _, p := range wrong.Problems {
-		bad.Problems = append(bad.Problems, configProblem{Line: p.Line, Column: p.Column, Key: p.Key, Text: p.Text, whole: p.Error()})
+		bad.Problems = append(bad.Problems, configProblem{Line: known[int]{p.Line}, Column: known[int]{p.Column}, Key: p.Key, Text: p.Text, whole: p.Error()})
 	}
 	return bad, &configurationError{Path: wrong.Path, Listed: true, Err: wrong}
 }

@@ -52,8 +52,8 @@ type differs struct {
 	B          side                `json:"b"`
 	Bytes      int64               `json:"bytes"`  // that differ
 	Ranges     int64               `json:"ranges"` // in so many places
-	Extents    []repository.Extent `json:"extents"`
-	Omitted    int64               `json:"extents_omitted"` // ranges beyond those listed
+	Extents    []repository.Extent `json:"differing"`
+	Omitted    int64               `json:"omitted"` // ranges beyond those listed
 	Uncompared []repository.Extent `json:"uncompared"`
 	Seconds    float64             `json:"seconds"`
 	silent     bool                // the ranges went to standard output
@@ -115,7 +115,7 @@ func runDiff(ctx context.Context, s *session, extents string, args []string) (_ 
 
 func sideOf(im *repository.Image) side {
 	st := im.Statement()
-	return side{Volume: im.Volume().Name, Revision: st.ID, Begun: st.Begun, Size: st.Size}
+	return side{Volume: im.Volume().Name, Revision: st.ID, Begun: st.Begun.UTC(), Size: st.Size}
 }
 
 // compare compares, and counts what differs. Of the ranges, the first are kept.

@@ -34,6 +34,39 @@ type entry struct {
 	noted
 }
 
+// MarshalJSON implements [json.Marshaler]. Without a statement, little is known.
+func (e entry) MarshalJSON() ([]byte, error) {
+	type whole entry // without this method
+	e.Begun = e.Begun.UTC()
+	if e.Kind != "" {
+		return marshal(whole(e))
+	}
+	return marshal(struct {
+		whole
+		Sequence    *uint64  `json:"sequence"`
+		Kind        *string  `json:"kind"`
+		Seconds     *float64 `json:"seconds"`
+		Size        *uint64  `json:"size"`
+		Read        *uint64  `json:"read"`
+		Holes       *uint64  `json:"holes"`
+		Changed     *uint64  `json:"changed"`
+		Chunks      *uint64  `json:"changed_chunks"`
+		NewChunks   *uint64  `json:"new_chunks"`
+		Patches     *uint64  `json:"patches"`
+		Stored      *uint64  `json:"stored"`
+		Found       *uint64  `json:"found"`
+		Consistency *string  `json:"consistency"`
+	}{whole: whole(e)})
+}
+
+// MarshalJSON implements [json.Marshaler]: the fields of the entry, and its own.
+func (b *backed) MarshalJSON() ([]byte, error) {
+	return marshalJoined(b.entry, struct {
+		Usually  *uint64 `json:"usually_changed"`
+		Findings any     `json:"findings"`
+	}{b.Usually, b.Findings})
+}
+
 // noted is what may change about a revision. Its fields are API.
 type noted struct {
 	State  repository.State    `json:"state"`
@@ -42,11 +75,22 @@ type noted struct {
 	Lost   []repository.Extent `json:"lost"`
 	Tags   []string            `json:"tags"`
 	Note   string              `json:"note"`
-	Pin    *revision.Pin       `json:"pin"`
+	Pin    *pinned             `json:"pin"`
+}
+
+// pinned is a pin as it is told.
+type pinned revision.Pin
+
+// MarshalJSON implements [json.Marshaler]. Its fields are API.
+func (p pinned) MarshalJSON() ([]byte, error) {
+	return marshal(struct {
+		Until  known[time.Time] `json:"until"` // null: for ever
+		Reason string           `json:"reason"`
+	}{known[time.Time]{p.Until.UTC()}, p.Reason})
 }
 
 func newNoted(info repository.Info) noted {
-	n := noted{State: info.State, Reason: info.Reason, Lost: info.Lost, Tags: info.Tags, Note: info.Note, Pin: info.Pin}
+	n := noted{State: info.State, Reason: info.Reason, Lost: info.Lost, Tags: info.Tags, Note: info.Note, Pin: (*pinned)(info.Pin)}
 	if !info.Proven.IsZero() {
 		n.Proven = &info.Proven
 	}

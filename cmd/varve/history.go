@@ -59,26 +59,27 @@ type past struct {
 
 // happened is one line of the journal. Its fields are API.
 type happened struct {
-	Time     time.Time     `json:"time"`
-	Op       string        `json:"operation"`
-	Volume   revision.Name `json:"volume"`
-	Revision revision.ID   `json:"revision"`
-	Result   string        `json:"result"`
-	Seconds  float64       `json:"seconds"`
-	Read     int64         `json:"read"`
-	Stored   int64         `json:"stored"`
-	Error    string        `json:"error"`
-	Warnings []string      `json:"warnings"`
-	Findings []string      `json:"findings"`
-	Host     string        `json:"host"`
-	User     string        `json:"user"`
-	PID      int           `json:"pid"`
+	Ended    time.Time            `json:"ended"`
+	Op       string               `json:"operation"`
+	Volume   known[revision.Name] `json:"volume"`   // null: it was about the repository
+	Revision known[revision.ID]   `json:"revision"` // null: there is none
+	Result   string               `json:"result"`
+	Detail   string               `json:"detail"` // what exactly was done
+	Seconds  float64              `json:"seconds"`
+	Read     int64                `json:"read"`
+	Stored   int64                `json:"stored"`
+	Error    string               `json:"error"`
+	Warnings []string             `json:"warnings"`
+	Findings []string             `json:"findings"`
+	Host     string               `json:"host"`
+	User     string               `json:"user"`
+	PID      int                  `json:"pid"`
 }
 
 func newHappened(e repository.Event) happened {
 	h := happened{
-		Time: e.Time, Op: e.Op, Volume: e.Volume, Revision: e.Revision, Result: e.Result, Seconds: e.Seconds, Read: e.Read,
-		Stored: e.Stored, Error: e.Error, Warnings: e.Warnings, Findings: e.Findings,
+		Ended: e.Time.UTC(), Op: e.Op, Volume: known[revision.Name]{e.Volume}, Revision: known[revision.ID]{e.Revision},
+		Result: e.Result, Detail: e.Detail, Seconds: e.Seconds, Read: e.Read, Stored: e.Stored, Error: e.Error, Warnings: e.Warnings, Findings: e.Findings,
 		Host: e.Holder.Host, User: e.Holder.User, PID: e.Holder.PID,
 	}
 	if h.Warnings == nil {
@@ -146,9 +147,9 @@ func (h *past) print(p *page) {
 		if e.Result != repository.ResultOK {
 			outcome.paint = p.red
 		}
-		what := e.Volume.String()
-		if what != "" && e.Revision != "" {
-			what = address(e.Volume, e.Revision)
+		what := e.Volume.is.String()
+		if what != "" && e.Revision.is != "" {
+			what = address(e.Volume.is, e.Revision.is)
 		}
 		stored, took := "", ""
 		if e.Stored > 0 {
@@ -158,7 +159,7 @@ func (h *past) print(p *page) {
 			took = formatDuration(time.Duration(e.Seconds * float64(time.Second)))
 		}
 		rows = append(rows, []cell{
-			left(formatTime(e.Time, p.now)), left(e.Op), left(what), outcome, right(took), right(stored), left(e.User + "@" + e.Host),
+			left(formatTime(e.Ended, p.now)), left(e.Op), left(what), outcome, right(took), right(stored), left(e.User + "@" + e.Host),
 		})
 		troubles = append(troubles, strings.Join(slices.Concat([]string{e.Error}, e.Findings), "; "))
 	}

@@ -66,10 +66,10 @@ func (f initFlags) options(s *session, dir string) (repository.InitOptions, erro
 
 // made is the result of init.
 type made struct {
-	Repository string `json:"repository"`
-	Directory  string `json:"directory"`
-	ChunkSize  int    `json:"chunk_size"`
-	Codec      string `json:"compression"`
+	UUID      string `json:"uuid"`
+	Directory string `json:"directory"`
+	ChunkSize int    `json:"chunk_size"`
+	Codec     string `json:"compression"`
 }
 
 func (m *made) print(p *page) {
@@ -113,7 +113,7 @@ func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, 
 	}
 	s.globals.repo = dir
 	s.recordInit(ctx)
-	return &made{Repository: d.Repository.String(), Directory: dir, ChunkSize: d.ChunkSize, Codec: d.Codec}, nil
+	return &made{UUID: d.Repository.String(), Directory: dir, ChunkSize: d.ChunkSize, Codec: d.Codec}, nil
 }
 
 // recordInit begins the journal.

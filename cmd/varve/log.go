@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -76,14 +77,33 @@ func (f logFlags) keep(all []entry) []entry {
 // listed is the result of log VOLUME.
 type listed struct {
 	Volume    revision.Name         `json:"volume"`
-	Retired   *time.Time            `json:"retired"`            // since when it is not expected to be backed up; null: it is
-	Total     int                   `json:"total"`              // revisions, those that are not listed too
-	Unique    *int64                `json:"unique,omitempty"`   // bytes in packs that no other volume uses
-	Frees     map[revision.ID]int64 `json:"rm_frees,omitempty"` // of these, what only that revision uses
-	Revisions []entry               `json:"revisions"`
+	Retired   *time.Time            `json:"retired"` // since when it is not expected to be backed up; null: it is
+	Total     int                   `json:"total"`   // revisions, those that are not listed too
+	Unique    *int64                `json:"unique"`  // bytes in packs that no other volume uses; null: it was not asked for
+	Frees     map[revision.ID]int64 `json:"-"`       // of these, what only that revision uses
+	Revisions []entry               `json:"-"`
 	Missed    []missed              `json:"missed"` // due times without a revision, since the first that is listed
 	all       []entry
 	since     time.Time // zero: from the first on
+}
+
+// MarshalJSON implements [json.Marshaler]. Of each revision, it also tells what only
+// that one uses: null, if it was not asked for.
+func (l *listed) MarshalJSON() ([]byte, error) {
+	type own listed // without this method
+	revisions := []json.RawMessage{}
+	for _, e := range l.Revisions {
+		var unique *int64
+		if n, found := l.Frees[e.ID]; found || l.Frees != nil {
+			unique = &n
+		}
+		data, err := marshalJoined(e, map[string]*int64{"unique": unique})
+		if err != nil {
+			return nil, err
+		}
+		revisions = append(revisions, data)
+	}
+	return marshalJoined((*own)(l), map[string]any{"revisions": revisions})
 }
 
 func runLog(ctx context.Context, s *session, f logFlags, volumeName string) (result, error) {
@@ -120,9 +140,6 @@ func runLog(ctx context.Context, s *session, f logFlags, volumeName string) (res
 	l.Missed = []missed{}
 	if len(l.Revisions) > 0 && l.Retired == nil {
 		l.Missed = s.missedBy(repo, name, l.all, l.Revisions[0].Begun)
-	}
-	if l.Revisions == nil {
-		l.Revisions = []entry{}
 	}
 	return l, nil
 }

@@ -41,6 +41,7 @@ func (s *session) missedBy(repo *repository.Repository, name revision.Name, all 
 		s.warn("a part of the journal cannot be read: %v", err)
 	}
 	for _, m := range status.FindMissed(wanted.Plan, name, begun, events, since, now) {
+		m.First, m.Last = m.First.UTC(), m.Last.UTC()
 		out = append(out, missed(m))
 	}
 	return out

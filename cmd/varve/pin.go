@@ -107,7 +107,9 @@ func runPin(ctx context.Context, s *session, f *pinFlags, text string) (result, 
 	if err != nil {
 		return nil, err
 	}
-	m.says = func(p *page, m *marked) { p.line("%s %s", p.bold(m.name()+" is pinned"), pinText(m.Pin, p.now)) }
+	m.says = func(p *page, m *marked) {
+		p.line("%s %s", p.bold(m.name()+" is pinned"), pinText((*revision.Pin)(m.Pin), p.now))
+	}
 	return m, nil
 }
 

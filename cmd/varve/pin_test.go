@@ -49,7 +49,7 @@ func TestPinsThatAreOver(t *testing.T) {
 		{&revision.Pin{Until: now}, "", "until Tue 24 Nov 03:00:00, which is over"},
 		{&revision.Pin{Until: now.Add(-time.Hour), Reason: "audit"}, "", "until Tue 24 Nov 02:00:00, which is over: audit"},
 	} {
-		e := &entry{noted: noted{Pin: c.pin}}
+		e := &entry{noted: noted{Pin: (*pinned)(c.pin)}}
 		if got := e.notes(now, nil); got != c.notes {
 			t.Errorf("%+v is noted as %q, want %q", c.pin, got, c.notes)
 		}

@@ -184,15 +184,15 @@ func (s *session) showBar(v view) {
 
 // progressLine is what --progress json prints, once a second. Its fields are API.
 type progressLine struct {
-	Progress string  `json:"progress"` // what is being done
-	Command  string  `json:"command"`
-	Unit     string  `json:"unit"` // of done, total and rate: bytes or packs
-	Done     int64   `json:"done"`
-	Total    int64   `json:"total"`
-	Changed  int64   `json:"changed"`
-	Rate     float64 `json:"rate"`    // per second
-	Seconds  float64 `json:"seconds"` // since it began
-	Left     float64 `json:"left"`    // seconds
+	Progress string         `json:"progress"` // what is being done
+	Command  string         `json:"command"`
+	Unit     string         `json:"unit"` // of done, total and rate: bytes or packs
+	Done     int64          `json:"done"`
+	Total    known[int64]   `json:"total"` // null: it is not known
+	Changed  int64          `json:"changed"`
+	Rate     known[float64] `json:"rate"`    // per second; null: not known yet
+	Seconds  float64        `json:"seconds"` // since it began
+	Left     *float64       `json:"left"`    // seconds; null: not known
 }
 
 func (s *session) showJSON(v view) {
@@ -200,8 +200,12 @@ func (s *session) showJSON(v view) {
 	if v.packs {
 		unit = "packs"
 	}
-	_ = json.NewEncoder(s.stderr).Encode(progressLine{ // what cannot be shown does no harm
-		Progress: v.Verb, Command: s.command, Unit: unit, Done: v.done, Total: v.total, Changed: v.changed,
-		Rate: v.Rate, Seconds: v.Seconds, Left: v.Left,
-	})
+	line := progressLine{
+		Progress: v.Verb, Command: s.command, Unit: unit, Done: v.done, Total: known[int64]{v.total}, Changed: v.changed,
+		Rate: known[float64]{v.Rate}, Seconds: v.Seconds,
+	}
+	if v.Rate > 0 && v.total > 0 {
+		line.Left = &v.Left
+	}
+	_ = json.NewEncoder(s.stderr).Encode(line) // what cannot be shown does no harm
 }

@@ -31,7 +31,7 @@ type renamed struct {
 	Was       revision.Name `json:"was"`
 	Volume    revision.Name `json:"volume"`
 	UUID      revision.UUID `json:"uuid"`
-	Revisions int           `json:"revisions"`
+	Revisions int           `json:"revision_count"`
 	path      string        // of its source; empty: not known
 }
 

@@ -131,8 +131,8 @@ type jsonRenderer struct{ s *session }
 
 // document is everything that --json prints. Its fields are API.
 type document struct {
-	Varve    int        `json:"varve"` // the version of this form
-	Command  string     `json:"command"`
+	Varve    int        `json:"varve"`   // the version of this form
+	Command  *string    `json:"command"` // null: none was named
 	OK       bool       `json:"ok"`
 	Exit     int        `json:"exit"`
 	Error    *jsonError `json:"error"`
@@ -147,11 +147,14 @@ type jsonError struct {
 
 func (r jsonRenderer) render(o outcome) error {
 	d := document{
-		Varve: 1, Command: r.s.command, OK: o.code == 0, Exit: o.code,
+		Varve: 1, OK: o.code == 0, Exit: o.code,
 		Warnings: r.s.warnings.list(), Result: o.result,
 	}
 	if o.err != nil {
 		d.Error = &jsonError{Message: o.err.Error(), Hint: hint(o.err, r.s.about)}
+	}
+	if r.s.command != "" {
+		d.Command = &r.s.command
 	}
 	enc := json.NewEncoder(r.s.stdout)
 	enc.SetEscapeHTML(false)

@@ -67,7 +67,7 @@ func runRetire(ctx context.Context, s *session, undo bool, text string) (result,
 	} else {
 		var t *repository.Retirement
 		if t, err = repo.Retire(ctx, v); err == nil {
-			out.Retired = &t.At
+			out.Retired = timeOrNil(t.At)
 		}
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func retiredSince(repo *repository.Repository, v repository.Volume, all []reposi
 	if !t.InForce(newest) {
 		return nil, nil
 	}
-	return &t.At, nil
+	return timeOrNil(t.At), nil
 }
 
 func (r *retiredVolume) print(p *page) {

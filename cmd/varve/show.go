@@ -28,9 +28,16 @@ varve show db1@k3f9 --json`,
 
 // shown is the result of show.
 type shown struct {
-	noted
-	Statement *revision.Statement `json:"statement"`
 	entry     entry
+	Statement *revision.Statement
+}
+
+// MarshalJSON implements [json.Marshaler]: the fields of the entry, and the
+// statement as it is stored.
+func (v *shown) MarshalJSON() ([]byte, error) {
+	return marshalJoined(v.entry, struct {
+		Statement *revision.Statement `json:"statement"`
+	}{v.Statement})
 }
 
 func runShow(s *session, text string) (result, error) {
@@ -47,14 +54,14 @@ func runShow(s *session, text string) (result, error) {
 		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
 	}
 	e := newEntry(rev)
-	return &shown{noted: e.noted, Statement: rev.Statement, entry: e}, nil
+	return &shown{entry: e, Statement: rev.Statement}, nil
 }
 
 func (v *shown) print(p *page) {
 	st, e := v.Statement, v.entry
 	p.line("%s", p.bold(address(e.Volume, e.ID)))
 	var lost []string
-	for _, x := range v.Lost {
+	for _, x := range e.Lost {
 		lost = append(lost, formatExtent(x))
 	}
 	parent := ""
@@ -63,11 +70,11 @@ func (v *shown) print(p *page) {
 	}
 	p.facts(
 		"id", st.ID.String(),
-		"state", e.state(p.now)+prefixed(": ", v.Reason),
+		"state", e.state(p.now)+prefixed(": ", e.Reason),
 		"lost", strings.Join(lost, ", "),
-		"tags", strings.Join(v.Tags, " "),
-		"note", v.Note,
-		"pinned", pinText(v.Pin, p.now),
+		"tags", strings.Join(e.Tags, " "),
+		"note", e.Note,
+		"pinned", pinText((*revision.Pin)(v.entry.Pin), p.now),
 		"begun", formatTime(st.Begun, p.now),
 		"ended", formatTime(st.Ended, p.now)+", took "+formatDuration(e.took()),
 		"size", fmt.Sprintf("%s (%s bytes)", human.Size(int64(st.Size)), formatBytes(int64(st.Size))),

@@ -59,17 +59,17 @@ func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string
 // judged is the result of status.
 type judged struct {
 	Verdict    string        `json:"verdict"` // "safe", "warning" or "not safe"
-	Volumes    int           `json:"volumes"`
+	Volumes    []judgedEntry `json:"volumes"`
 	Trouble    []judgedCase  `json:"trouble"`
 	Warnings   []judgedCase  `json:"warnings"`
 	Running    []runningJob  `json:"running"`
-	Good       int           `json:"good"`
-	New        int           `json:"new"`
-	Retired    int           `json:"retired"`
+	Good       int           `json:"good_count"`
+	New        int           `json:"new_count"` // without a revision yet
+	Retired    int           `json:"retired_count"`
 	Oldest     *agedVolume   `json:"oldest"` // of those that are well
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
-	All        []judgedEntry `json:"all,omitempty"`
+	all        bool          // are printed
 	troubled   int           // volumes
 	dueSoon    int
 	warned     int
@@ -77,26 +77,26 @@ type judged struct {
 
 // judgedCase is one thing that is not as it should be. Its fields are API.
 type judgedCase struct {
-	Kind     status.Kind   `json:"kind"`
-	Volume   revision.Name `json:"volume"`
-	Revision revision.ID   `json:"revision"`
-	LastGood *time.Time    `json:"last_good"`
-	Promise  float64       `json:"promise"` // seconds; 0: none
-	Why      string        `json:"why"`
-	Do       string        `json:"do"`
+	Kind     status.Kind          `json:"kind"`
+	Volume   known[revision.Name] `json:"volume"` // null: it is about the repository
+	Revision known[revision.ID]   `json:"revision"`
+	LastGood *time.Time           `json:"last_good"`
+	Promise  known[float64]       `json:"promise"` // seconds
+	Why      string               `json:"why"`
+	Do       string               `json:"do"`
 }
 
 // runningJob is an operation under way. Its fields are API.
 type runningJob struct {
-	Volume  revision.Name `json:"volume"`
-	Command string        `json:"command"`
-	Host    string        `json:"host"`
-	PID     int           `json:"pid"`
-	User    string        `json:"user"`
-	Since   time.Time     `json:"since"`
-	Done    int64         `json:"done"`
-	Total   int64         `json:"total"`
-	Usual   float64       `json:"usual"` // seconds that the last backup of the volume took
+	Volume  revision.Name  `json:"volume"`
+	Command string         `json:"command"`
+	Host    string         `json:"host"`
+	PID     int            `json:"pid"`
+	User    string         `json:"user"`
+	Begun   time.Time      `json:"begun"`
+	Done    int64          `json:"done"`            // bytes
+	Total   known[int64]   `json:"total"`           // bytes
+	Usual   known[float64] `json:"usually_seconds"` // that the last backup of the volume took
 }
 
 type agedVolume struct {
@@ -110,27 +110,27 @@ type dueVolume struct {
 }
 
 type judgedPlace struct {
-	Directory string  `json:"directory"`
-	Available int64   `json:"available"`
-	Total     int64   `json:"total"`
-	Growth    int64   `json:"growth"`  // bytes a day
-	FullIn    float64 `json:"full_in"` // seconds; 0: it cannot be told
+	Directory string         `json:"directory"`
+	Size      known[int64]   `json:"size"`    // bytes, of its file system
+	Free      *int64         `json:"free"`    // bytes; null: it cannot be told
+	Growth    known[int64]   `json:"growth"`  // bytes a day
+	FullIn    known[float64] `json:"full_in"` // seconds
 }
 
 // judgedEntry is a volume in a few words. Its fields are API.
 type judgedEntry struct {
-	Volume   revision.Name `json:"volume"`
-	State    string        `json:"state"` // "good", or the kind of its worst case
-	LastGood *time.Time    `json:"last_good"`
-	Promise  float64       `json:"promise"` // seconds; 0: none
-	Due      *time.Time    `json:"due"`
+	Volume   revision.Name  `json:"volume"`
+	State    string         `json:"state"` // "good", or the kind of its worst case
+	LastGood *time.Time     `json:"last_good"`
+	Promise  known[float64] `json:"promise"` // seconds
+	Due      *time.Time     `json:"due"`
 }
 
 func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged {
 	j := &judged{
-		Volumes: len(r.Volumes), Good: r.Good(), New: r.New, Retired: r.Retired,
+		Volumes: []judgedEntry{}, all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
-		Repository: judgedPlace{s.about.repo, in.Available, in.Total, r.Growth, r.FullIn.Seconds()},
+		Repository: newJudgedPlace(s.about.repo, r, in),
 		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
 		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}
@@ -143,27 +143,35 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 		}
 	}
 	if v := r.Oldest(); v != nil {
-		j.Oldest = &agedVolume{v.Name, v.LastGood()}
+		j.Oldest = &agedVolume{v.Name, v.LastGood().UTC()}
 	}
 	if v := r.Next(); v != nil {
-		j.Next = &dueVolume{v.Name, v.Due}
+		j.Next = &dueVolume{v.Name, v.Due.UTC()}
 	}
-	if all {
-		j.All = []judgedEntry{}
-		for i := range r.Volumes {
-			j.All = append(j.All, newJudgedEntry(&r.Volumes[i]))
-		}
+	for i := range r.Volumes {
+		j.Volumes = append(j.Volumes, newJudgedEntry(&r.Volumes[i]))
 	}
 	return j
 }
 
+func newJudgedPlace(dir string, r *status.Report, in status.Input) judgedPlace {
+	p := judgedPlace{Directory: dir, Growth: known[int64]{r.Growth}, FullIn: known[float64]{r.FullIn.Seconds()}}
+	if in.Total > 0 {
+		p.Size, p.Free = known[int64]{in.Total}, &in.Available
+	}
+	return p
+}
+
 func newJudgedCase(c status.Case) judgedCase {
-	return judgedCase{c.Kind, c.Volume, c.Revision, timeOrNil(c.LastGood), c.Promise.Seconds(), c.Why, c.Do}
+	return judgedCase{
+		c.Kind, known[revision.Name]{c.Volume}, known[revision.ID]{c.Revision}, timeOrNil(c.LastGood), known[float64]{c.Promise.Seconds()},
+		c.Why, c.Do,
+	}
 }
 
 func newJudgedEntry(v *status.Volume) judgedEntry {
 	e := judgedEntry{
-		Volume: v.Name, State: "good", LastGood: timeOrNil(v.LastGood()), Promise: v.Promise.Seconds(), Due: timeOrNil(v.Due),
+		Volume: v.Name, State: "good", LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{v.Promise.Seconds()}, Due: timeOrNil(v.Due),
 	}
 	for _, c := range v.Cases {
 		if c.Kind.Grade() == v.Grade {
@@ -182,6 +190,7 @@ func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
+	t = t.UTC()
 	return &t
 }
 
@@ -198,7 +207,8 @@ func newRunning(in status.Input) []runningJob {
 			continue // somebody reads: nothing that one waits for
 		}
 		jobs = append(jobs, runningJob{
-			r.Volume, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since, r.Done, r.Total, usual[r.Volume],
+			r.Volume, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since.UTC(), r.Done, known[int64]{r.Total},
+			known[float64]{usual[r.Volume]},
 		})
 	}
 	return jobs

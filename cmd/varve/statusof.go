@@ -20,7 +20,7 @@ const latestTries = 5
 type one struct {
 	judgedEntry
 	Cases     []judgedCase `json:"cases"`
-	Revisions int          `json:"revisions"`
+	Revisions int          `json:"revision_count"`
 	Newest    *entry       `json:"newest"`
 	Running   []runningJob `json:"running"`
 	Tries     []happened   `json:"tries"` // of the last two days, the newest last
@@ -83,8 +83,8 @@ func (o *one) print(p *page) {
 		p.facts(string(c.Kind), c.Why, "", c.Do)
 	}
 	promise, good := "", "never"
-	if o.Promise > 0 {
-		promise = "a good revision not older than " + formatLong(time.Duration(o.Promise*float64(time.Second)))
+	if o.Promise.is > 0 {
+		promise = "a good revision not older than " + formatLong(time.Duration(o.Promise.is*float64(time.Second)))
 	}
 	if o.LastGood != nil {
 		good = formatMinute(*o.LastGood, p.now) + ", " + formatLong(p.now.Sub(*o.LastGood)) + " ago"
@@ -102,6 +102,6 @@ func (o *one) print(p *page) {
 		p.facts("running", job.progress(p.now))
 	}
 	for _, try := range o.Tries {
-		p.facts("tried", strings.TrimSpace(formatMinute(try.Time, p.now)+"  "+try.Result+"  "+cmp.Or(try.Error, prefixed("revision ", try.Revision.Short()))))
+		p.facts("tried", strings.TrimSpace(formatMinute(try.Ended, p.now)+"  "+try.Result+"  "+cmp.Or(try.Error, prefixed("revision ", try.Revision.is.Short()))))
 	}
 }

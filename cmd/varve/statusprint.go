@@ -19,8 +19,8 @@ func (j *judged) print(p *page) {
 		lines = append(lines, []cell{left("RUNNING"), left(job.Volume.String()), left(job.progress(p.now))})
 	}
 	p.table(lines)
-	if j.All != nil {
-		p.table(allRows(p, j.All))
+	if j.all {
+		p.table(allRows(p, j.Volumes))
 	}
 	p.table(j.summaryRows(p))
 }
@@ -28,14 +28,14 @@ func (j *judged) print(p *page) {
 func (j *judged) verdict(p *page) markup {
 	warnings := formatCount(len(j.Warnings), "warning")
 	switch {
-	case j.Volumes == 0 && len(j.Trouble) == 0:
+	case len(j.Volumes) == 0 && len(j.Trouble) == 0:
 		return markup("no volumes yet " + string(p.arrow()) + " varve backup NAME /dev/VOLUME")
 	case j.Verdict == "safe":
-		return p.bold("SAFE: " + all(j.Volumes-j.New))
+		return p.bold("SAFE: " + all(len(j.Volumes)-j.New))
 	case j.Verdict == "warning":
 		return p.bold(fmt.Sprintf("SAFE, with %s", warnings))
 	}
-	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(j.Volumes, j.troubled))
+	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(len(j.Volumes), j.troubled))
 	if j.troubled == 0 {
 		text = "NOT SAFE: the repository is in trouble"
 	}
@@ -82,17 +82,17 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		if c.LastGood != nil {
 			good, age = formatMinute(*c.LastGood, p.now), formatLong(p.now.Sub(*c.LastGood))
 		}
-		if c.Promise > 0 {
-			promise = formatLong(time.Duration(c.Promise * float64(time.Second)))
+		if c.Promise.is > 0 {
+			promise = formatLong(time.Duration(c.Promise.is * float64(time.Second)))
 		}
-		if c.Volume == "" {
+		if c.Volume.is == "" {
 			good = ""
 		}
 		why := wrap(c.Why, room)
 		if c.Do != "" {
 			why = append(why, string(p.arrow())+" "+c.Do)
 		}
-		first := []cell{left(string(c.Kind)), left(c.Volume.String()), left(good), left(age), left(promise), left(why[0])}
+		first := []cell{left(string(c.Kind)), left(c.Volume.is.String()), left(good), left(age), left(promise), left(why[0])}
 		rows = append(rows, first)
 		for _, line := range why[1:] {
 			rows = append(rows, []cell{left(""), left(""), left(""), left(""), left(""), left(line)})
@@ -109,7 +109,7 @@ func (j *judged) caseWidth(p *page) int {
 		if c.LastGood != nil {
 			good, age = formatMinute(*c.LastGood, p.now), formatLong(p.now.Sub(*c.LastGood))
 		}
-		for i, text := range []string{string(c.Kind), c.Volume.String(), good, age} {
+		for i, text := range []string{string(c.Kind), c.Volume.is.String(), good, age} {
 			widths[i] = max(widths[i], textWidth(text))
 		}
 	}
@@ -125,18 +125,18 @@ const minWhy = 30
 
 // progress says how far a job is, and when it may end.
 func (j *runningJob) progress(now time.Time) string {
-	took := now.Sub(j.Since)
+	took := now.Sub(j.Begun)
 	text := fmt.Sprintf("%s, for %s", j.Command, formatDuration(took))
-	if j.Total > 0 {
-		text = fmt.Sprintf("%d %%  %s", j.Done*100/max(j.Total, 1), human.Part(j.Done, j.Total))
+	if j.Total.is > 0 {
+		text = fmt.Sprintf("%d %%  %s", j.Done*100/j.Total.is, human.Part(j.Done, j.Total.is))
 	}
-	if j.Done > 0 && took > time.Second {
+	if j.Done > 0 && j.Total.is > 0 && took > time.Second {
 		rate := float64(j.Done) / took.Seconds()
-		ends := now.Add(time.Duration(float64(j.Total-j.Done) / rate * float64(time.Second)))
+		ends := now.Add(time.Duration(float64(j.Total.is-j.Done) / rate * float64(time.Second)))
 		text += fmt.Sprintf("  %s  ends ~%s", human.Rate(j.Done, took), ends.Format("15:04"))
 	}
-	if j.Usual > 0 {
-		text += fmt.Sprintf(" (usually %s)", formatDuration(time.Duration(j.Usual*float64(time.Second))))
+	if j.Usual.is > 0 {
+		text += fmt.Sprintf(" (usually %s)", formatDuration(time.Duration(j.Usual.is*float64(time.Second))))
 	}
 	return text
 }
@@ -148,8 +148,8 @@ func allRows(p *page, all []judgedEntry) [][]cell {
 		if e.LastGood != nil {
 			good, age = formatMinute(*e.LastGood, p.now), formatLong(p.now.Sub(*e.LastGood))
 		}
-		if e.Promise > 0 {
-			promise = formatLong(time.Duration(e.Promise * float64(time.Second)))
+		if e.Promise.is > 0 {
+			promise = formatLong(time.Duration(e.Promise.is * float64(time.Second)))
 		}
 		if e.Due != nil {
 			due = formatMinute(*e.Due, p.now)
@@ -161,7 +161,7 @@ func allRows(p *page, all []judgedEntry) [][]cell {
 
 // summaryRows tell what is well, and how the repository is.
 func (j *judged) summaryRows(p *page) (rows [][]cell) {
-	if j.Volumes > 0 {
+	if len(j.Volumes) > 0 {
 		var facts []string
 		if j.Oldest != nil {
 			facts = append(facts, fmt.Sprintf("oldest %s (%s)", formatLong(p.now.Sub(j.Oldest.LastGood)), j.Oldest.Volume))
@@ -178,12 +178,12 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 		rows = append(rows, []cell{left("GOOD"), left(strings.TrimSpace(formatCount(j.Good, "volume") + "  " + strings.Join(facts, "   ")))})
 	}
 	place := j.Repository.Directory
-	if r := j.Repository; r.Total > 0 {
-		place += fmt.Sprintf("   %s of %s free", human.Size(r.Available), human.Size(r.Total))
-		if r.Growth > 0 {
-			place += fmt.Sprintf(", +%s a day", human.Size(r.Growth))
+	if r := j.Repository; r.Free != nil {
+		place += fmt.Sprintf("   %s of %s free", human.Size(*r.Free), human.Size(r.Size.is))
+		if r.Growth.is > 0 {
+			place += fmt.Sprintf(", +%s a day", human.Size(r.Growth.is))
 		}
-		if days := int(r.FullIn / (24 * 60 * 60)); days > 0 && days < 10*365 {
+		if days := int(r.FullIn.is / (24 * 60 * 60)); days > 0 && days < 10*365 {
 			place += fmt.Sprintf(": full in %s", formatCount(days, "day"))
 		}
 	}

@@ -113,7 +113,7 @@ func (p *proof) note(ctx context.Context, failure error) {
 		Op: repository.OpVerify, Volume: p.rev.Volume.Name, UUID: &p.rev.Volume.UUID, Revision: p.rev.ID,
 	}
 	if p.result != nil {
-		e.Read, e.Seconds = p.result.Bytes, p.result.Seconds
+		e.Read, e.Seconds = p.result.Read, p.result.Seconds
 	}
 	p.s.record(ctx, p.repo, e, failure)
 }
@@ -141,15 +141,15 @@ type verified struct {
 	Volume      revision.Name       `json:"volume"`
 	Revision    revision.ID         `json:"revision"`
 	Size        uint64              `json:"size"`
-	Bytes       int64               `json:"bytes"` // of chunks, read and checked
+	Read        int64               `json:"read"` // bytes of chunks, read and checked
 	Seconds     float64             `json:"seconds"`
 	State       repository.State    `json:"state"`
 	Proven      *time.Time          `json:"proven"`
-	SHA256      string              `json:"sha256,omitempty"`
-	Against     string              `json:"against,omitempty"`
-	AgainstSize *int64              `json:"against_size,omitempty"`
-	Consistency volume.Consistency  `json:"consistency,omitempty"` // of the source
-	Reason      string              `json:"consistency_reason,omitempty"`
+	SHA256      string              `json:"sha256"`  // empty: not asked for
+	Against     string              `json:"against"` // empty: nothing
+	AgainstSize *int64              `json:"against_size"`
+	Consistency volume.Consistency  `json:"consistency"` // of the source; empty: nothing was compared
+	Reason      string              `json:"consistency_reason"`
 	Lost        []repository.Extent `json:"lost"`
 	Differing   []repository.Extent `json:"differing"`
 	unrecorded  bool
@@ -160,7 +160,7 @@ func newVerified(rev repository.Revision, found *backup.Verified, against string
 		return nil
 	}
 	v := &verified{
-		Volume: rev.Volume.Name, Revision: rev.ID, Size: rev.Statement.Size, Bytes: found.Bytes, Seconds: took.Seconds(),
+		Volume: rev.Volume.Name, Revision: rev.ID, Size: rev.Statement.Size, Read: found.Bytes, Seconds: took.Seconds(),
 		State: rev.Info.State, SHA256: found.SHA256, Against: against, Consistency: found.Consistency, Reason: found.Reason,
 		Lost: found.Lost, Differing: found.Differing,
 	}

@@ -60,16 +60,16 @@ type volumes struct {
 
 // volumeEntry is a volume as listed. Its fields are API.
 type volumeEntry struct {
-	Name      revision.Name    `json:"volume"`
-	UUID      revision.UUID    `json:"uuid"`
-	Source    string           `json:"source"`
-	Size      uint64           `json:"size"`
-	Revisions int              `json:"revisions"`
-	Newest    *revision.ID     `json:"newest"`
-	Begun     *time.Time       `json:"begun"`            // of the newest
-	State     repository.State `json:"state"`            // of the newest
-	Retired   *time.Time       `json:"retired"`          // since when it is not expected to be backed up; null: it is
-	Unique    *int64           `json:"unique,omitempty"` // bytes in packs that no other volume uses
+	Name      revision.Name           `json:"volume"`
+	UUID      revision.UUID           `json:"uuid"`
+	Source    string                  `json:"source"`
+	Size      known[uint64]           `json:"size"`
+	Revisions int                     `json:"revision_count"`
+	Newest    *revision.ID            `json:"revision"` // the newest
+	Begun     *time.Time              `json:"begun"`    // of the newest
+	State     known[repository.State] `json:"state"`    // of the newest
+	Retired   *time.Time              `json:"retired"`  // since when it is not expected to be backed up; null: it is
+	Unique    *int64                  `json:"unique"`   // bytes in packs that no other volume uses; null: it was not asked for
 	state     string
 }
 
@@ -123,8 +123,8 @@ func newVolumeEntry(s *session, repo *repository.Repository, v repository.Volume
 	}
 	if len(revisions) > 0 {
 		newest := newEntry(revisions[len(revisions)-1])
-		e.Source, e.Size, e.Newest, e.Begun = newest.Source, newest.Size, &newest.ID, &newest.Begun
-		e.State, e.state = newest.State, newest.state(s.begun)
+		e.Source, e.Size.is, e.Newest, e.Begun = newest.Source, newest.Size, &newest.ID, timeOrNil(newest.Begun)
+		e.State.is, e.state = newest.State, newest.state(s.begun)
 	}
 	return e, nil
 }
@@ -170,12 +170,12 @@ func (v *volumes) print(p *page) {
 func (v *volumes) row(p *page, e *volumeEntry) []cell {
 	row := []cell{left(e.Name.String()), right("?"), right(fmt.Sprint(e.Revisions)), left("none"), left(""), left("")}
 	if e.Newest != nil {
-		row[1], row[3] = right(human.Size(int64(e.Size))), left(e.Newest.Short())
+		row[1], row[3] = right(human.Size(int64(e.Size.is))), left(e.Newest.Short())
 		if row[4] = left(formatTime(*e.Begun, p.now)); v.ages {
 			row[4] = right(formatAge(p.now.Sub(*e.Begun)))
 		}
 		row[5] = left(e.state)
-		if e.State == repository.Damaged || e.State == repository.Suspect {
+		if e.State.is == repository.Damaged || e.State.is == repository.Suspect {
 			row[5].paint = p.red
 		}
 	}

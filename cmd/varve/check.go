@@ -203,7 +203,7 @@ func (c *checked) conclude(volumes []status.Volume) {
 	default:
 		first := worst[0]
 		c.Summary = fmt.Sprintf("%s, %s: %s%s", formatCount(len(c.Trouble), "trouble"), formatCount(len(c.Warnings), "warning"),
-			strings.TrimSpace(string(first.Kind)+" "+first.Volume.is.String()+": "+first.Why), more(len(worst)-1))
+			strings.TrimSpace(string(first.Kind)+" "+first.Volume.is.String())+": "+first.Why, more(len(worst)-1))
 	}
 }
 

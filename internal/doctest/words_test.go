@@ -62,8 +62,8 @@ func (m *manual) problem(words []string) string {
 		}
 	}
 	switch {
-	case command == "" || command == "COMMAND" || command == "..." || command == "…":
-		return "" // about flags of all commands, or about any command
+	case command == "" || command == "COMMAND" || command[0] == '/' || command == "..." || command == "…":
+		return "" // about flags of all commands, about any command, or the word is a name of something else
 	case command == "help" && len(words) > 1 && words[1] != "COMMAND":
 		command = words[1]
 	}

@@ -61,5 +61,42 @@ func guardMutants() []mutant {
 			new:   "was.Path == recorded(now.Path)",
 			tests: []tests{unitSources},
 		},
+		{
+			name: "one-of-several-not-reported", what: "of several volumes, one fails, and the run ends as if all had gone well",
+			file: "cmd/varve/several.go",
+			old:  "\treturn n, n.judge()\n", new: "\t_ = n.judge()\n\treturn n, nil\n",
+			tests: []tests{unitCommands},
+		},
+		{
+			name: "stream-error-taken-for-its-end", what: "a stream that breaks makes a revision of what came before",
+			file:  "backup/feed.go",
+			old:   "\tcase err != nil:\n\t\tf.err = err\n\t\treturn 0, err\n",
+			new:   "\tcase err != nil:\n\t\tf.over = true\n",
+			tests: []tests{{"backup", "AStream"}},
+		},
+		{
+			name: "empty-stream-stored", what: "a stream of nothing makes a revision of nothing",
+			file: "backup/create.go",
+			old:  "\t\t\treturn ErrEmptyStream\n", new: "\t\t\t_ = ErrEmptyStream\n",
+			tests: []tests{{"backup", "AStream"}},
+		},
+		{
+			name: "history-out-of-order", what: "a revision of an earlier time becomes the latest",
+			file: "repository/backup.go",
+			old:  "\treturn b.checkOrder()\n", new: "\t_ = b.checkOrder()\n\treturn nil\n",
+			tests: []tests{{"repository", "History"}},
+		},
+		{
+			name: "room-not-looked-at", what: "a backup goes on though the repository's file system is to keep room",
+			file: "backup/limits.go",
+			old:  "\t\t\treturn &RoomError{Err: err}\n", new: "\t\t\t_ = &RoomError{Err: err}\n",
+			tests: []tests{{"backup", "Room"}, unitBackup},
+		},
+		{
+			name: "not-thawed-by-the-guardian", what: "a source stays frozen when the run that froze it is killed",
+			file: "hook/guard.go",
+			old:  "\toutput, err = o.thaw()\n", new: "\toutput, err = \"\", nil\n",
+			tests: []tests{{"hook", "."}},
+		},
 	}
 }

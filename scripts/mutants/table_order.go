@@ -257,8 +257,8 @@ func errorMutants() []mutant {
 		{
 			name: "source-error-ignored", what: "what cannot be read of the source is stored as zeros",
 			file:  "backup/chunk.go",
-			old:   "\tif int64(n) < e.Length {\n\t\tif err == nil {\n\t\t\terr = io.ErrUnexpectedEOF\n\t\t}\n\t\treturn err\n\t}\n\tclear(buf[e.Length:])\n",
-			new:   "\tif err == io.ErrUnexpectedEOF {\n\t\treturn err\n\t}\n\tclear(buf[n:])\n",
+			old:   "\tif int64(n) < e.Length {\n\t\tif err == nil {\n\t\t\terr = io.ErrUnexpectedEOF\n\t\t}\n\t\treturn false, err\n\t}\n\tclear(buf[e.Length:])\n",
+			new:   "\tif err == io.ErrUnexpectedEOF {\n\t\treturn false, err\n\t}\n\tclear(buf[n:])\n",
 			tests: []tests{unitBackup},
 		},
 		{
@@ -270,7 +270,7 @@ func errorMutants() []mutant {
 		{
 			name: "failure-not-reported", what: "a backup that failed ends as if it had gone well",
 			file: "cmd/varve/backup.go",
-			old:  "\t\treturn nil, err\n\t}\n\tfor _, text := range done.Warnings {\n", new: "\t\treturn nil, nil\n\t}\n\tfor _, text := range done.Warnings {\n",
+			old:  "\t\treturn nil, done.err\n", new: "\t\treturn nil, nil\n",
 			tests: []tests{unitCommands},
 		},
 		{

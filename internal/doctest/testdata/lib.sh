@@ -25,11 +25,11 @@ night() {
 	rmdir "$at"
 }
 
-# hurt REPOSITORY [N]: flips a byte in the middle of a frame, of the N-th of its packs.
+# hurt REPOSITORY: flips bytes in the middle of each of its packs.
 hurt() {
 	local pack
-	pack=$(find "$1/packs" -name '*.pack' | sort | sed -n "${2-1}p")
-	[ -n "$pack" ] || return
-	chmod u+w "$pack"
-	printf '\377\000\377\000' | dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") / 2)) conv=notrunc status=none
+	while read -r pack; do
+		chmod u+w "$pack"
+		printf '\377\000\377\000' | dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") / 2)) conv=notrunc status=none
+	done < <(find "$1/packs" -name '*.pack')
 }

@@ -25,9 +25,11 @@ cleanup() {
 		fi
 	done < <(losetup --noheadings --list --output NAME,BACK-MAJ:MIN)
 	umount -R "$root" 2>/dev/null || umount -R -l "$root"
-	if [ ${#loops[@]} -gt 0 ]; then
-		losetup --detach "${loops[@]}"
-	fi
+	for loop in "${loops[@]}"; do
+		if losetup "$loop" >/dev/null 2>&1; then # else it was one of a mount, and went with it
+			losetup --detach "$loop"
+		fi
+	done
 }
 trap cleanup EXIT
 

@@ -104,6 +104,17 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("the repository has format %d, this program reads format %d", e.Format, FormatVersion)
 }
 
+// A VolumeError reports that what a volume has could not be read.
+type VolumeError struct {
+	Volume revision.Name
+	Err    error
+}
+
+// Error is that of the cause, which names a file of the volume.
+func (e *VolumeError) Error() string { return e.Err.Error() }
+
+func (e *VolumeError) Unwrap() error { return e.Err }
+
 // A DamagedRevisionError reports a revision that cannot be opened, because its
 // map, or one that it builds on, is damaged or missing.
 type DamagedRevisionError struct {

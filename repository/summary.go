@@ -26,7 +26,7 @@ type Summary struct {
 // their revisions does: of each volume only the newest statements are read, and
 // what was noted of the others. So a revision that nobody has tried to read yet,
 // and that cannot be read, is not among the troubled. What cannot be read is in
-// the error, which comes with all that can.
+// the error, of a volume as a [*VolumeError], which comes with all that can.
 func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	volumes, unread := r.Volumes()
 	summaries, errs := make([]Summary, len(volumes)), make([]error, len(volumes))
@@ -36,6 +36,9 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 		g.Go(func() error {
 			if errs[i] = ctx.Err(); errs[i] == nil {
 				summaries[i], errs[i] = r.Summary(v)
+			}
+			if errs[i] != nil {
+				errs[i] = &VolumeError{Volume: v.Name, Err: errs[i]}
 			}
 			summaries[i].Volume = v
 			return nil

@@ -40,7 +40,7 @@ func newUUID() (u revision.UUID) {
 }
 
 // Volumes lists the volumes, by name. Those that cannot be read are in the
-// error, which comes with all that can.
+// error, each as a [*VolumeError], which comes with all that can.
 func (r *Repository) Volumes() ([]Volume, error) {
 	entries, err := r.fsys.ReadDir(volumesDir)
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *Repository) Volumes() ([]Volume, error) {
 		case err == nil:
 			volumes = append(volumes, v)
 		case !errors.Is(err, ErrNoVolume): // a directory alone is one that is being made
-			errs = append(errs, err)
+			errs = append(errs, &VolumeError{Volume: name, Err: err})
 		}
 	}
 	slices.SortFunc(volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })

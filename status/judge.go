@@ -13,7 +13,7 @@ import (
 // Judge says how safe things are.
 func Judge(in Input) *Report {
 	r := new(Report)
-	late := newLate(in.Events)
+	late, record := newLate(in.Events), newRecord(in)
 	for _, v := range together(in) {
 		if v.Summary != nil && v.Summary.Retired {
 			r.Retired++
@@ -23,14 +23,23 @@ func Judge(in Input) *Report {
 		if v.Expectation != nil {
 			v.Promise, v.Due = v.Expectation.promise(in.Now), v.Expectation.Plan.Next(in.Now)
 		}
-		if !v.hasRevisions() && v.Expectation == nil && tries == nil {
+		if !v.hasRevisions() && v.Expectation == nil && tries == nil && len(v.unread) == 0 {
 			continue // a first backup that came to nothing, long ago
 		}
-		if !v.hasRevisions() && v.Expectation != nil && tries == nil {
+		for _, err := range v.unread {
+			v.add(Unreadable, "", err.Error(), "")
+		}
+		if v.IsAwaited() && len(v.unread) == 0 {
+			if tries == nil {
+				tries = record.tries[v.Name]
+			}
+			v.missing(record.vanished[v.Name])
+		}
+		v.judge(in, tries)
+		if v.IsAwaited() && len(v.Cases) == 0 {
 			v.Due, v.isNew = in.Now, true // what has no revision is due at once
 			r.New++
 		}
-		v.judge(in, tries)
 		for _, c := range v.Cases {
 			v.Grade = max(v.Grade, c.Kind.Grade())
 		}
@@ -38,7 +47,9 @@ func Judge(in Input) *Report {
 		r.Volumes = append(r.Volumes, v)
 	}
 	for _, u := range in.Unread {
-		r.Cases = append(r.Cases, unread(u))
+		if u.Volume == "" {
+			r.Cases = append(r.Cases, Case{Kind: Unreadable, Why: u.Err.Error()})
+		}
 	}
 	r.space(in)
 	slices.SortStableFunc(r.Cases, func(a, b Case) int {
@@ -65,6 +76,11 @@ func together(in Input) []Volume {
 	for i := range in.Volumes {
 		at(in.Volumes[i].Volume.Name).Summary = &in.Volumes[i]
 	}
+	for _, u := range in.Unread {
+		if u.Volume != "" {
+			at(u.Volume).unread = append(at(u.Volume).unread, u.Err)
+		}
+	}
 	var all []Volume
 	for _, v := range byName {
 		all = append(all, *v)
@@ -83,6 +99,8 @@ func (v *Volume) judge(in Input, tries *late) {
 		why := "nobody tried"
 		if failed > 0 {
 			why = tries.say(failed)
+		} else if v.isAhead(in.Now) {
+			why = "the newest good revision is dated in the future, so that its age is not known"
 		} else if v.LastGood().IsZero() {
 			why = "no revision is to be trusted"
 		}
@@ -112,7 +130,7 @@ func (v *Volume) judge(in Input, tries *late) {
 }
 
 func (v *Volume) isOverdue(now time.Time) bool {
-	return v.Promise > 0 && v.hasRevisions() && now.Sub(v.LastGood()) > v.Promise
+	return v.Promise > 0 && v.hasRevisions() && v.Age(now) > v.Promise
 }
 
 func (v *Volume) add(kind Kind, id revision.ID, why, do string) {
@@ -200,7 +218,3 @@ func (r *Report) space(in Input) {
 
 // fullSoon is how long before it is full somebody has to know.
 const fullSoon = 14 * 24 * time.Hour
-
-func unread(u Unread) Case {
-	return Case{Kind: Unreadable, Volume: u.Volume, Why: u.Err.Error()}
-}

@@ -67,6 +67,30 @@ func success(name revision.Name, ago time.Duration) repository.Event {
 	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultOK, Volume: name}
 }
 
+// made is a backup that went well, begun so long ago, of the volume of that uuid.
+func made(name revision.Name, uuid byte, ago time.Duration) repository.Event {
+	e := success(name, ago)
+	e.UUID, e.Revision = &revision.UUID{uuid}, rev(ago, repository.Good).ID
+	return e
+}
+
+// removed takes away a revision that was made so long before.
+func removed(name revision.Name, uuid byte, was, ago time.Duration) repository.Event {
+	e := made(name, uuid, was)
+	e.Time, e.Op = now.Add(-ago), repository.OpRemove
+	return e
+}
+
+// renamed gives the volume of that uuid a new name.
+func renamed(name revision.Name, uuid byte, ago time.Duration) repository.Event {
+	return repository.Event{Time: now.Add(-ago), Op: repository.OpRename, Result: repository.ResultOK, Volume: name, UUID: &revision.UUID{uuid}}
+}
+
+func withUUID(uuid byte, s repository.Summary) repository.Summary {
+	s.Volume.UUID = revision.UUID{uuid}
+	return s
+}
+
 const hour, day = time.Hour, 24 * time.Hour
 
 func TestJudge(t *testing.T) {
@@ -131,6 +155,41 @@ func TestJudge(t *testing.T) {
 			},
 			grade: status.Critical, cases: "failing db: no good revision; no such file",
 		},
+		"a first backup that failed long ago, and was not tried again": {
+			in: status.Input{
+				Expected: daily(t, "db"),
+				Journal:  []repository.Event{failure("db", 30*day, "no such file")},
+			},
+			grade: status.Critical, cases: "failing db: no good revision; no such file",
+		},
+		"a volume that vanished": {
+			in: status.Input{
+				Expected: daily(t, "db"),
+				Events:   []repository.Event{made("db", 1, hour)},
+				Journal:  []repository.Event{made("db", 1, 30*day), made("db", 1, hour)},
+			},
+			grade: status.Critical, cases: "damaged db: 2 revisions that the journal tells of have vanished",
+		},
+		"a volume that was renamed, and vanished": {
+			in: status.Input{
+				Expected: daily(t, "db", "new"),
+				Journal:  []repository.Event{made("db", 1, 30*day), renamed("new", 1, 20*day)},
+			},
+			grade: status.Critical, cases: "damaged new: 1 revision that the journal tells of has vanished",
+		},
+		"a name that was another volume's": {
+			in: status.Input{
+				Expected: daily(t, "db", "new"), Volumes: []repository.Summary{withUUID(1, summary("new", rev(hour, good)))},
+				Events:  []repository.Event{renamed("new", 1, 20*hour)},
+				Journal: []repository.Event{made("db", 1, 30*day), renamed("new", 1, 20*hour)},
+			},
+		},
+		"a volume of which all was removed": {
+			in: status.Input{
+				Expected: daily(t, "db"),
+				Journal:  []repository.Event{made("db", 1, 30*day), removed("db", 1, 30*day, day)},
+			},
+		},
 		"damage": {
 			in: status.Input{
 				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(2*hour, good), full)},
@@ -174,6 +233,20 @@ func TestJudge(t *testing.T) {
 		"a volume that cannot be read": {
 			in:    status.Input{Unread: []status.Unread{{Volume: "db", Err: errors.New("rot")}}},
 			grade: status.Critical, cases: "unreadable db: rot",
+		},
+		"an expected volume that cannot be read": {
+			in: status.Input{
+				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db")},
+				Unread: []status.Unread{{Volume: "db", Err: errors.New("rot")}},
+			},
+			grade: status.Critical, cases: "unreadable db: rot",
+		},
+		"a clock that ran ahead": {
+			in:    status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(-400*day, good))}},
+			grade: status.Critical, cases: "overdue db: the newest good revision is dated in the future, so that its age is not known",
+		},
+		"a clock that runs a little ahead": {
+			in: status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(-5*time.Minute, good))}},
 		},
 		"soon full": {
 			in: status.Input{
@@ -234,5 +307,32 @@ func TestReport(t *testing.T) {
 	}
 	if r.Growth != 2<<30 || r.FullIn != 150*day { // that of c is of another time
 		t.Errorf("grows by %d a day, full in %s", r.Growth, r.FullIn)
+	}
+}
+
+// What cannot be read is in the report of the volume that it is of, or may be of.
+func TestReportOnly(t *testing.T) {
+	t.Parallel()
+	in := status.Input{
+		Now: now, Expected: daily(t, "a", "b"), Volumes: []repository.Summary{summary("a", rev(hour, repository.Good)), summary("b")},
+		Unread: []status.Unread{{Volume: "b", Err: errors.New("rot")}},
+	}
+	only := func(name revision.Name) func(revision.Name) bool {
+		return func(n revision.Name) bool { return n == name }
+	}
+	r := status.Judge(in)
+	if one := r.Only(only("a")); one.Grade != status.Safe || one.New != 0 {
+		t.Errorf("a: grade %d, %d new", one.Grade, one.New)
+	}
+	if one := r.Only(only("b")); one.Grade != status.Critical || one.New != 0 {
+		t.Errorf("b: grade %d, %d new", one.Grade, one.New)
+	}
+	in.Unread = append(in.Unread, status.Unread{Err: errors.New("a directory cannot be read")})
+	if one := status.Judge(in).Only(only("a")); one.Grade != status.Safe {
+		t.Errorf("a, which can be read where something cannot: grade %d", one.Grade)
+	}
+	in.Unread = in.Unread[1:]
+	if one := status.Judge(in).Only(only("b")); one.Grade != status.Critical {
+		t.Errorf("b, which is perhaps what cannot be read: grade %d", one.Grade)
 	}
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"math"
 	"time"
 
 	"varve/repository"
@@ -82,6 +83,7 @@ type Input struct {
 	Volumes    []repository.Summary
 	Unread     []Unread
 	Events     []repository.Event // of the last days, oldest first
+	Journal    []repository.Event // all there are, oldest first; needed where an expected volume has no revision
 	Running    []repository.Running
 	Available  int64 // bytes of the repository's file system
 	Total      int64 // zero: not known
@@ -102,7 +104,8 @@ type Volume struct {
 	Promise     time.Duration       // zero: none
 	Due         time.Time           // the next time; zero: never
 	Cases       []Case
-	isNew       bool // it was never tried
+	isNew       bool    // it was never tried
+	unread      []error // of what it has
 }
 
 func (v *Volume) hasRevisions() bool { return v.Summary != nil && v.Summary.Newest != nil }
@@ -113,6 +116,21 @@ func (v *Volume) LastGood() time.Time {
 		return time.Time{}
 	}
 	return v.Summary.Good.Statement.Begun
+}
+
+// Ahead is how far the clocks of those who make revisions may be ahead of ours.
+const Ahead = time.Hour
+
+// isAhead tells whether the newest good revision is dated in the future: some clock was wrong.
+func (v *Volume) isAhead(now time.Time) bool { return v.LastGood().After(now.Add(Ahead)) }
+
+// Age is how old the newest good revision is, for all that is known: endlessly if
+// there is none, or if its date cannot be right.
+func (v *Volume) Age(now time.Time) time.Duration {
+	if v.LastGood().IsZero() || v.isAhead(now) {
+		return math.MaxInt64
+	}
+	return now.Sub(v.LastGood())
 }
 
 // Report is the judgement.
@@ -127,20 +145,22 @@ type Report struct {
 }
 
 // Only is the report of some of the volumes, without what is wrong with the
-// repository as a whole.
+// repository as a whole; but where one of them has no revision, that something of the
+// repository cannot be read counts: those it has may be there.
 func (r *Report) Only(wanted func(revision.Name) bool) *Report {
-	some := &Report{Retired: r.Retired, Growth: r.Growth, FullIn: r.FullIn}
+	some, missing := &Report{Retired: r.Retired, Growth: r.Growth, FullIn: r.FullIn}, false
 	for _, v := range r.Volumes {
 		if !wanted(v.Name) {
 			continue
 		}
 		some.Volumes = append(some.Volumes, v)
+		missing = missing || !v.hasRevisions()
 		if v.isNew {
 			some.New++
 		}
 	}
 	for _, c := range r.Cases {
-		if c.Volume != "" && wanted(c.Volume) {
+		if c.Volume != "" && wanted(c.Volume) || c.Volume == "" && c.Kind == Unreadable && missing {
 			some.Cases, some.Grade = append(some.Cases, c), max(some.Grade, c.Kind.Grade())
 		}
 	}

@@ -138,7 +138,7 @@ func (c *checked) add(found status.Case) {
 
 // tooOld holds a volume against the ages that were given.
 func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
-	age, limit := now.Sub(v.LastGood()), time.Duration(0)
+	age, limit := v.Age(now), time.Duration(0)
 	if v.LastGood().IsZero() && v.Summary == nil {
 		return
 	}

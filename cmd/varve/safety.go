@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"varve/repository"
@@ -16,18 +18,17 @@ const lately = 50 * time.Hour
 // It takes no lock and writes nothing, so that it can run beside anything.
 func (s *session) judge(ctx context.Context, repo *repository.Repository) (*status.Report, status.Input, error) {
 	in := status.Input{Now: s.begun.In(s.zone)}
-	var err error
-	if in.Expected, in.Configured, err = s.expected(); err != nil {
-		return nil, in, err
-	}
-	var unread error
+	var err, unread error
 	in.Volumes, unread = repo.Summaries(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, in, err
 	}
 	in.Unread = unreadOf(unread)
+	if in.Expected, in.Configured, err = s.expected(in.Volumes); err != nil {
+		return nil, in, err
+	}
 	if in.Events, err = repo.EventsSince(in.Now.Add(-lately)); err != nil {
-		s.warn("a part of the journal cannot be read: %v", err)
+		in.Unread = append(in.Unread, unreadJournal(err))
 	}
 	if in.Running, err = repo.Running(); err != nil {
 		s.warn("what is running cannot be told: %v", err)
@@ -35,21 +36,43 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 	if in.Available, in.Total, err = repo.Free(); err != nil {
 		s.warn("how much room is left cannot be told: %v", err)
 	}
+	report := status.Judge(in)
+	if !slices.ContainsFunc(report.Volumes, func(v status.Volume) bool { return v.IsAwaited() }) {
+		return report, in, nil
+	}
+	// What was ever tried of those, or made, is of interest.
+	if in.Journal, err = repo.Events(); err != nil && !slices.ContainsFunc(in.Unread, isOfJournal) {
+		in.Unread = append(in.Unread, unreadJournal(err))
+	}
 	return status.Judge(in), in, nil
 }
 
+// A journalError reports that a part of the journal cannot be read.
+type journalError struct{ err error }
+
+func (e *journalError) Error() string {
+	return "a part of the journal cannot be read: " + strings.ReplaceAll(e.err.Error(), "\n", "; ")
+}
+
+func (e *journalError) Unwrap() error { return e.err }
+
+func unreadJournal(err error) status.Unread { return status.Unread{Err: &journalError{err}} }
+
+func isOfJournal(u status.Unread) bool { return errors.As(u.Err, new(*journalError)) }
+
 // unreadOf takes apart what was joined of several volumes.
 func unreadOf(err error) []status.Unread {
-	var several interface{ Unwrap() []error }
-	switch {
-	case err == nil:
+	switch one := err.(type) { // not errors.As: of what was joined, each part by itself
+	case nil:
 		return nil
-	case !errors.As(err, &several):
-		return []status.Unread{{Err: err}}
+	case *repository.VolumeError:
+		return []status.Unread{{Volume: one.Volume, Err: one.Err}}
+	case interface{ Unwrap() []error }:
+		var all []status.Unread
+		for _, part := range one.Unwrap() {
+			all = append(all, unreadOf(part)...)
+		}
+		return all
 	}
-	var all []status.Unread
-	for _, one := range several.Unwrap() {
-		all = append(all, unreadOf(one)...)
-	}
-	return all
+	return []status.Unread{{Err: err}}
 }

@@ -14,6 +14,7 @@ import (
 	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
+	"varve/status"
 )
 
 // choosing says which volumes to back up.
@@ -88,7 +89,8 @@ func (s *session) isRetired(repo *repository.Repository, name revision.Name) boo
 }
 
 // due picks the volumes whose time has come: no revision was begun since they were
-// due, and their window is open.
+// due, and their window is open. One dated in the future, by a clock that was wrong,
+// keeps nothing from being due.
 func (s *session) due(repo *repository.Repository, wanted []config.Volume) ([]config.Volume, error) {
 	now := s.begun.In(s.zone)
 	var picked []config.Volume
@@ -100,7 +102,7 @@ func (s *session) due(repo *repository.Repository, wanted []config.Volume) ([]co
 		if err != nil {
 			s.warn("volume %q: %v", w.Name, err) // it is tried, and will tell
 		}
-		if newest == nil || newest.Begun.Before(w.Plan.Prev(now)) {
+		if newest == nil || newest.Begun.Before(w.Plan.Prev(now)) || newest.Begun.After(now.Add(status.Ahead)) {
 			picked = append(picked, w)
 		}
 	}

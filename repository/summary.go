@@ -97,11 +97,13 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 		}
 	}
 	slices.SortFunc(s.Troubled, func(a, b Revision) int { return a.ID.Begun().Compare(b.ID.Begun()) })
-	for batch := range slices.Chunk(ids, glances) {
-		if s.Good != nil {
-			break
-		}
+	for s.Good == nil && len(ids) > 0 {
+		batch := ids[:1]
 		revisions, err := r.readRevisions(v, batch, changed)
+		if err == nil && !(len(revisions) == 1 && buildsOnNext(revisions[0], ids)) {
+			batch = ids[:min(glances, len(ids))]
+			revisions, err = r.readRevisions(v, batch, changed)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -109,8 +111,15 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 			return false, nil
 		}
 		s.look(sortRevisions(revisions))
+		ids = ids[len(batch):]
 	}
 	return true, nil
+}
+
+// buildsOnNext tells whether the first of ids is that of a delta on the second, or
+// the only one: then it is the newer one, whatever clocks say.
+func buildsOnNext(rev Revision, ids []revision.ID) bool {
+	return len(ids) == 1 || rev.isChildOf(ids[1])
 }
 
 // look goes through some revisions, oldest first, all of them older than those of the last call.

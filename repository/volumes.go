@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"varve/internal/durable"
 	"varve/revision"
 )
@@ -46,26 +48,39 @@ func (r *Repository) Volumes() ([]Volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	var volumes []Volume
-	var errs []error
-	for _, e := range entries {
-		name, err := revision.DecodeName(e.Name())
-		if err != nil {
-			if !durable.IsTemp(e.Name()) {
-				errs = append(errs, &DamagedFileError{Path: path.Join(volumesDir, e.Name()), Cause: err})
-			}
-			continue
-		}
-		v, err := r.Volume(name)
-		switch {
-		case err == nil:
-			volumes = append(volumes, v)
-		case !errors.Is(err, ErrNoVolume): // a directory alone is one that is being made
-			errs = append(errs, &VolumeError{Volume: name, Err: err})
-		}
+	volumes, errs := make([]Volume, len(entries)), make([]error, len(entries))
+	var g errgroup.Group
+	g.SetLimit(listers)
+	for i, e := range entries {
+		g.Go(func() error {
+			volumes[i], errs[i] = r.volumeAt(e.Name())
+			return nil
+		})
 	}
+	_ = g.Wait() // what went wrong is in errs
+	volumes = slices.DeleteFunc(volumes, func(v Volume) bool { return v.UUID.IsZero() })
 	slices.SortFunc(volumes, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
 	return volumes, errors.Join(errs...)
+}
+
+// volumeAt finds the volume whose directory has that name; none, without an error,
+// if it is no volume's.
+func (r *Repository) volumeAt(base string) (Volume, error) {
+	name, err := revision.DecodeName(base)
+	switch {
+	case err != nil && durable.IsTemp(base):
+		return Volume{}, nil
+	case err != nil:
+		return Volume{}, &DamagedFileError{Path: path.Join(volumesDir, base), Cause: err}
+	}
+	v, err := r.Volume(name)
+	switch {
+	case errors.Is(err, ErrNoVolume): // a directory alone is one that is being made
+		return Volume{}, nil
+	case err != nil:
+		return Volume{}, &VolumeError{Volume: name, Err: err}
+	}
+	return v, nil
 }
 
 // Volume finds a volume by its name. Without one, the error wraps ErrNoVolume.

@@ -186,7 +186,7 @@ func (v *verified) print(p *page) {
 	took := time.Duration(v.Seconds * float64(time.Second))
 	switch {
 	case len(v.Lost) > 0:
-		p.line("%s: %s in %s are lost", p.red(name+" is DAMAGED"),
+		p.line("%s: it lost %s, in %s", p.red(name+" is DAMAGED"),
 			human.Size(backup.Total(v.Lost)), formatCount(len(v.Lost), "place"))
 	case len(v.Differing) > 0:
 		p.line("%s from %s: %s in %s. What is stored is whole.", p.red(name+" DIFFERS"), v.Against,

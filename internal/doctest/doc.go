@@ -28,4 +28,5 @@
 // lacks what is behind them (ssh, mail, LVM) are played by testdata/standin.
 //
 // Commands in prose and in tables are looked up: they and their flags must exist.
+// So must the files that are linked to.
 package doctest

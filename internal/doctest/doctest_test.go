@@ -56,7 +56,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		for _, p := range lookUp(m, doc) {
+		for _, p := range lookUp(m, filepath.Dir(path), doc) {
 			t.Errorf("%s:%s", name, p)
 		}
 		for _, s := range doc.steps {
@@ -83,10 +83,11 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// lookUp gives the problems with commands that a document speaks of and that are not run.
-func lookUp(m *manual, doc document) (all []string) {
+// lookUp gives the problems with what a document in a directory speaks of without
+// running it: commands and links.
+func lookUp(m *manual, dir string, doc document) (all []string) {
 	for _, p := range doc.prose {
-		for _, problem := range m.inProse(p.text) {
+		for _, problem := range append(m.inProse(p.text), deadLinks(dir, p.text)...) {
 			all = append(all, fmt.Sprintf("%d: %s", p.line, problem))
 		}
 	}

@@ -17,7 +17,7 @@ func TestGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := build(t)
-	for _, p := range lookUp(&manual{program, map[string]map[string]bool{}}, doc) {
+	for _, p := range lookUp(&manual{program, map[string]map[string]bool{}}, "testdata", doc) {
 		t.Error(p)
 	}
 	if why := unable(); why != "" {
@@ -39,9 +39,9 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := build(t)
-	wantProblems(t, lookUp(&manual{program, map[string]map[string]bool{}}, doc), []string{
+	wantProblems(t, lookUp(&manual{program, map[string]map[string]bool{}}, "testdata", doc), []string{
 		"there is no command forget",
-		"backup has no flag --fast", "log has no flag --everything", "restore has no flag --quickly",
+		"backup has no flag --fast", "log has no flag --everything", "a dead link: nowhere.md", "restore has no flag --quickly",
 	})
 	if why := unable(); why != "" {
 		t.Skip(why)

@@ -39,9 +39,19 @@ func unable() string {
 			return err.Error()
 		}
 	}
-	out, err := exec.Command("unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt").CombinedOutput()
-	if err != nil {
-		return fmt.Sprintf("namespaces and mounts are not allowed here: %v %s", err, bytes.TrimSpace(out))
+	probe := func(script string) error {
+		out, err := exec.Command("unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "sh", "-ec", script).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w %s", err, bytes.TrimSpace(out))
+		}
+		return nil
+	}
+	const box = "mount --make-rprivate / && mount -t tmpfs none /mnt"
+	if err := probe(box); err != nil {
+		return fmt.Sprintf("namespaces and mounts are not allowed here: %v", err)
+	}
+	if err := probe(box + " && mkdir /mnt/u /mnt/w /mnt/r && mount -t overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w none /mnt/r"); err != nil {
+		return fmt.Sprintf("needs a kernel with overlays over this root: %v", err)
 	}
 	return ""
 }

@@ -2,7 +2,9 @@ package doctest
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -42,6 +44,18 @@ func (m *manual) problems(text string) (all []string) {
 func (m *manual) inProse(line string) (all []string) {
 	for _, found := range code.FindAllStringSubmatch(line, -1) {
 		all = append(all, m.problems(found[1])...)
+	}
+	return all
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`)
+
+// deadLinks gives what a line links to in this tree that is not there.
+func deadLinks(dir, line string) (all []string) {
+	for _, found := range link.FindAllStringSubmatch(line, -1) {
+		if _, err := os.Stat(filepath.Join(dir, found[1])); err != nil {
+			all = append(all, "a dead link: "+found[1])
+		}
 	}
 	return all
 }

@@ -88,15 +88,15 @@ type judgedCase struct {
 
 // runningJob is an operation under way. Its fields are API.
 type runningJob struct {
-	Volume  revision.Name  `json:"volume"`
-	Command string         `json:"command"`
-	Host    string         `json:"host"`
-	PID     int            `json:"pid"`
-	User    string         `json:"user"`
-	Begun   time.Time      `json:"begun"`
-	Done    int64          `json:"done"`            // bytes
-	Total   known[int64]   `json:"total"`           // bytes
-	Usual   known[float64] `json:"usually_seconds"` // that the last backup of the volume took
+	Volume  revision.Name `json:"volume"`
+	Command string        `json:"command"`
+	Host    string        `json:"host"`
+	PID     int           `json:"pid"`
+	User    string        `json:"user"`
+	Begun   time.Time     `json:"begun"`
+	Done    int64         `json:"done"`            // bytes
+	Total   known[int64]  `json:"total"`           // bytes
+	Usual   *float64      `json:"usually_seconds"` // that the last backup of the volume took; null: there is none
 }
 
 type agedVolume struct {
@@ -195,10 +195,11 @@ func timeOrNil(t time.Time) *time.Time {
 }
 
 func newRunning(in status.Input) []runningJob {
-	usual := map[revision.Name]float64{}
+	usual := map[revision.Name]*float64{}
 	for _, v := range in.Volumes {
 		if v.Newest != nil && v.Newest.Statement != nil {
-			usual[v.Volume.Name] = v.Newest.Statement.Statistics.Duration().Seconds()
+			took := v.Newest.Statement.Statistics.Duration().Seconds()
+			usual[v.Volume.Name] = &took
 		}
 	}
 	jobs := []runningJob{}
@@ -208,7 +209,7 @@ func newRunning(in status.Input) []runningJob {
 		}
 		jobs = append(jobs, runningJob{
 			r.Volume, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since.UTC(), r.Done, known[int64]{r.Total},
-			known[float64]{usual[r.Volume]},
+			usual[r.Volume],
 		})
 	}
 	return jobs

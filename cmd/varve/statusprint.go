@@ -135,8 +135,8 @@ func (j *runningJob) progress(now time.Time) string {
 		ends := now.Add(time.Duration(float64(j.Total.is-j.Done) / rate * float64(time.Second)))
 		text += fmt.Sprintf("  %s  ends ~%s", human.Rate(j.Done, took), ends.Format("15:04"))
 	}
-	if j.Usual.is > 0 {
-		text += fmt.Sprintf(" (usually %s)", formatDuration(time.Duration(j.Usual.is*float64(time.Second))))
+	if j.Usual != nil {
+		text += fmt.Sprintf(" (usually %s)", formatDuration(time.Duration(*j.Usual*float64(time.Second))))
 	}
 	return text
 }

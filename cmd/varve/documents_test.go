@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestJSONDocuments types every command with --json: done, failed, with findings,
+// and wrongly. What is printed is API: see golden_test.go and docs/json.md.
+func TestJSONDocuments(t *testing.T) {
+	b := newBench(t)
+	if *update {
+		if err := os.MkdirAll(goldenDir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.aboutUsage()
+	b.aboutRevisions()
+	b.aboutMarks()
+	b.aboutDamage()
+	b.aboutStatus()
+	b.aboutPlumbing()
+	b.aboutProgress()
+	b.noneLeft()
+	for _, c := range commands(newSession(nil, nil, nil)) {
+		documented := slices.ContainsFunc(slices.Collect(keysOf(b.seen)), func(file string) bool { return strings.HasPrefix(file, c.name+"-") })
+		if c.group != "" && !documented {
+			t.Errorf("no document of %s", c.name)
+		}
+	}
+}
+
+func keysOf(m map[string]bool) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// aboutUsage is about words that make no command, and what explains them.
+func (b *bench) aboutUsage() {
+	b.says("usage-nothing", 2, "")
+	b.says("usage-unknown-command", 2, "bakcup")
+	b.says("usage-unknown-flag", 2, "--bad")
+	b.says("backup-usage", 2, "backup v --bad")
+	b.says("backup-usage-value", 2, "backup v --limit-rate much")
+	b.says("log-usage-surplus", 2, "log a b")
+	b.says("show-usage-missing", 2, "show")
+	b.says("version-done", 0, "version")
+	b.says("help-done", 0, "help log")
+	b.says("help-overview", 0, "--help")
+	b.says("help-failed", 2, "help bakcup")
+	b.says("completion-done", 0, "completion bash")
+	b.says("completion-failed", 2, "completion csh")
+}
+
+// aboutRevisions is about what backs up, restores and lists.
+func (b *bench) aboutRevisions() {
+	b.says("log-no-repository", 2, "log")
+	b.says("init-usage", 2, "init --chunk-size 5")
+	b.says("init-done", 0, "init DIR/repo --chunk-size 64K")
+	b.says("init-failed", 1, "init DIR/repo")
+	b.says("volumes-none", 0, "volumes")
+	b.says("status-new", 0, "status")
+
+	b.disk("disk", 262_144, 1)
+	b.says("backup-done", 0, "backup v DIR/disk --tag t --note first")
+	for i := range 4 {
+		b.change("disk", int64(i)*5000, "another")
+		b.does("backup v")
+	}
+	b.says("backup-delta", 0, "backup v")
+	b.says("backup-failed", 1, "backup w DIR/absent")
+	b.says("backup-no-source", 2, "backup w")
+	b.disk("other", 262_144, 2)
+	b.says("backup-wrong-source", 2, "backup v DIR/other")
+
+	b.says("volumes-done", 0, "volumes")
+	b.says("volumes-unique", 0, "volumes --sort unique")
+	b.says("volumes-failed", 2, "volumes x*")
+	b.says("log-volumes", 0, "log")
+	b.says("log-done", 0, "log v -n 2")
+	b.says("log-unique", 0, "log v -n 1 --unique")
+	b.says("log-failed", 2, "log x")
+	b.says("show-done", 0, "show v@latest~5")
+	b.says("show-delta", 0, "show v")
+	b.says("show-failed", 2, "show v@zzzz")
+
+	b.says("diff-done", 0, "diff v@latest~5 v")
+	b.says("diff-same", 0, "diff v v@latest")
+	b.says("diff-failed", 2, "diff v x")
+	b.says("restore-dry-run", 0, "restore v DIR/out --dry-run")
+	b.says("restore-done", 0, "restore v DIR/out")
+	b.says("restore-failed", 1, "restore v DIR/out")
+	b.says("restore-range", 0, "restore v DIR/part --range 10+20")
+	b.says("restore-usage", 2, "restore v -")
+	b.says("verify-done", 0, "verify v")
+	b.says("verify-against", 0, "verify v --sha256 --against DIR/disk")
+	b.says("verify-differs", 3, "verify v@latest~5 --against DIR/disk")
+	b.says("verify-failed", 2, "verify v@tag:none")
+}
+
+// aboutMarks is about what is noted of revisions and volumes.
+func (b *bench) aboutMarks() {
+	b.says("tag-done", 0, "tag v@latest --add a --add b --note n")
+	b.says("tag-same", 0, "tag v@latest --add a")
+	b.says("tag-failed", 2, "tag v --add a")
+	b.says("pin-done", 0, "pin v@latest --until 30d --reason audit")
+	b.says("unpin-done", 0, "unpin v@latest")
+	b.says("unpin-failed", 2, "unpin v@zzzz")
+	b.says("pin-for-ever", 0, "pin v@latest")
+	b.says("pin-failed", 2, "pin v@zzzz")
+	b.says("log-pinned", 0, "log v -n 1")
+	b.does("backup second DIR/disk")
+	b.says("distrust-done", 0, "distrust second@latest --reason faulty")
+	b.says("distrust-failed", 2, "distrust second@latest")
+	b.says("show-suspect", 0, "show second")
+	b.says("rename-done", 0, "rename second third")
+	b.says("rename-failed", 1, "rename third v")
+	b.says("retire-done", 0, "retire third")
+	b.says("volumes-retired", 0, "volumes third")
+	b.says("log-retired", 0, "log third")
+	b.says("retire-undone", 0, "retire third --undo")
+	b.says("retire-failed", 2, "retire x")
+}
+
+// aboutDamage is about stored bytes that are not what they were.
+func (b *bench) aboutDamage() {
+	b.disk("one", 65536, 3) // a chunk, so that it is known which one is hurt
+	b.disk("two", 65536, 4)
+	for _, dir := range []string{"hurt", "met", "torn"} {
+		b.does("init DIR/" + dir + " --chunk-size 64K --compression none")
+		b.does("-r DIR/" + dir + " backup v DIR/one")
+		b.does("-r DIR/" + dir + " backup other DIR/two")
+		b.hurt(dir+"/packs/*/*.pack", 30_000)
+	}
+	b.says("diff-findings", 3, "-r DIR/hurt diff v other")
+	b.says("restore-findings", 3, "-r DIR/hurt restore v DIR/whole")
+	b.says("restore-lost", 3, "-r DIR/hurt restore v DIR/whole --keep-going")
+	b.says("verify-findings", 3, "-r DIR/hurt verify v")
+	b.says("log-damaged", 0, "-r DIR/hurt log v")
+	b.change("one", 1000, "a change")
+	b.says("backup-findings", 3, "-r DIR/met backup v")
+
+	b.ruin("torn/volumes/v/*.rev")
+	b.says("log-copy", 0, "-r DIR/torn log v")
+	b.ruin("torn/copies/*/*.rev")
+	b.says("log-torn", 0, "-r DIR/torn log v")
+	b.says("volumes-torn", 0, "-r DIR/torn volumes")
+	b.says("show-findings", 3, "-r DIR/torn show v")
+	b.says("pin-findings", 3, "-r DIR/torn pin v@latest")
+	b.says("tag-findings", 3, "-r DIR/torn tag v@latest --add a")
+	b.says("unpin-findings", 3, "-r DIR/torn unpin v@latest")
+	b.says("distrust-findings", 3, "-r DIR/torn distrust v@latest --reason faulty")
+	b.ruin("torn/packs/*/*.pack")
+	b.says("rebuild-findings", 3, "-r DIR/torn rebuild")
+	b.says("adopt-findings", 3, "-r DIR/torn adopt --moved")
+	b.says("history-failed", 2, "-r DIR/absent history")
+}
+
+// aboutStatus is about judgements, and the configuration.
+func (b *bench) aboutStatus() {
+	b.says("status-warning", 0, "status")
+	b.says("status-volume", 0, "status v")
+	b.says("status-damaged", 0, "-r DIR/torn status v")
+	b.says("status-failed", 2, "status x")
+	b.says("check-warning", 1, "check")
+	b.does("backup calm DIR/other")
+	b.says("check-ok", 0, "check --volume calm -w 1d -c 2d")
+	b.says("check-critical", 2, "-r DIR/torn check")
+	b.says("check-unknown", 3, "-r DIR/absent check")
+	b.says("check-usage", 3, "check --bad")
+	b.says("history-done", 0, "history -n 3")
+	b.says("history-all", 0, "-r DIR/torn history")
+	b.says("history-failures", 0, "history --result failed")
+	b.says("history-usage", 2, "history --result bad")
+
+	b.says("check-config-empty", 0, "check-config")
+	b.does("backup past DIR/disk --time 5d")
+	b.write("varve/varve.yaml", nightYAML)
+	b.says("log-missed", 0, "log past")
+	b.says("check-config-failed", 2, "check-config")
+	b.says("backup-all", 1, "backup --all")
+	b.says("status-configured", 0, "status --all")
+	b.says("status-promised", 0, "status night")
+	b.write("varve/varve.yaml", strings.ReplaceAll(nightYAML, `  "lost*"`, `  #`))
+	b.says("check-config-done", 0, "check-config")
+	b.says("backup-all-failed", 1, "backup --all")
+	b.write("varve/varve.yaml", "volumes: {v: {}}\n")
+	b.says("check-config-wrong", 2, "check-config")
+	b.says("backup-configuration", 2, "backup --all")
+	b.write("varve/varve.yaml", "timezone: Asia/Kolkata\nvolumes: {v: {source: DIR/disk}}\n")
+	b.says("backup-due", 0, "backup --due")
+	if code := run([]string{"varve", "backup", "busy", "-"}, bytes.NewReader(make([]byte, 1<<20)), io.Discard, io.Discard); code != 0 {
+		b.t.Errorf("the backup of a stream ended with %d", code)
+	}
+	b.whileBusy(func() {
+		b.says("status-running", 0, "status")
+		b.says("backup-busy", 4, "backup busy DIR/disk")
+		b.says("rename-busy", 4, "rename busy idle")
+	})
+	b.says("metrics-done", 0, "metrics")
+	b.says("metrics-textfile", 0, "metrics --textfile DIR/varve.prom")
+	b.says("metrics-failed", 1, "metrics --textfile DIR/absent/varve.prom")
+}
+
+const nightYAML = `timezone: Asia/Kolkata
+defaults: {schedule: "daily at 02:00"}
+groups: {gold: {window: "00:00-06:00"}}
+volumes:
+  night: {source: DIR/disk, group: gold}
+  past: {source: DIR/disk, schedule: "daily at 12:00"}
+  gone: {source: DIR/absent}
+  "lost*": {source: "DIR/none/*.img"}
+  "every/*": {source: "DIR/othe*", schedule: never, exclude: [x]}
+`
+
+// whileBusy does something while a stream that does not end is backed up.
+func (b *bench) whileBusy(do func()) {
+	b.t.Helper()
+	reads, writes := io.Pipe()
+	lines, ended := make(firstWrite, 100), make(chan int)
+	go func() {
+		ended <- run([]string{"varve", "backup", "busy", "-", "--progress", "json", "-v"}, reads, io.Discard, lines)
+	}()
+	if _, err := writes.Write(make([]byte, 1<<20)); err != nil { // so it is under way
+		b.t.Fatal(err)
+	}
+	var first string
+	for first = range lines {
+		if strings.HasPrefix(first, "{") {
+			break
+		}
+	}
+	go func() {
+		for range lines {
+		}
+	}()
+	b.compare("progress-stream", first)
+	do()
+	if err := writes.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	if code := <-ended; code != 0 {
+		b.t.Errorf("the backup of a stream ended with %d", code)
+	}
+	close(lines)
+}
+
+// aboutPlumbing is about the rest.
+func (b *bench) aboutPlumbing() {
+	b.says("rebuild-done", 0, "rebuild")
+	b.says("rebuild-failed", 2, "-r DIR/absent rebuild")
+	b.says("adopt-usage", 2, "adopt")
+	b.says("adopt-copied", 0, "adopt --copied")
+	b.says("adopt-moved", 0, "adopt --moved")
+}
+
+// aboutProgress is about the lines of --progress json.
+func (b *bench) aboutProgress() {
+	for name, words := range map[string]string{
+		"progress-bytes": "backup v --progress json", "progress-packs": "rebuild --progress json",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(append([]string{"varve"}, b.words(words)...), nil, &stdout, &stderr); code != 0 {
+			b.t.Errorf("%s: exit code %d\n%s", words, code, stderr.String())
+		}
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		b.compare(name, lines[len(lines)-1])
+	}
+}

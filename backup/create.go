@@ -41,6 +41,11 @@ type CreateOptions struct {
 	Meter          *Meter            // may be nil
 	Log            *slog.Logger      // nil discards
 
+	// Open gives the source, in the place of src, once nobody else backs the volume up;
+	// done, if it is not nil, is called with what came of the backup (nil: nothing)
+	// when the source is not read any more, and still nobody else does. After an error
+	// there is no backup, and done is called too. Nil: src is the source.
+	Open func(ctx context.Context) (src volume.Source, done func(*revision.Statement), err error)
 	// Freeze is called just before the source's snapshot is taken, and what it returns
 	// when reading can do without: right after, of a snapshot that is independent of its
 	// source, or else when reading has ended. After an error nothing is to be thawed, and
@@ -145,6 +150,11 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 		}
 	}()
 	defer c.tellProgress()()
+	done, err := c.open(ctx)
+	defer func() { done(c.result.Statement) }()
+	if err != nil {
+		return err
+	}
 	for _, passed := range c.backup.PassedOver() {
 		c.found.add(Finding{Kind: FoundDamage, Text: passed.Error()})
 	}
@@ -196,6 +206,17 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 		c.warn("the volume was retired: from now on it is expected to be backed up again")
 	}
 	return nil
+}
+
+// open opens the source, if that was left to us. It always returns what ends it.
+func (c *creation) open(ctx context.Context) (done func(*revision.Statement), err error) {
+	if c.opts.Open != nil {
+		c.src, done, err = c.opts.Open(ctx)
+	}
+	if done == nil {
+		done = func(*revision.Statement) {}
+	}
+	return done, err
 }
 
 // measure settles how large the volume is, or that this will be seen.

@@ -89,26 +89,41 @@ func (a *attempt) run(ctx context.Context) (created *backup.Result, journaled bo
 		return nil, false, err
 	}
 	defer a.giveSlot()
-	if err := a.before(ctx); err != nil {
+	if err := a.arm(); err != nil {
 		return nil, false, err
 	}
-	defer func() { a.after(ctx, created) }()
-	src, err := a.open()
+	opts := a.options()
+	if h := a.runner.Hooks; h.Before != "" || h.After != "" {
+		opts.Open = func(ctx context.Context) (volume.Source, func(*revision.Statement), error) {
+			done := func(made *revision.Statement) { a.after(ctx, made) }
+			if err := a.runner.Before(ctx); err != nil {
+				return nil, done, err // done, for what was half made is to be cleared away
+			}
+			src, err := a.open(newest)
+			return src, done, err
+		}
+		created, err = backup.Create(ctx, a.repo, nil, opts)
+		return created, true, err
+	}
+	src, err := a.open(newest)
 	if err != nil {
-		return nil, false, err
+		return nil, false, err // before a volume is made for nothing
+	}
+	created, err = backup.Create(ctx, a.repo, src, opts)
+	return created, true, err
+}
+
+// open opens the source of a volume whose newest revision this is, and tells of it.
+func (a *attempt) open(newest *revision.Statement) (src volume.Source, err error) {
+	if a.stdin != nil {
+		src = volume.NewStream(a.stdin, "standard input")
+	} else if src, err = a.s.openBackupSource(a.source); err != nil {
+		return nil, err
 	}
 	if a.began != nil {
 		a.began(src, newest)
 	}
-	created, err = backup.Create(ctx, a.repo, src, a.options())
-	return created, true, err
-}
-
-func (a *attempt) open() (volume.Source, error) {
-	if a.stdin != nil {
-		return volume.NewStream(a.stdin, "standard input"), nil
-	}
-	return a.s.openBackupSource(a.source)
+	return src, nil
 }
 
 // options are those of the flags, and what is configured besides.
@@ -164,9 +179,8 @@ func (a *attempt) giveSlot() {
 	}
 }
 
-// before runs the hook before the backup. If it fails there is no backup, and the
-// hook after it is run all the same: what was half made is to be cleared away.
-func (a *attempt) before(ctx context.Context) error {
+// arm settles which hooks there are.
+func (a *attempt) arm() error {
 	a.runner = hook.Runner{
 		Subject: hook.Subject{Volume: a.volume.String(), Source: a.source, Repository: a.s.about.repo}, Log: a.s.log,
 		Guardian: hook.Guardian{Stderr: os.Stderr},
@@ -183,18 +197,14 @@ func (a *attempt) before(ctx context.Context) error {
 	if err := a.runner.Hooks.Validate(); err != nil {
 		return &usageError{Text: fmt.Sprintf("hooks of volume %q: %v", a.volume, err), Command: a.s.command}
 	}
-	err := a.runner.Before(ctx)
-	if err != nil {
-		a.after(ctx, nil)
-	}
-	return err
+	return nil
 }
 
 // after runs the hook after the backup, whatever came of that.
-func (a *attempt) after(ctx context.Context, created *backup.Result) {
-	o := hook.Outcome{OK: created != nil}
-	if created != nil {
-		o.Revision = created.Statement.ID.String()
+func (a *attempt) after(ctx context.Context, made *revision.Statement) {
+	o := hook.Outcome{OK: made != nil}
+	if made != nil {
+		o.Revision = made.ID.String()
 	}
 	if err := a.runner.After(afterSignals(ctx), o); err != nil {
 		a.s.warn("%s: %v", a.volume, err)

@@ -81,10 +81,10 @@ func (c *creation) read(ctx context.Context, index uint64, buf []byte) (more boo
 // the limits: how much that is, reading tells.
 func (c *creation) readFeed(ctx context.Context, index uint64, buf []byte) (more bool, err error) {
 	n, err := c.feed.read(ctx, index, buf)
-	clear(buf[n:])
 	if err != nil || n == 0 {
-		return false, err
+		return false, err // and buf may still be written to
 	}
+	clear(buf[n:])
 	c.opts.Meter.Read.Add(int64(n))
 	c.opts.Meter.Done.Add(int64(n))
 	return true, c.admit(ctx, n)

@@ -122,6 +122,23 @@ func TestAStreamThatHangs(t *testing.T) {
 	}
 }
 
+// So it does where the reader cannot be interrupted, like a pipe that a shell made.
+func TestAStreamThatHangsAndCannotBeClosed(t *testing.T) {
+	t.Parallel()
+	p := testPlace(t)
+	r, w := io.Pipe()
+	defer mustClose(t, w) // what still reads ends
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = w.Write(randomBytes(2*chunkSize+5, 3))
+		cancel()
+	}()
+	_, err := backup.Create(ctx, p.repo, volume.NewStream(struct{ io.Reader }{r}, "standard input"), backup.CreateOptions{Volume: "v"})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 // A disk in a format is warned of, and history keeps its times.
 func TestAStreamFromElsewhere(t *testing.T) {
 	t.Parallel()

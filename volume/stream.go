@@ -12,14 +12,15 @@ type Sequence interface {
 	Snapshot
 	// Next fills p with the bytes that follow, as [io.ReadFull] does: fewer, with io.ErrUnexpectedEOF, where
 	// the sequence ends; none, with io.EOF, behind its end. It is for one goroutine at a time. When the context
-	// ends it returns, if its reader lets itself be closed.
+	// ends it returns: a read that cannot be called off goes on behind the error, into p, which is lost, and Next
+	// must not be called again.
 	Next(ctx context.Context, p []byte) (n int, err error)
 }
 
 // errSequential reports an attempt to read a stream at a place.
 var errSequential = errors.New("a stream is read from its beginning to its end")
 
-// NewStream gives a Source that is read from r, once. If r is an [io.Closer], closing it has to interrupt a read.
+// NewStream gives a Source that is read from r, once. If r is an [io.Closer], it is closed to interrupt a read.
 func NewStream(r io.Reader, name string) Source { return &stream{r: r, name: name} }
 
 type stream struct {
@@ -42,18 +43,26 @@ func (s *stream) Consistency() (Consistency, string, error) { return Still, "", 
 func (s *stream) Close() error { return nil }
 
 func (s *stream) Next(ctx context.Context, p []byte) (int, error) {
-	if closer, can := s.r.(io.Closer); can {
-		stop := context.AfterFunc(ctx, func() { _ = closer.Close() }) // to interrupt the read, which then fails
-		defer stop()
+	var n int
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n, err = io.ReadFull(s.r, p)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		if closer, can := s.r.(io.Closer); can {
+			_ = closer.Close() // so that the read ends, where it can be made to: of a pipe of a shell it cannot
+		}
+		return 0, ctx.Err()
 	}
-	n, err := io.ReadFull(s.r, p)
 	at := s.read
 	s.read += int64(n)
 	switch {
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return n, err
-	case ctx.Err() != nil:
-		return n, ctx.Err()
 	}
 	return n, &ReadError{Volume: s.name, Offset: at + int64(n), Err: err}
 }

@@ -35,7 +35,7 @@ func (s *session) chosen(repo *repository.Repository, c choosing) (wanted []conf
 	}
 	switch {
 	case c.pattern != "":
-		wanted, err = s.matching(repo, wanted, c.pattern)
+		wanted, err = s.matching(repo, conf, wanted, c.pattern)
 	case conf == nil:
 		err = &usageError{Text: "no configuration says which volumes there are", Command: s.command, Usage: "varve backup VOLUME [SOURCE]"}
 	case c.due:
@@ -50,8 +50,9 @@ func (s *session) chosen(repo *repository.Repository, c choosing) (wanted []conf
 }
 
 // matching picks the volumes that a pattern fits: those that are configured, and
-// those that the repository has.
-func (s *session) matching(repo *repository.Repository, wanted []config.Volume, pattern string) ([]config.Volume, error) {
+// those that the repository has. What is configured of these holds, too, though their
+// sources may not be there.
+func (s *session) matching(repo *repository.Repository, conf *config.Config, wanted []config.Volume, pattern string) ([]config.Volume, error) {
 	glob, err := revision.ParseGlob(pattern)
 	if err != nil {
 		return nil, &usageError{Text: err.Error(), Command: s.command}
@@ -61,9 +62,16 @@ func (s *session) matching(repo *repository.Repository, wanted []config.Volume, 
 		s.warn("%v", err) // those that can be read are there
 	}
 	for _, v := range known {
-		if !slices.ContainsFunc(wanted, func(w config.Volume) bool { return w.Name == v.Name }) {
-			wanted = append(wanted, config.Volume{Name: v.Name})
+		if slices.ContainsFunc(wanted, func(w config.Volume) bool { return w.Name == v.Name }) {
+			continue
 		}
+		one := config.Volume{Name: v.Name}
+		if conf != nil {
+			if configured, fits := conf.Volume(v.Name); fits {
+				one = configured
+			}
+		}
+		wanted = append(wanted, one)
 	}
 	wanted = slices.DeleteFunc(wanted, func(w config.Volume) bool { return !glob.Match(w.Name) })
 	if len(wanted) == 0 {

@@ -59,6 +59,7 @@ const retireTries = 5
 func (r *Repository) Retire(ctx context.Context, v Volume) (*Retirement, error) {
 	temps := durable.NewTemps("retire-" + randomHex())
 	for range retireTries {
+		v, _ = r.movedTo(v)
 		highest, seen, err := r.highest(v)
 		if err != nil {
 			return nil, err
@@ -66,6 +67,9 @@ func (r *Repository) Retire(ctx context.Context, v Volume) (*Retirement, error) 
 		t := &Retirement{At: time.Now().UTC().Truncate(time.Second), Number: highest, By: r.me}
 		same := false
 		err = r.atGate(ctx, func() error {
+			if _, moved := r.movedTo(v); moved {
+				return nil
+			}
 			now, err := r.idSet(v)
 			if same = maps.Equal(now, seen); err != nil || !same {
 				return err
@@ -85,6 +89,7 @@ func (r *Repository) Retire(ctx context.Context, v Volume) (*Retirement, error) 
 // Unretire ends a retirement, durably. That there is none is no error.
 func (r *Repository) Unretire(ctx context.Context, v Volume) error {
 	err := r.atGate(ctx, func() error {
+		v, _ := r.movedTo(v)
 		_, err := r.endRetirement(v)
 		return err
 	})

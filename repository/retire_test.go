@@ -139,3 +139,43 @@ func TestRetireWithAnUnreadableRevision(t *testing.T) {
 		t.Error("a backup did not end the retirement")
 	}
 }
+
+// A volume that is renamed between being looked up and being retired is the one that
+// is retired, also if another has its name by then.
+func TestRetireARenamedVolume(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"nothing has its name": false, "another has its name": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			r := p.open()
+			p.mustStore(r, "db1", randomImage(1, 1))
+			v, err := r.Volume("db1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.mustRename("db1", "db2")
+			if again { // begun, and not finished
+				b, err := r.BeginBackup(t.Context(), repository.BackupOptions{Volume: "db1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := b.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := r.Retire(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			if !p.retired(r, "db2") || again && p.retired(r, "db1") {
+				t.Errorf("another was retired")
+			}
+			if err := r.Unretire(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			if p.retired(r, "db2") {
+				t.Errorf("it is still retired")
+			}
+		})
+	}
+}

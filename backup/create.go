@@ -36,6 +36,7 @@ type CreateOptions struct {
 	BytesPerSecond int64             // read from the source; zero: no limit
 	Wait           time.Duration     // for another backup of the volume; zero: fail at once
 	Begun          time.Time         // when the source was as it is read, of history that is brought along; zero: now
+	StreamSize     int64             // how long a stream has to be; zero: any length
 	CompareAll     int               // zero means DefaultCompareAll
 	Workers        int               // chunks in flight; zero chooses
 	Meter          *Meter            // may be nil
@@ -89,7 +90,8 @@ type Result struct {
 	Statement *revision.Statement
 	Parent    *revision.Statement // nil for a full
 	// Findings are what is wrong with stored data, or with what a change tracker
-	// said. The revision is good all the same: it was made without relying on them.
+	// said, and a source that was not thawed. The revision is good all the same: it was
+	// made without relying on them.
 	Findings []Finding
 	Warnings []string
 }
@@ -126,7 +128,7 @@ func Create(ctx context.Context, repo *repository.Repository, src volume.Source,
 	}
 	begun := time.Now()
 	err := c.run(ctx, begun)
-	c.journal(begun, err)
+	c.journal(begun, interruptedBy(ctx, err))
 	if err != nil {
 		return nil, fmt.Errorf("back up volume %q: %w", opts.Volume, err)
 	}
@@ -178,6 +180,9 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 		if c.geo.size == 0 {
 			return ErrEmptyStream
 		}
+		if c.opts.StreamSize > 0 && c.geo.size != c.opts.StreamSize {
+			return &StreamSizeError{Got: c.geo.size, Want: c.opts.StreamSize}
+		}
 		if err := c.warnOfFormat(bytes.NewReader(c.feed.head), int64(len(c.feed.head))); err != nil {
 			return err
 		}
@@ -199,6 +204,9 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	}
 	if p := c.backup.Parent(); p != nil {
 		c.result.Parent = p.Statement()
+	}
+	if c.hold.err != nil {
+		c.found.add(Finding{Kind: FoundFrozen, Text: c.hold.err.Error()})
 	}
 	c.result.Findings = c.found.sorted()
 	c.warnAboutSource()
@@ -304,6 +312,14 @@ func (c *creation) warn(format string, args ...any) {
 
 // journal writes down how it went. Nothing depends on it, so that it cannot be
 // written is a warning.
+// interruptedBy says by what an operation was interrupted, if that is why it failed.
+func interruptedBy(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
 func (c *creation) journal(begun time.Time, failure error) {
 	e := repository.Event{
 		Op: repository.OpBackup, Result: repository.ResultOK, Volume: c.opts.Volume,
@@ -317,11 +333,10 @@ func (c *creation) journal(begun time.Time, failure error) {
 		e.Result = repository.ResultFindings
 		e.Findings = append(e.Findings, f.Text)
 	}
-	if c.hold.err != nil {
-		e.Result = repository.ResultFindings
-		e.Findings = append(e.Findings, c.hold.err.Error())
-	}
 	if failure != nil {
+		if c.hold.err != nil {
+			e.Findings = append(e.Findings, c.hold.err.Error())
+		}
 		e.Result, e.Error = repository.ResultFailed, failure.Error()
 	}
 	if busy := new(repository.BusyError); errors.As(failure, &busy) || errors.Is(failure, repository.ErrReadOnly) {

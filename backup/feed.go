@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -14,6 +15,14 @@ import (
 // ErrEmptyStream reports a stream without a single byte, as a pipe gives whose other
 // end failed.
 var ErrEmptyStream = errors.New("nothing came: the stream was empty")
+
+// A StreamSizeError reports a stream that is not as long as it was to be: perhaps
+// what wrote it failed halfway.
+type StreamSizeError struct{ Got, Want int64 }
+
+func (e *StreamSizeError) Error() string {
+	return fmt.Sprintf("the stream was %d bytes long, and was to be %d", e.Got, e.Want)
+}
 
 // feed gives the chunks of a [volume.Sequence] to workers, who ask in any order: each
 // waits until it is its chunk's turn. Every chunk has to be asked for, once.

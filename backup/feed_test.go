@@ -101,6 +101,13 @@ func TestAStreamThatFails(t *testing.T) {
 	if !errors.Is(err, backup.ErrEmptyStream) {
 		t.Errorf("a stream of nothing: %v", err)
 	}
+	for _, want := range []int64{4, 6} {
+		var size *backup.StreamSizeError
+		src := volume.NewStream(strings.NewReader("bytes"), "standard input")
+		if _, err := backup.Create(t.Context(), p.repo, src, backup.CreateOptions{Volume: "v", StreamSize: want}); !errors.As(err, &size) {
+			t.Errorf("a stream of 5 bytes, of which %d were to come: %v", want, err)
+		}
+	}
 	if all := p.revisions(t, "v"); len(all) > 0 {
 		t.Errorf("there are %d revisions", len(all))
 	}

@@ -12,7 +12,7 @@ import (
 	"varve/revision"
 )
 
-// Finding is damage, or a lie, that a backup came across.
+// Finding is damage, or a lie, that a backup came across, or a source that it left frozen.
 type Finding struct {
 	Kind   FindingKind        `json:"kind"`
 	Text   string             `json:"text"`
@@ -29,6 +29,7 @@ const (
 	FoundDamage  FindingKind = "damage"  // stored bytes are not what was written
 	FoundTrouble FindingKind = "trouble" // stored bytes could not be read this time
 	FoundLie     FindingKind = "tracker" // a change tracker called changed data unchanged
+	FoundFrozen  FindingKind = "frozen"  // the source could not be thawed, and may hang
 )
 
 // findings is what the workers of one backup come across, counted together.

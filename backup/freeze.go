@@ -67,13 +67,10 @@ func (c *creation) giveUp(err error) error {
 	if cerr := c.closeSnapshot(); cerr != nil {
 		c.warn("give up the snapshot: %v", cerr)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return errors.Join(err, c.hold.err)
-	case c.hold.err != nil:
-		c.warn("%v", c.hold.err)
 	}
-	return nil
+	return nil // a source that was not thawed is among the findings
 }
 
 // consistency says how far what was read is one moment of the source. Reading has

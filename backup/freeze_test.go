@@ -233,7 +233,8 @@ func TestAThawThatFailsIsLoud(t *testing.T) {
 	g.thawErr = errHook
 	result := p.mustCreate(t, g, backup.CreateOptions{Freeze: g.freeze})
 	const loud = "THE SOURCE MAY STILL BE FROZEN: hook failed"
-	if result.Statement.Consistency != revision.Frozen || len(result.Findings) != 0 || !slices.Equal(result.Warnings, []string{loud}) {
+	if result.Statement.Consistency != revision.Frozen || len(result.Warnings) != 0 ||
+		!slices.Equal(result.Findings, []backup.Finding{{Kind: backup.FoundFrozen, Text: loud}}) {
 		t.Errorf("%s, warnings %q, findings %v", result.Statement.Consistency, result.Warnings, result.Findings)
 	}
 	g.fail = func(int64) error { return unix.EIO }

@@ -93,6 +93,8 @@ func together(in Input) []Volume {
 func (v *Volume) judge(in Input, tries *late) {
 	failed := tries.failuresSince(v.LastGood())
 	switch {
+	case v.LastGood().IsZero() && failed > 0 && v.Expectation == nil && !v.hasRevisions():
+		v.add(Failed, "", "a first backup failed; "+tries.say(failed), "varve backup "+v.Name.String()+" SOURCE")
 	case v.LastGood().IsZero() && failed > 0:
 		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), "varve backup "+v.Name.String())
 	case v.isOverdue(in.Now):

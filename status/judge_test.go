@@ -190,6 +190,10 @@ func TestJudge(t *testing.T) {
 				Journal:  []repository.Event{made("db", 1, 30*day), removed("db", 1, 30*day, day)},
 			},
 		},
+		"a first backup that nobody expected": {
+			in:    status.Input{Volumes: []repository.Summary{summary("typo")}, Events: []repository.Event{failure("typo", hour, "no room")}},
+			grade: status.Warning, cases: "failed typo: a first backup failed; no room",
+		},
 		"damage": {
 			in: status.Input{
 				Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(2*hour, good), full)},

@@ -48,7 +48,7 @@ varve backup db1 --tag before-upgrade --note "as 14.2 left it"
 varve backup --all                          # everything that is configured
 varve backup --due                          # from cron, every quarter of an hour
 zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
-		codes: "3  the revision is good, but stored data that it was compared with is damaged, or a tracker lied",
+		codes: "3  the revision is good, but stored data is damaged, a tracker lied, or the source was not thawed",
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "every volume of the configuration"},
 			&cli.BoolFlag{Name: "due", Destination: &f.due, Usage: "every volume of the configuration that is due now"},
@@ -64,8 +64,10 @@ zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
 				Usage: "SOURCE holds something else than last time, and is meant to"},
 			&cli.StringFlag{Name: "before", Destination: &f.before, Usage: "run `COMMAND` before the source is opened; if it fails, there is no backup"},
 			&cli.StringFlag{Name: "after", Destination: &f.after, Usage: "run `COMMAND` at the end, whatever came of it"},
+			&cli.GenericFlag{Name: "size", Value: &f.size, DefaultText: "any",
+				Usage: "standard input is `SIZE` long; if it is not, what writes it has failed, and nothing is stored"},
 			&cli.GenericFlag{Name: "time", Value: &f.time, DefaultText: "now",
-				Usage: "the source was so at `TIME`: 2025-03-01T02:00; for history that is brought along"},
+				Usage: "SOURCE was so at `TIME`: 2025-03-01T02:00; for history that is brought along"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runBackup(ctx, s, f, args) },
 	}
@@ -81,6 +83,7 @@ type backupFlags struct {
 	codec         string
 	sourceChanged bool
 	before, after string
+	size          size
 	time          moment
 }
 
@@ -98,6 +101,8 @@ func (f backupFlags) check(args []string) error {
 		return errors.New("several volumes have no one SOURCE")
 	case f.time.After(f.time.now):
 		return fmt.Errorf("--time %s is in the future", f.time.Format(time.RFC3339))
+	case f.size != 0 && optional(args, 1) != "-":
+		return errors.New("--size says how long standard input is: SOURCE has to be -")
 	case several && (!f.time.IsZero() || f.sourceChanged):
 		return errors.New("--time and --source-changed are for one volume")
 	}
@@ -106,7 +111,7 @@ func (f backupFlags) check(args []string) error {
 
 func (f backupFlags) options(s *session) (backup.CreateOptions, error) {
 	opts := backup.CreateOptions{
-		Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged, Begun: f.time.Time,
+		Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged, Begun: f.time.Time, StreamSize: int64(f.size),
 		BytesPerSecond: int64(f.limitRate), Wait: time.Duration(s.globals.wait), Meter: new(backup.Meter), Log: s.log,
 	}
 	if f.codec != "" {
@@ -248,11 +253,12 @@ func newBacked(done *backup.Result, history []repository.Revision) (*backed, err
 	if len(b.Findings) == 0 {
 		return b, nil
 	}
-	var texts []string
+	found := new(findingsError)
 	for _, f := range b.Findings {
-		texts = append(texts, f.Text)
+		found.Texts = append(found.Texts, f.Text)
+		found.Frozen = found.Frozen || f.Kind == backup.FoundFrozen
 	}
-	return b, &findingsError{Texts: texts}
+	return b, found
 }
 
 // medianChange is how much deltas of the volume usually change; unknown below three.

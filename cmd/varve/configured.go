@@ -75,6 +75,9 @@ func (s *session) configuration() (*config.Config, error) {
 		return nil, nil
 	}
 	c, err := config.Load(path)
+	if info, serr := os.Stat(path); err == nil && serr == nil && info.Mode()&0o002 != 0 {
+		err = fmt.Errorf("%s can be written by everybody, who could have commands run by you: chmod o-w %s", path, path)
+	}
 	if err != nil {
 		known.err = &configurationError{Path: path, Err: err}
 		return nil, known.err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"strings"
 
 	"varve/config"
@@ -18,7 +19,7 @@ import (
 // mounted, what it promised still holds of the volumes that there are.
 func (s *session) expected(known []repository.Summary) (all []status.Expectation, configured bool, err error) {
 	conf, err := s.configuration()
-	if err != nil || conf == nil {
+	if err != nil || conf == nil || s.isElsewhere(conf) {
 		return nil, false, err
 	}
 	volumes, problems := conf.Volumes(listSources)
@@ -42,6 +43,17 @@ func (s *session) expected(known []repository.Summary) (all []status.Expectation
 		all = append(all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue})
 	}
 	return all, len(volumes) > 0 || len(problems) > 0, nil
+}
+
+// isElsewhere tells whether the configuration is about another repository than the
+// one that was named.
+func (s *session) isElsewhere(conf *config.Config) bool {
+	if conf.Repository == "" || s.globals.repo == "" || s.globals.repo == conf.Repository {
+		return false
+	}
+	configured, err := os.Stat(conf.Repository)
+	named, namedErr := os.Stat(s.globals.repo)
+	return err != nil || namedErr != nil || !os.SameFile(configured, named)
 }
 
 // textfile is where metrics are to be written; empty: nowhere.

@@ -29,6 +29,8 @@ func hintOnWords(err error, a about) string {
 	var misuse *usageError
 	var unsupported *unsupportedError
 	var configuration *configurationError
+	var order *repository.OrderError
+	var short *backup.StreamSizeError
 	switch {
 	case errors.As(err, &configuration) && configuration.Listed:
 		return "put right what is listed above; varve.yaml(5) has every key"
@@ -42,7 +44,9 @@ func hintOnWords(err error, a about) string {
 		return "varve help" + prefixed(" ", misuse.Command)
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
-	case errors.Is(err, backup.ErrEmptyStream):
+	case errors.As(err, &order):
+		return "bring older history along as a volume of its own: varve backup " + a.name() + "-history - --time TIME"
+	case errors.As(err, &short), errors.Is(err, backup.ErrEmptyStream):
 		return "look at what writes into the pipe; in a script, set -o pipefail"
 	case errors.Is(err, errTerminal):
 		return "send it on: varve restore " + a.address() + " - | COMMAND"
@@ -76,6 +80,8 @@ func hintOnRevision(err error, a about) string {
 		return hintOnDamage(a)
 	case errors.As(err, &damaged):
 		return "varve log " + damaged.Volume.String() + " shows what is good; the next backup does without it"
+	case errors.As(err, &findings) && findings.Frozen:
+		return "thaw the source by hand, as its hook should have: what writes to it may hang until then"
 	case errors.As(err, &findings):
 		if a.volume == "" {
 			return "varve verify of each volume shows what is hurt"

@@ -31,6 +31,8 @@ func (s *session) repositoryDir() (string, error) {
 	switch {
 	case err != nil && s.globals.repo == "":
 		return "", err
+	case errors.Is(err, fs.ErrPermission):
+		s.say("the configuration is not used: %v", err)
 	case err != nil: // on the worst day, that must not stand in the way
 		s.warn("the configuration is not used, for it is wrong: varve check-config lists what is")
 	case s.globals.repo == "" && c != nil:

@@ -303,7 +303,9 @@ func (n *night) print(p *page) {
 		}
 	}
 	if len(n.Volumes) == 0 {
-		p.line("nothing is due")
+		if !p.terse { // cron would send it every quarter of an hour
+			p.line("nothing is due")
+		}
 		return
 	}
 	p.line("%s", p.bold(fmt.Sprintf("%d of %s safe: read %s, stored %s", n.safe, isAre(len(n.Volumes), n.safe), human.Size(int64(read)), human.Size(int64(stored)))))

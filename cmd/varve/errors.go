@@ -71,9 +71,12 @@ func (e *distrustedError) Error() string {
 	return text
 }
 
-// A findingsError reports that something is wrong with stored data, although the
-// command did what it was asked to.
-type findingsError struct{ Texts []string }
+// A findingsError reports that something is wrong with stored data or a source,
+// although the command did what it was asked to.
+type findingsError struct {
+	Texts  []string
+	Frozen bool // one is a source that may still be frozen
+}
 
 func (e *findingsError) Error() string { return strings.Join(e.Texts, "; ") }
 

@@ -207,7 +207,6 @@ func (r *Report) space(in Input) {
 	if r.Growth <= 0 || in.Total <= 0 {
 		return
 	}
-	const longest = 100 * 365 * 24 * time.Hour
 	days := float64(in.Available) / float64(r.Growth)
 	r.FullIn = longest
 	if days < longest.Hours()/24 {

@@ -284,6 +284,22 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A promise of centuries is one all the same.
+func TestLongPromise(t *testing.T) {
+	t.Parallel()
+	rare, err := schedule.Parse("0 3 29 2 *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := status.Judge(status.Input{
+		Now: now, Volumes: []repository.Summary{summary("db", rev(hour, repository.Suspect))},
+		Expected: []status.Expectation{{Name: "db", Plan: schedule.Plan{Schedule: rare}, Overdue: 1000}},
+	})
+	if promise := r.Volumes[0].Promise; promise < 50*365*day || r.Grade != status.Critical {
+		t.Errorf("the promise is %s, the grade %d", promise, r.Grade)
+	}
+}
+
 // The counts that a report gives.
 func TestReport(t *testing.T) {
 	t.Parallel()

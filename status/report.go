@@ -72,8 +72,11 @@ func (e Expectation) promise(now time.Time) time.Duration {
 	if factor == 0 {
 		factor = DefaultOverdue
 	}
-	return time.Duration(factor * float64(e.Plan.Gap(now)))
+	return time.Duration(min(factor*float64(e.Plan.Gap(now)), float64(longest)))
 }
+
+// longest is for times that are so long that it does not matter how long.
+const longest = 100 * 365 * 24 * time.Hour
 
 // Input is all that is known.
 type Input struct {

@@ -139,12 +139,12 @@ func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (r
 	}
 	defer s.close("close the repository", repo)
 	if f.all || f.due || revision.IsGlob(args[0]) {
-		chosen, problems, err := s.chosen(repo, choosing{all: f.all, due: f.due, pattern: optional(args, 0)})
+		chosen, err := s.chosen(repo, choosing{all: f.all, due: f.due, pattern: optional(args, 0)})
 		if err != nil {
 			return nil, err
 		}
-		s.doing = "backup of " + formatCount(len(chosen), "volume")
-		return s.backUpAll(ctx, repo, chosen, problems, opts)
+		s.doing = "backup of " + formatCount(len(chosen.wanted), "volume")
+		return s.backUpAll(ctx, repo, chosen, opts)
 	}
 	j, err := s.jobOf(args[0], optional(args, 1), opts)
 	if err != nil {

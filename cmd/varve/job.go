@@ -23,6 +23,7 @@ type job struct {
 	source string         // as typed or configured; empty: what the newest revision was read from
 	stdin  io.Reader      // of a source that is a stream
 	wanted *config.Volume // nil: the configuration does not name it
+	ifDue  bool           // only if wanted is due still when a slot is free
 	opts   backup.CreateOptions
 }
 
@@ -44,9 +45,13 @@ type attempt struct {
 	began  func(src volume.Source, newest *revision.Statement) // told when the source is open; may be nil
 	done   jobDone
 	host   *hostlimit.Host // nil: nothing is limited
+	waited bool            // for a slot
 	slot   *hostlimit.Slot
 	runner hook.Runner
 }
+
+// errNotDue reports a volume that somebody else has backed up since it was due.
+var errNotDue = errors.New("it is not due any more")
 
 // perform does a job, with all that is to happen around the backup. What keeps it
 // from beginning is in the journal, too, unless somebody is only busy.
@@ -58,7 +63,7 @@ func (s *session) perform(ctx context.Context, repo *repository.Repository, j jo
 		a.done.good = address(j.volume, created.Statement.ID) + " is safe: it relies on nothing that is hurt"
 		return a.done
 	}
-	if !journaled && !isBusy(err) && !isMisuse(err) {
+	if !journaled && !isBusy(err) && !isMisuse(err) && !errors.Is(err, errNotDue) {
 		s.record(ctx, repo, repository.Event{
 			Op: repository.OpBackup, Volume: j.volume, Seconds: time.Since(a.begun).Seconds(),
 		}, err)
@@ -89,6 +94,14 @@ func (a *attempt) run(ctx context.Context) (created *backup.Result, journaled bo
 		return nil, false, err
 	}
 	defer a.giveSlot()
+	if a.waited { // others may have backed it up meanwhile
+		if newest, a.done.history, err = newestKnown(a.repo, a.volume); err != nil {
+			return nil, false, err
+		}
+		if a.ifDue && !isDue(a.wanted, newest, time.Now().In(a.s.zone)) {
+			return nil, false, errNotDue
+		}
+	}
 	if err := a.arm(); err != nil {
 		return nil, false, err
 	}
@@ -159,6 +172,7 @@ func (a *attempt) takeSlot(ctx context.Context) error {
 	}
 	holder := hostlimit.Holder{Command: a.s.command, Volume: a.volume.String()}
 	a.slot, err = a.host.Acquire(ctx, holder, wait, func(holders []hostlimit.Holder) {
+		a.waited = true
 		a.s.say("%s waits for a slot of this host: %s", a.volume, joinHolders(holders))
 	})
 	if err != nil {

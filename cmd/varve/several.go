@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,12 +24,20 @@ type choosing struct {
 	pattern  string // empty: none
 }
 
-// chosen lists the volumes that are to be backed up, by priority, then as configured,
-// and what is wrong with those that cannot be.
-func (s *session) chosen(repo *repository.Repository, c choosing) (wanted []config.Volume, problems []error, err error) {
+// agenda is the volumes that are to be backed up, by priority, then as configured.
+type agenda struct {
+	wanted   []config.Volume
+	problems []error // with those that could not be found
+	due      bool    // those only that are still due when it is their turn
+}
+
+// chosen lists the volumes that are to be backed up.
+func (s *session) chosen(repo *repository.Repository, c choosing) (*agenda, error) {
+	var wanted []config.Volume
+	var problems []error
 	conf, err := s.configuration()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if conf != nil {
 		wanted, problems = conf.Volumes(listSources)
@@ -42,11 +51,11 @@ func (s *session) chosen(repo *repository.Repository, c choosing) (wanted []conf
 		wanted, err = s.due(repo, wanted)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	wanted = slices.DeleteFunc(wanted, func(w config.Volume) bool { return s.isRetired(repo, w.Name) })
 	slices.SortStableFunc(wanted, func(a, b config.Volume) int { return cmp.Compare(b.Priority, a.Priority) })
-	return wanted, problems, nil
+	return &agenda{wanted: wanted, problems: problems, due: c.due}, nil
 }
 
 // matching picks the volumes that a pattern fits: those that are configured, and
@@ -110,11 +119,16 @@ func (s *session) due(repo *repository.Repository, wanted []config.Volume) ([]co
 		if err != nil {
 			s.warn("volume %q: %v", w.Name, err) // it is tried, and will tell
 		}
-		if newest == nil || newest.Begun.Before(w.Plan.Prev(now)) || newest.Begun.After(now.Add(status.Ahead)) {
+		if isDue(&w, newest, now) {
 			picked = append(picked, w)
 		}
 	}
 	return picked, nil
+}
+
+// isDue tells whether a volume of which this is the newest revision is due.
+func isDue(w *config.Volume, newest *revision.Statement, now time.Time) bool {
+	return newest == nil || newest.Begun.Before(w.Plan.Prev(now)) || newest.Begun.After(now.Add(status.Ahead))
 }
 
 // night is the result of a backup of several volumes.
@@ -131,6 +145,7 @@ type nightEntry struct {
 	Exit   int           `json:"exit"`
 	Error  *jsonError    `json:"error"`
 	Result *backed       `json:"result"`
+	passed bool          // over, for it is not due any more
 }
 
 // A severalError reports that of several volumes, not all went well. Its exit code
@@ -146,9 +161,9 @@ func (e *severalError) Error() string { return e.Text }
 // gravest orders exit codes by how grave they are, the gravest first.
 var gravest = []int{exitDamage, exitFailed, exitUsage, exitBusy, 0}
 
-// backUpAll does several jobs, as many at a time as the host's limits say. The
-// problems are those of volumes that could not be found.
-func (s *session) backUpAll(ctx context.Context, repo *repository.Repository, wanted []config.Volume, problems []error, opts backup.CreateOptions) (result, error) {
+// backUpAll does several jobs, as many at a time as the host's limits say.
+func (s *session) backUpAll(ctx context.Context, repo *repository.Repository, c *agenda, opts backup.CreateOptions) (result, error) {
+	wanted := c.wanted
 	total := new(backup.Meter)
 	n := &night{Volumes: make([]nightEntry, len(wanted)), Problems: []string{}}
 	stop := s.watch("reading", meterOf(total))
@@ -165,18 +180,21 @@ func (s *session) backUpAll(ctx context.Context, repo *repository.Repository, wa
 				if i >= len(wanted) {
 					return
 				}
-				entry := s.backUpOne(ctx, repo, wanted[i], opts, total)
+				entry := s.backUpOne(ctx, repo, job{volume: wanted[i].Name, source: wanted[i].Source, wanted: &wanted[i], ifDue: c.due, opts: opts}, total)
 				mu.Lock()
 				n.Volumes[i] = entry
 				finished++
-				s.tellEntry(&entry, finished, len(wanted))
+				if !entry.passed {
+					s.tellEntry(&entry, finished, len(wanted))
+				}
 				mu.Unlock()
 			}
 		})
 	}
 	workers.Wait()
 	stop()
-	for _, problem := range problems {
+	n.Volumes = slices.DeleteFunc(n.Volumes, func(e nightEntry) bool { return e.passed })
+	for _, problem := range c.problems {
 		s.warn("%v", problem)
 		n.Problems = append(n.Problems, problem.Error())
 	}
@@ -184,22 +202,27 @@ func (s *session) backUpAll(ctx context.Context, repo *repository.Repository, wa
 }
 
 // backUpOne does one of several jobs. After an interruption, nothing is begun any more.
-func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, w config.Volume, opts backup.CreateOptions, total *backup.Meter) nightEntry {
-	entry := nightEntry{Volume: w.Name}
+func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, j job, total *backup.Meter) nightEntry {
+	entry := nightEntry{Volume: j.volume}
 	if err := context.Cause(ctx); err != nil {
 		entry.Exit, entry.Error = exitFailed, &jsonError{Message: "not begun: the run was interrupted"}
 		return entry
 	}
-	opts.Volume, opts.Meter = w.Name, new(backup.Meter)
-	follow := follow(opts.Meter, total)
-	done := s.perform(ctx, repo, job{volume: w.Name, source: w.Source, wanted: &w, opts: opts}, nil)
+	j.opts.Volume, j.opts.Meter = j.volume, new(backup.Meter)
+	follow := follow(j.opts.Meter, total)
+	done := s.perform(ctx, repo, j, nil)
 	follow()
 	err := done.err
+	if errors.Is(err, errNotDue) {
+		s.say("%s is not due any more: it was backed up meanwhile", j.volume)
+		entry.OK, entry.passed = true, true
+		return entry
+	}
 	if done.created != nil {
 		entry.Result, err = newBacked(done.created, done.history)
 	}
 	if entry.Exit = exitCode(err); err != nil {
-		entry.Error = &jsonError{Message: err.Error(), Hint: hint(err, about{volume: w.Name, repo: s.about.repo})}
+		entry.Error = &jsonError{Message: err.Error(), Hint: hint(err, about{volume: j.volume, repo: s.about.repo})}
 	}
 	entry.OK = entry.Exit == 0
 	return entry

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +49,9 @@ type CreateOptions struct {
 	// Freeze is called just before the source's snapshot is taken, and what it returns
 	// when reading can do without: right after, of a snapshot that is independent of its
 	// source, or else when reading has ended. After an error nothing is to be thawed, and
-	// the backup has failed. An error of the thaw is a warning, and if it has a method
-	// ThawedEarly that says so, the source was thawed before it was asked for. Nil: none.
+	// the backup has failed. An error of the thaw is a finding, a [*ThawError]; if it has
+	// a method ThawedEarly that says so, the source was thawed before that was asked for,
+	// which is a warning. Nil: none.
 	Freeze func(ctx context.Context) (thaw func() error, err error)
 	// Admit is asked before each read of n bytes of the source, by many goroutines, and
 	// returns when that may be. Its error fails the backup. Nil: at once.
@@ -176,16 +176,8 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.feed != nil {
-		if c.geo.size == 0 {
-			return ErrEmptyStream
-		}
-		if c.opts.StreamSize > 0 && c.geo.size != c.opts.StreamSize {
-			return &StreamSizeError{Got: c.geo.size, Want: c.opts.StreamSize}
-		}
-		if err := c.warnOfFormat(bytes.NewReader(c.feed.head), int64(len(c.feed.head))); err != nil {
-			return err
-		}
+	if err := c.checkStream(); err != nil {
+		return err
 	}
 	st, err := c.statement(plan, begun)
 	if err != nil {
@@ -205,6 +197,12 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	if p := c.backup.Parent(); p != nil {
 		c.result.Parent = p.Statement()
 	}
+	c.conclude()
+	return nil
+}
+
+// conclude says what a person should know of a backup that succeeded.
+func (c *creation) conclude() {
 	if c.hold.err != nil {
 		c.found.add(Finding{Kind: FoundFrozen, Text: c.hold.err.Error()})
 	}
@@ -213,7 +211,6 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	if c.backup.EndedRetirement() {
 		c.warn("the volume was retired: from now on it is expected to be backed up again")
 	}
-	return nil
 }
 
 // open opens the source, if that was left to us. It always returns what ends it.
@@ -310,8 +307,6 @@ func (c *creation) warn(format string, args ...any) {
 	c.result.Warnings = append(c.result.Warnings, fmt.Sprintf(format, args...))
 }
 
-// journal writes down how it went. Nothing depends on it, so that it cannot be
-// written is a warning.
 // interruptedBy says by what an operation was interrupted, if that is why it failed.
 func interruptedBy(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
@@ -320,6 +315,8 @@ func interruptedBy(ctx context.Context, err error) error {
 	return err
 }
 
+// journal writes down how it went. Nothing depends on it, so that it cannot be
+// written is a warning.
 func (c *creation) journal(begun time.Time, failure error) {
 	e := repository.Event{
 		Op: repository.OpBackup, Result: repository.ResultOK, Volume: c.opts.Volume,

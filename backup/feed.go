@@ -91,3 +91,16 @@ func (f *feed) sizeBefore(region uint64) int64 {
 	}
 	return int64(region+1) * revision.RegionChunks * f.chunkSize
 }
+
+// checkStream refuses what is not all of a stream, once it was read.
+func (c *creation) checkStream() error {
+	switch {
+	case c.feed == nil:
+		return nil
+	case c.geo.size == 0:
+		return ErrEmptyStream
+	case c.opts.StreamSize > 0 && c.geo.size != c.opts.StreamSize:
+		return &StreamSizeError{Got: c.geo.size, Want: c.opts.StreamSize}
+	}
+	return c.warnOfFormat(bytes.NewReader(c.feed.head), int64(len(c.feed.head)))
+}

@@ -76,8 +76,8 @@ func guardMutants() []mutant {
 		},
 		{
 			name: "empty-stream-stored", what: "a stream of nothing makes a revision of nothing",
-			file: "backup/create.go",
-			old:  "\t\t\treturn ErrEmptyStream\n", new: "\t\t\t_ = ErrEmptyStream\n",
+			file: "backup/feed.go",
+			old:  "\t\treturn ErrEmptyStream\n", new: "\t\t_ = ErrEmptyStream\n",
 			tests: []tests{{"backup", "AStream"}},
 		},
 		{

@@ -8,11 +8,11 @@ import (
 
 // A Glob is a pattern of volumes' names, as a shell knows them:
 //
-//   - any number of characters, but no "/"
-//     **      any number of characters, "/" too
-//     ?       one character, but no "/"
-//     [a-z]   one of these characters; [!a-z] one of all others, but no "/"
-//     \*      the character after the backslash as it is
+//	?       one character, but no "/"
+//	*       any number of characters, but no "/"
+//	**      any number of characters, "/" too
+//	[a-z]   one of these characters; [!a-z] one of all others, but no "/"
+//	\*      the character after the backslash as it is
 //
 // All of a name must match, not a part of it. The zero value matches nothing.
 type Glob struct {

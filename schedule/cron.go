@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -51,7 +52,7 @@ func parseCron(words []string) (fields, error) {
 	}
 	f := fields{sets[0], sets[1], sets[2], sets[3], sets[4], words[2][0] != '*' && words[4][0] != '*'}
 	if !f.comes() {
-		return fields{}, fmt.Errorf("that day never comes")
+		return fields{}, errors.New("that day never comes")
 	}
 	return f, nil
 }

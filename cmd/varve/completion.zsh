@@ -2,12 +2,22 @@
 # zsh completion for varve
 
 _varve() {
-	local -a found
-	found=("${(@f)$(command varve __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-	if [[ -n "$found" ]]; then
+	local line
+	local -a found shown
+	for line in "${(@f)$(command varve __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+		case $line in
+		$'\tfiles') compset -P '--*='; _files; return ;;
+		$'\tdirectories') compset -P '--*='; _files -/; return ;;
+		'') ;;
+		*$'\t'*) found+=("${line%%$'\t'*}"); shown+=("${line%%$'\t'*}  -- ${line#*$'\t'}") ;;
+		*) found+=("$line"); shown+=("$line") ;;
+		esac
+	done
+	(( $#found )) || return 1
+	if [[ "$shown" == "$found" ]]; then
 		compadd -- "${found[@]}"
 	else
-		_files
+		compadd -l -V varve -d shown -- "${found[@]}"
 	fi
 }
 

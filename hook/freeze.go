@@ -45,7 +45,7 @@ func (r Runner) Freeze(ctx context.Context) (thaw func() error, err error) {
 	select {
 	case a, alive := <-g.answers:
 		if !alive {
-			return nil, errors.Join(r.freezeError(errGuardian), g.thaw())
+			return nil, errors.Join(r.freezeError(errGuardian), g.endFreeze(), g.thaw())
 		}
 		if err := a.err(r.Hooks.Freeze, r.Hooks.FreezeTimeout); err != nil {
 			return nil, errors.Join(err, g.thaw())
@@ -53,7 +53,9 @@ func (r Runner) Freeze(ctx context.Context) (thaw func() error, err error) {
 		return g.thaw, nil
 	case <-ctx.Done():
 		g.tell()
-		<-g.answers // that to the freeze
+		if _, alive := <-g.answers; !alive {
+			return nil, errors.Join(context.Cause(ctx), g.endFreeze(), g.thaw())
+		}
 		return nil, errors.Join(context.Cause(ctx), g.thaw())
 	}
 }

@@ -297,6 +297,32 @@ func TestAGuardianKilledInTheFreezeIsAFailedFreeze(t *testing.T) {
 	}
 }
 
+// A freeze that outlives its guardian would freeze after the thaw.
+func TestAFreezeEndsWithItsGuardian(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ended := make(chan error)
+	go func() {
+		_, err := s.runner(inFreeze).Freeze(context.Background())
+		ended <- err
+	}()
+	s.reached(t)
+	if err := syscall.Kill(parentPID(t, s), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	failed := new(hook.Error)
+	if err := <-ended; !errors.As(err, &failed) || failed.Hook != "freeze" {
+		t.Errorf("Freeze: %v", err)
+	}
+	if f, err := os.OpenFile(s.path("go"), os.O_WRONLY|unix.O_NONBLOCK, 0); !errors.Is(err, unix.ENXIO) {
+		t.Errorf("the freeze still waits to go on: %v", err)
+		_ = f.Close()
+	}
+	if lines, _ := s.log(t); s.frozen() || !slices.Equal(lines, []string{"freeze", "thaw", "done"}) {
+		t.Errorf("the hooks did %q", lines)
+	}
+}
+
 func TestAFreezeThatFailsIsThawed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -80,8 +80,9 @@ type Volume struct {
 
 // Hooks are commands for /bin/sh around a backup. Those that are empty are not run.
 type Hooks struct {
-	Before, After, Freeze, Thaw string
-	FreezeTimeout, Timeout      time.Duration
+	Before, After          string
+	Freeze, Thaw           string
+	Timeout, FreezeTimeout time.Duration // of before and after; of freeze and each try to thaw
 }
 
 // entry is a volume, or a pattern of volumes, as the file has it. For a pattern,

@@ -56,11 +56,11 @@ func TestWholeFile(t *testing.T) {
 	// What a volume does not say, its group says, then the defaults, key by key.
 	for name, want := range map[string]string{
 		"db1": "db1 /dev/vg/db1 gold 21 pattern= daily/22:00-06:00/Europe/Berlin/db1 overdue=1.25 compare=14 stall=1h0m0s tags=[] priority=1 " +
-			"{Before:echo gold After: Freeze:f Thaw:t FreezeTimeout:3s Timeout:1m0s}",
+			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s}",
 		"archive": "archive /srv/images/archive.img  22 pattern= 0 3 * * sun/any/Europe/Berlin/archive overdue=2 compare=3 stall=10m0s tags=[nightly 2026] priority=0 " +
-			"{Before: After: Freeze: Thaw: FreezeTimeout:10s Timeout:1m0s}",
+			"{Before: After: Freeze: Thaw: Timeout:1m0s FreezeTimeout:10s}",
 		"vms/a": "vms/a /srv/vms/a.img gold 23 pattern=vms/* daily/22:00-06:00/Europe/Berlin/vms/a overdue=1.25 compare=14 stall=10m0s tags=[nightly 2026] priority=1 " +
-			"{Before:echo gold After: Freeze:f Thaw:t FreezeTimeout:3s Timeout:1m0s}",
+			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s}",
 	} {
 		v, found := c.Volume(revision.Name(name))
 		if got := describe(v); !found || got != want {

@@ -15,20 +15,21 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	text := fmt.Sprintf("all %d slots of this host are taken, by %s", e.Jobs, join(e.Holders))
+	text := fmt.Sprintf("all %d slots of this host are taken, by %s", e.Jobs, JoinHolders(e.Holders))
 	if e.Jobs == 1 {
-		text = "the only slot of this host is taken, by " + join(e.Holders)
+		text = "the only slot of this host is taken, by " + JoinHolders(e.Holders)
 	}
 	if len(e.Holders) == 0 {
 		text = "the slots of this host are spoken for"
 	}
 	if len(e.Ahead) > 0 {
-		text += "; ahead in the queue: " + join(e.Ahead)
+		text += "; ahead in the queue: " + JoinHolders(e.Ahead)
 	}
 	return text
 }
 
-func join(holders []Holder) string {
+// JoinHolders says who several are in one line.
+func JoinHolders(holders []Holder) string {
 	texts := make([]string, len(holders))
 	for i, h := range holders {
 		texts[i] = h.String()

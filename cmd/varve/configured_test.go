@@ -6,6 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"varve/backup"
+	"varve/config"
+	"varve/hook"
+	"varve/status"
 )
 
 func TestConfigIn(t *testing.T) {
@@ -52,5 +57,20 @@ func TestListSources(t *testing.T) {
 	}
 	if _, err := listSources("rbd:vms/*"); !isMisuse(err) {
 		t.Errorf("what this build cannot read gives %v", err)
+	}
+}
+
+// The configuration says in words what packages do by themselves where it is silent.
+func TestDefaultsAreTheSameEverywhere(t *testing.T) {
+	conf, err := config.Parse("varve.yaml", []byte("volumes: {db1: {source: /dev/vg/db1}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := conf.Volume("db1")
+	if v.CompareAll != backup.DefaultCompareAll || v.Overdue != status.DefaultOverdue {
+		t.Errorf("compare_all %d, overdue %v; want %d and %v", v.CompareAll, v.Overdue, backup.DefaultCompareAll, status.DefaultOverdue)
+	}
+	if want := (hook.Hooks{Timeout: hook.DefaultTimeout, FreezeTimeout: hook.DefaultFreezeTimeout}); hook.Hooks(v.Hooks) != want {
+		t.Errorf("hooks %+v, want %+v", v.Hooks, want)
 	}
 }

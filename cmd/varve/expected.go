@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"os"
-	"strings"
 
 	"varve/config"
-	"varve/hostlimit"
 	"varve/repository"
 	"varve/revision"
 	"varve/status"
@@ -63,38 +61,4 @@ func (s *session) textfile() (string, error) {
 		return "", err
 	}
 	return conf.Monitor.Textfile, nil
-}
-
-// limits are those of this host.
-func (s *session) limits() (limits config.Limits) {
-	if conf, err := s.configuration(); err == nil && conf != nil {
-		limits = conf.Limits
-	}
-	return limits
-}
-
-// host opens what all runs of this host share; nil: nothing is limited.
-func (s *session) host() (*hostlimit.Host, error) {
-	conf, err := s.configuration()
-	if err != nil || conf == nil {
-		return nil, err
-	}
-	l := conf.Limits
-	return hostlimit.Open(stateDir(), hostlimit.Limits{Jobs: l.Jobs, Rate: l.Rate.At, Pressure: l.IOPressure, Log: s.log})
-}
-
-func (s *session) jobsAtOnce() int { return s.limits().Jobs }
-
-// minFree is how much of the repository's file system is to stay free.
-func (s *session) minFree() hostlimit.MinFree {
-	m := s.limits().MinFree
-	return hostlimit.MinFree{Bytes: m.Bytes, Percent: m.Percent}
-}
-
-func joinHolders(holders []hostlimit.Holder) string {
-	texts := make([]string, len(holders))
-	for i, h := range holders {
-		texts[i] = h.String()
-	}
-	return strings.Join(texts, "; ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"varve/backup"
@@ -145,7 +146,9 @@ func (a *attempt) options() backup.CreateOptions {
 	if a.wanted != nil {
 		opts.CompareAll, opts.StallTimeout = a.wanted.CompareAll, a.wanted.StallTimeout
 		for _, tag := range a.wanted.Tags {
-			opts.Tags = appendOnce(opts.Tags, tag)
+			if !slices.Contains(opts.Tags, tag) {
+				opts.Tags = append(slices.Clip(opts.Tags), tag)
+			}
 		}
 	}
 	if a.runner.Hooks.Freezes() {
@@ -173,7 +176,7 @@ func (a *attempt) takeSlot(ctx context.Context) error {
 	holder := hostlimit.Holder{Command: a.s.command, Volume: a.volume.String()}
 	a.slot, err = a.host.Acquire(ctx, holder, wait, func(holders []hostlimit.Holder) {
 		a.waited = true
-		a.s.say("%s waits for a slot of this host: %s", a.volume, joinHolders(holders))
+		a.s.say("%s waits for a slot of this host: %s", a.volume, hostlimit.JoinHolders(holders))
 	})
 	if err != nil {
 		return errors.Join(err, a.host.Close())
@@ -200,10 +203,7 @@ func (a *attempt) arm() error {
 		Guardian: hook.Guardian{Stderr: os.Stderr},
 	}
 	if a.wanted != nil {
-		w := a.wanted.Hooks
-		a.runner.Hooks = hook.Hooks{
-			Before: w.Before, After: w.After, Freeze: w.Freeze, Thaw: w.Thaw, Timeout: w.Timeout, FreezeTimeout: w.FreezeTimeout,
-		}
+		a.runner.Hooks = hook.Hooks(a.wanted.Hooks)
 	}
 	if h := a.s.hooks; h.Before != "" || h.After != "" {
 		a.runner.Hooks.Before, a.runner.Hooks.After = h.Before, h.After
@@ -223,13 +223,4 @@ func (a *attempt) after(ctx context.Context, made *revision.Statement) {
 	if err := a.runner.After(afterSignals(ctx), o); err != nil {
 		a.s.warn("%s: %v", a.volume, err)
 	}
-}
-
-func appendOnce(list []string, text string) []string {
-	for _, other := range list {
-		if other == text {
-			return list
-		}
-	}
-	return append(list[:len(list):len(list)], text)
 }

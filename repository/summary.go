@@ -107,7 +107,10 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(revisions, func(rev Revision) bool { return rev.Statement == nil }) {
+		odd := func(rev Revision) bool {
+			return rev.Statement == nil || rev.Statement.Parent != nil && !slices.Contains(ids, rev.Statement.Parent.ID)
+		}
+		if slices.ContainsFunc(revisions, odd) {
 			return false, nil
 		}
 		s.look(sortRevisions(revisions))

@@ -43,6 +43,7 @@ func TestSummaryAgreesWithTheList(t *testing.T) {
 		times  []time.Time
 		states []repository.State
 		remove string // part of a file's name
+		gone   int    // which revision, counted from the newest, has neither file nor copy
 	}{
 		"none":                  {},
 		"all good":              {times: nightly(6)},
@@ -50,11 +51,12 @@ func TestSummaryAgreesWithTheList(t *testing.T) {
 		"only the first is good": {
 			times: nightly(6), states: states(g, s, s, d, s, s),
 		},
-		"none is good":              {times: nightly(2), states: states(d, s)},
-		"damage in the middle":      {times: nightly(6), states: states(g, g, d, g, s, v)},
-		"in one second":             {times: slices.Repeat([]time.Time{now}, 5), states: states(g, g, g, s, g)},
-		"a clock ran ahead":         {times: append(nightly(4), now.Add(48*time.Hour))},
-		"the newest cannot be read": {times: nightly(5), remove: ".rev"},
+		"none is good":                          {times: nightly(2), states: states(d, s)},
+		"damage in the middle":                  {times: nightly(6), states: states(g, g, d, g, s, v)},
+		"in one second":                         {times: slices.Repeat([]time.Time{now}, 5), states: states(g, g, g, s, g)},
+		"a clock ran ahead":                     {times: append(nightly(4), now.Add(48*time.Hour))},
+		"the newest cannot be read":             {times: nightly(5), remove: ".rev"},
+		"the newest has lost what it builds on": {times: nightly(6), gone: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +72,12 @@ func TestSummaryAgreesWithTheList(t *testing.T) {
 			}
 			if c.remove != "" {
 				p.write(p.files(c.remove)[len(p.files(c.remove))-1], []byte("rot"))
+				for _, name := range p.files("copies/") {
+					p.remove(name)
+				}
+			}
+			if c.gone > 0 {
+				p.remove(repository.RevisionName("db", all[len(all)-1-c.gone].ID))
 				for _, name := range p.files("copies/") {
 					p.remove(name)
 				}

@@ -5,8 +5,9 @@
 // becomes of this process. So [Runner.Freeze] starts a guardian, a process in a
 // session of its own, which runs both commands: it thaws when it is told to, and
 // when the pipe to its parent ends, because that died or was killed. Signals do not
-// end it. Should the guardian be killed, its parent thaws. [Guard] is what the
-// guardian runs; how it is started is in [Guardian].
+// end it. Should the guardian be killed, its parent ends what is left of the freeze,
+// and thaws. [Guard] is what the guardian runs; how it is started is in [Guardian].
+// docs/decisions/0014-a-guardian-thaws-what-was-frozen.md says why.
 //
 // A freeze that failed, or took too long, is thawed too: nobody knows how far it
 // got. So a thaw must be a command that may run when nothing is frozen.

@@ -14,6 +14,7 @@
 // A lock ends with its process, however that ended, so a dead one's slot is free at
 // once. Nothing here needs to be durable, and nothing that a file says is believed:
 // it is for people, or bounded.
+// docs/decisions/0015-runs-share-a-host-through-files-that-they-lock.md says why.
 //
 // [FreeEnough] is pure. A Host and its Slots are safe for concurrent use.
 package hostlimit

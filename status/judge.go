@@ -17,6 +17,11 @@ func Judge(in Input) *Report {
 	for _, v := range together(in) {
 		if v.Summary != nil && v.Summary.Retired {
 			r.Retired++
+			v.Expectation = nil
+			if v.damages(); len(v.Cases) > 0 { // what it has may be all there is
+				v.Grade = Critical
+				r.Cases, r.Volumes = append(r.Cases, v.Cases...), append(r.Volumes, v)
+			}
 			continue
 		}
 		tries := late[v.Name]
@@ -113,11 +118,7 @@ func (v *Volume) judge(in Input, tries *late) {
 	if !v.hasRevisions() {
 		return
 	}
-	for _, rev := range v.Summary.Troubled {
-		if rev.Info.State == repository.Damaged {
-			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.Name.String()+"@"+rev.ID.Short())
-		}
-	}
+	v.damages()
 	newest := v.Summary.Newest
 	switch {
 	case newest == nil || newest.Statement == nil:
@@ -128,6 +129,15 @@ func (v *Volume) judge(in Input, tries *late) {
 	}
 	if in.Configured && v.Expectation == nil {
 		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.Name.String())
+	}
+}
+
+// damages finds the revisions that have lost bytes.
+func (v *Volume) damages() {
+	for _, rev := range v.Summary.Troubled {
+		if rev.Info.State == repository.Damaged {
+			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.Name.String()+"@"+rev.ID.Short())
+		}
 	}
 }
 

@@ -230,9 +230,15 @@ func TestJudge(t *testing.T) {
 			in: status.Input{
 				Configured: true, Expected: daily(t, "db", "old"),
 				Volumes: []repository.Summary{
-					summary("db", rev(hour, good)), {Volume: repository.Volume{Name: "old"}, Retired: true, Troubled: []repository.Revision{full}},
+					summary("db", rev(hour, good)), {Volume: repository.Volume{Name: "old"}, Retired: true},
 				},
 			},
+		},
+		"retired, and damaged": {
+			in: status.Input{
+				Volumes: []repository.Summary{{Volume: repository.Volume{Name: "old"}, Retired: true, Troubled: []repository.Revision{full}}},
+			},
+			grade: status.Critical, cases: "damaged old: k3f9 lost 8 KiB",
 		},
 		"a volume that cannot be read": {
 			in:    status.Input{Unread: []status.Unread{{Volume: "db", Err: errors.New("rot")}}},

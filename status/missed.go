@@ -27,6 +27,9 @@ func FindMissed(plan schedule.Plan, name revision.Name, begun []time.Time, event
 	begun = slices.SortedFunc(slices.Values(begun), time.Time.Compare)
 	var all []Missed
 	var open *Missed // the last of all, while it goes on
+	if gap := plan.Gap(now); gap > 0 && now.Sub(since)/gap >= maxMissed {
+		since = now.Add(-maxMissed * gap) // the latest count
+	}
 	due := plan.Next(since)
 	for range maxMissed {
 		next := plan.Next(due)

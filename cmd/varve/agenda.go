@@ -100,13 +100,23 @@ func (s *session) isRetired(repo *repository.Repository, name revision.Name) boo
 }
 
 // due picks the volumes whose time has come: no revision was begun since they were
-// due, and their window is open. One dated in the future, by a clock that was wrong,
+// due, nobody is about to make one, and their window is open. One dated in the future, by a clock that was wrong,
 // keeps nothing from being due.
 func (s *session) due(repo *repository.Repository, wanted []config.Volume) ([]config.Volume, error) {
 	now := s.begun.In(s.zone)
+	running, err := repo.Running()
+	if err != nil {
+		s.warn("what is running cannot be told: %v", err)
+	}
 	var picked []config.Volume
 	for _, w := range wanted {
 		if w.Plan.Schedule.IsZero() || !w.Plan.Window.Contains(now) {
+			continue
+		}
+		if i := slices.IndexFunc(running, func(r repository.Running) bool {
+			return r.Volume == w.Name && r.Holder.Command == s.command
+		}); i >= 0 {
+			s.say("%s is being backed up, by process %d on %s", w.Name, running[i].Holder.PID, running[i].Holder.Host)
 			continue
 		}
 		newest, _, err := newestKnown(repo, w.Name)

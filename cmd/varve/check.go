@@ -196,6 +196,8 @@ func (c *checked) conclude(volumes []status.Volume) {
 	c.State = pluginWords[c.state]
 	worst := slices.Concat(c.Trouble, c.Warnings)
 	switch {
+	case len(worst) == 0 && len(volumes) == 1 && volumes[0].LastGood().IsZero():
+		c.Summary = volumes[0].Name.String() + " has no revision yet"
 	case len(worst) == 0 && len(volumes) == 1:
 		c.Summary = volumes[0].Name.String() + " is as safe as was promised"
 	case len(worst) == 0:

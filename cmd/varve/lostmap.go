@@ -1,13 +1,9 @@
 package main
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
-	"varve/internal/durable"
 	"varve/repository"
 )
 
@@ -32,13 +28,7 @@ func (r *restoration) writeLostMap(body string) error {
 	}
 	text := fmt.Sprintf("# bytes of %s@%s that are lost, and were not restored to %s\n# offset length, in bytes of the volume\n%s",
 		r.rev.Volume.Name, r.rev.ID, quote(r.target.Path), body)
-	dir, base := filepath.Split(r.f.lostMap)
-	tree, err := durable.OpenTree(filepath.Clean(dir + "."))
-	if err != nil {
-		return fmt.Errorf("write the map of lost ranges: %w", err)
-	}
-	temps := durable.NewTemps("lost-" + rand.Text())
-	if err := errors.Join(durable.Replace(tree, temps, base, []byte(text)), tree.Close()); err != nil {
+	if err := replaceFile(r.f.lostMap, text, false); err != nil {
 		return fmt.Errorf("write the map of lost ranges: %w", err)
 	}
 	return nil

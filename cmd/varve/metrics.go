@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"varve/internal/durable"
 	"varve/repository"
 	"varve/revision"
 	"varve/status"
@@ -71,12 +69,7 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	if textfile == "" {
 		return m, nil
 	}
-	tree, err := durable.OpenTree(filepath.Dir(textfile))
-	if err != nil {
-		return nil, fmt.Errorf("open the directory of %q: %w", textfile, err)
-	}
-	defer s.close("close the directory of the metrics", tree)
-	if err := durable.Replace(tree.ForAll(), durable.NewTemps("metrics"), filepath.Base(textfile), []byte(m.text())); err != nil {
+	if err := replaceFile(textfile, m.text(), true); err != nil {
 		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}
 	return m, nil

@@ -47,7 +47,7 @@ func commands(s *session) []*command {
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s), renameCommand(s), retireCommand(s),
 		checkConfigCommand(s), metricsCommand(s),
 		rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
-		probeLockCommand(), guardCommand(s), completeCommand(s), manCommand(s),
+		probeLockCommand(), guardianCommand(s), completeCommand(s), manCommand(s),
 	}
 }
 

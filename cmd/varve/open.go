@@ -10,8 +10,6 @@ import (
 
 	"varve/internal/durable"
 	"varve/repository"
-	"varve/volume"
-	"varve/volume/filevolume"
 )
 
 // purpose says what a repository is opened for.
@@ -105,44 +103,4 @@ func isFrozen(dir string, why error) bool {
 		}
 	}
 	return true
-}
-
-// openers lists the kinds of volume that this build reads.
-func openers() map[volume.Scheme]func(volume.Location) (volume.Source, error) {
-	return map[volume.Scheme]func(volume.Location) (volume.Source, error){
-		volume.SchemeFile: func(l volume.Location) (volume.Source, error) { return filevolume.Open(l.Path) },
-	}
-}
-
-const knownVolumes = "raw files and block devices"
-
-// openSource opens what a person named as a SOURCE.
-func openSource(text string) (volume.Source, error) {
-	at, err := parseLocation(text)
-	if err != nil {
-		return nil, err
-	}
-	open, known := openers()[at.Scheme]
-	if !known {
-		return nil, &unsupportedError{What: describeScheme(at), Known: knownVolumes}
-	}
-	return open(at)
-}
-
-// parseLocation reads a location. What is recorded of a path must mean the same
-// from everywhere, so it is made absolute.
-func parseLocation(text string) (volume.Location, error) {
-	at, err := volume.ParseLocation(text)
-	if err != nil || at.Scheme != volume.SchemeFile {
-		return at, err
-	}
-	at.Path, err = filepath.Abs(at.Path)
-	return at, err
-}
-
-func describeScheme(at volume.Location) string {
-	if at.Scheme == volume.SchemeStream {
-		return "standard input"
-	}
-	return at.String()
 }

@@ -7,26 +7,8 @@ import (
 	"os"
 
 	"varve/repository"
-	"varve/volume"
 	"varve/volume/filevolume"
 )
-
-// openBackupSource opens what is to be backed up, which must be something else than the repository.
-func (s *session) openBackupSource(text string) (volume.Source, error) {
-	src, err := openSource(text)
-	if err != nil {
-		return nil, err
-	}
-	at, err := parseLocation(text)
-	if err != nil || at.Scheme != volume.SchemeFile {
-		return src, err
-	}
-	dir, err := s.repositoryDir()
-	if err != nil {
-		return nil, err
-	}
-	return src, filevolume.CheckSource(at.Path, dir)
-}
 
 // An unmountedError reports a place for a repository whose disk is not there today.
 type unmountedError struct {

@@ -6,13 +6,13 @@ import (
 	"varve/hook"
 )
 
-const guardName = "__guard"
+const guardianName = "__guard"
 
-// guardCommand is what guards a frozen source: package hook starts this program
+// guardianCommand is what guards a frozen source: package hook starts this program
 // again as that. It speaks with its parent over standard input and output.
-func guardCommand(s *session) *command {
+func guardianCommand(s *session) *command {
 	return &command{
-		name: guardName,
+		name: guardianName,
 		run: func(context.Context, []string) (result, error) {
 			return nil, hook.Guard(s.stdin, s.stdout)
 		},

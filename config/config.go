@@ -46,6 +46,9 @@ type ratePart struct {
 	bytes  int64
 }
 
+// IsZero tells whether any rate is right, at any time.
+func (r Rate) IsZero() bool { return len(r.parts) == 0 }
+
 // At is the rate at a moment, in bytes a second; 0: any.
 func (r Rate) At(now time.Time) int64 {
 	for _, part := range r.parts {

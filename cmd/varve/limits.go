@@ -20,6 +20,9 @@ func (s *session) host() (*hostlimit.Host, error) {
 		return nil, err
 	}
 	l := conf.Limits
+	if l.Jobs == 0 && l.IOPressure == 0 && l.Rate.IsZero() {
+		return nil, nil
+	}
 	return hostlimit.Open(stateDir(), hostlimit.Limits{Jobs: l.Jobs, Rate: l.Rate.At, Pressure: l.IOPressure, Log: s.log})
 }
 

@@ -138,7 +138,7 @@ func quote(text string) string { return strconv.Quote(text) }
 // harmless replaces what would make a terminal do something.
 func harmless(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' {
+		if unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) {
 			return '?'
 		}
 		return r

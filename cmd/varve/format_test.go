@@ -51,7 +51,7 @@ func TestPageIsHarmless(t *testing.T) {
 	p := &page{color: true}
 	p.line("%s %v", "a\x1b[2Jb\u009b", p.red("c\x07"))
 	p.table([][]cell{{left("x\ny"), right("z\r")}})
-	want := "a?[2Jb? \x1b[1;31mc?\x1b[0m\nx\ny  z?\n"
+	want := "a?[2Jb? \x1b[1;31mc?\x1b[0m\nx y  z?\n"
 	if got := p.text.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -163,10 +163,12 @@ func (h *past) print(p *page) {
 		})
 		troubles = append(troubles, strings.Join(slices.Concat([]string{e.Error}, e.Findings), "; "))
 	}
-	for i, line := range p.lay(rows) {
-		p.line("%s", line)
+	for i, lines := range p.lay(rows, p.width) {
+		for _, line := range lines {
+			p.line("%s", line)
+		}
 		if i > 0 && strings.Trim(troubles[i-1], "; ") != "" {
-			for _, text := range wrap(strings.Trim(troubles[i-1], "; "), widest-4) {
+			for _, text := range wrap(strings.Trim(troubles[i-1], "; "), p.prose()-4) {
 				p.line("    %s", text)
 			}
 		}

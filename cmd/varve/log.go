@@ -150,8 +150,8 @@ func (l *listed) print(p *page) {
 		return
 	}
 	newest := l.all[len(l.all)-1]
-	p.line("%s   %s   %s   %s since %s", p.bold(l.Volume.String()), newest.Source, human.Size(int64(newest.Size)),
-		formatCount(len(l.all), "revision"), formatDay(l.all[0].Begun, p.now))
+	p.parts(cell{text: l.Volume.String(), paint: p.bold}, left(newest.Source), left(human.Size(int64(newest.Size))),
+		left(formatCount(len(l.all), "revision")+" since "+formatDay(l.all[0].Begun, p.now)))
 	if l.Unique != nil {
 		p.line("%s that nobody else uses", human.Size(*l.Unique))
 	}
@@ -181,12 +181,14 @@ func (l *listed) print(p *page) {
 		rows = append(rows, row)
 	}
 	missed := l.Missed
-	for i, line := range p.lay(rows) {
+	for i, lines := range p.lay(rows, p.width) {
 		for i > 0 && len(missed) > 0 && missed[0].Last.Before(l.Revisions[i-1].Begun) {
 			p.line("%s", missed[0].line(p))
 			missed = missed[1:]
 		}
-		p.line("%s", line)
+		for _, line := range lines {
+			p.line("%s", line)
+		}
 	}
 	for i := range missed {
 		p.line("%s", missed[i].line(p))

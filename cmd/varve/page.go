@@ -14,14 +14,20 @@ type page struct {
 	color   bool
 	unicode bool // more than ASCII can be shown
 	terse   bool // nobody watches: one line if it went well
+	width   int  // columns of the terminal; 0: it is none, and nothing is too wide
 	now     time.Time
 }
 
 // markup is text that is written as it is; all else is made harmless.
 type markup string
 
-// line adds a line. Arguments may come from anywhere.
+// line adds a line. Arguments may come from anywhere. What is wider than the terminal
+// is broken between words, unless it is markup alone, which was laid out by somebody.
 func (p *page) line(format string, args ...any) {
+	if text, laidOut := args0(args).(markup); laidOut && format == "%s" {
+		p.text.WriteString(string(text) + "\n")
+		return
+	}
 	for i, arg := range args {
 		switch a := arg.(type) {
 		case markup:
@@ -34,8 +40,9 @@ func (p *page) line(format string, args ...any) {
 			args[i] = harmless(a.String())
 		}
 	}
-	fmt.Fprintf(&p.text, format, args...)
-	p.text.WriteByte('\n')
+	for _, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
+		p.text.WriteString(broken(line, p.width) + "\n")
+	}
 }
 
 func (p *page) writeTo(w io.Writer) error {
@@ -63,65 +70,22 @@ func (p *page) arrow() markup {
 	return "->"
 }
 
-// cell is a field of a table.
-type cell struct {
-	text  string
-	right bool                     // aligned to the right
-	paint func(text string) markup // nil: plain
-}
-
-func left(text string) cell  { return cell{text: text} }
-func right(text string) cell { return cell{text: text, right: true} }
-
-// table adds lines whose cells stand below one another.
-func (p *page) table(rows [][]cell) {
-	for _, line := range p.lay(rows) {
-		p.line("%s", line)
-	}
-}
-
-// lay gives the lines of a table.
-func (p *page) lay(rows [][]cell) (lines []markup) {
-	var widths []int
-	for _, row := range rows {
-		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], textWidth(c.text))
-		}
-	}
-	for _, row := range rows {
-		var out strings.Builder
-		for i, c := range row {
-			if i > 0 {
-				out.WriteString("  ")
-			}
-			text := markup(harmless(c.text))
-			if c.paint != nil {
-				text = c.paint(c.text)
-			}
-			space := strings.Repeat(" ", widths[i]-textWidth(c.text))
-			switch {
-			case c.right:
-				out.WriteString(space + string(text))
-			case i == len(row)-1:
-				out.WriteString(string(text))
-			default:
-				out.WriteString(string(text) + space)
-			}
-		}
-		lines = append(lines, markup(strings.TrimRight(out.String(), " ")))
-	}
-	return lines
-}
+// factsAt is where what there is to say of a name begins.
+const factsAt = 14
 
 // facts adds aligned lines of a name and what there is to say of it; those without
-// anything are left out.
+// anything are left out. What has no name is to be typed, and stays whole.
 func (p *page) facts(pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			p.line("%-13s %s", pairs[i], pairs[i+1])
+		if pairs[i+1] == "" {
+			continue
+		}
+		lines := []string{pairs[i+1]}
+		if room := p.width - factsAt; room > 0 && pairs[i] != "" && textWidth(lines[0]) > room {
+			lines = fold(oneLine(lines[0]), room)
+		}
+		for k, line := range lines {
+			p.line("%-*s %s", factsAt-1, map[bool]string{true: pairs[i]}[k == 0], line)
 		}
 	}
 }

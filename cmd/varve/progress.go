@@ -1,14 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"varve/backup"
 	"varve/internal/human"
@@ -30,7 +28,7 @@ func (s *session) watch(verb string, read func() sample) (stop func()) {
 	case s.globals.progress.is("json"):
 		ticks, show = time.Second, s.showJSON
 	case s.globals.progress.is("never"), s.globals.quiet:
-	case s.globals.progress.is("always"), isTerminal(s.stderr.w):
+	case s.globals.progress.is("always"), canErase(s.stderr.w):
 		ticks, show = 100*time.Millisecond, s.showBar
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -61,7 +59,7 @@ func (s *session) showUntil(done <-chan struct{}, every time.Duration, show func
 			if s.globals.progress.is("json") {
 				show(v.at(time.Now())) // a program that follows sees the end
 			}
-			_ = s.stderr.draw("") // likewise
+			_ = s.stderr.draw("", false) // likewise
 			return
 		}
 	}
@@ -183,14 +181,10 @@ func drawBar(done, total int64, unicode bool) string {
 }
 
 func (s *session) showBar(v view) {
-	columns := 80
-	if f, ok := s.stderr.w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			columns = width
-		}
-	}
 	p := s.page(s.stderr.w)
-	_ = s.stderr.draw(v.line(columns-1, true, p.unicode)) // what cannot be shown does no harm
+	columns := cmp.Or(p.width, 80) - 1                                            // the last one makes some terminals go on below
+	hasRoom := columns >= len(v.Verb)+1+barWidth+len("  100 %")                   // for the bar itself
+	_ = s.stderr.draw(v.line(columns, hasRoom, p.unicode), !canErase(s.stderr.w)) // what cannot be shown does no harm
 }
 
 // progressLine is what --progress json prints, once a second. Its fields are API.

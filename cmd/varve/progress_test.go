@@ -68,10 +68,10 @@ func TestScreenClearsTheBar(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{w: &out}
 	for _, do := range []func() error{
-		func() error { return s.draw("10 %") },
-		func() error { return s.draw("20 %") },
+		func() error { return s.draw("10 %", false) },
+		func() error { return s.draw("20 %", false) },
 		func() error { _, err := s.Write([]byte("line\n")); return err },
-		func() error { return s.draw("") },
+		func() error { return s.draw("", false) },
 	} {
 		if err := do(); err != nil {
 			t.Fatal(err)

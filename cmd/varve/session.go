@@ -149,12 +149,26 @@ func (s *session) page(w io.Writer) *page {
 		color:   s.globals.color.is("always") || s.globals.color.is("auto") && isTerminal(w) && wantsColor(),
 		unicode: isTerminal(w) && isUTF8Locale(),
 		terse:   !isTerminal(w) && !s.globals.verbose,
+		width:   columnsOf(w),
 		now:     s.begun.In(s.zone),
 	}
 }
 
 // afterSignals is a context for what has to be done although the work was interrupted.
 func afterSignals(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// columnsOf is how wide a terminal is; 0: it is none, or does not tell.
+func columnsOf(w any) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
 
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,11 @@ func (j *judged) print(p *page) {
 	p.line("%s", j.verdict(p))
 	rows := j.caseRows(p, "TROUBLE", j.Trouble, p.red)
 	rows = append(rows, j.caseRows(p, "WARNING", j.Warnings, p.yellow)...)
-	p.table(rows)
+	for _, lines := range p.lay(rows, p.prose()) {
+		for _, line := range lines {
+			p.line("%s", line)
+		}
+	}
 	var lines [][]cell
 	for _, job := range j.Running {
 		lines = append(lines, []cell{left("RUNNING"), left(job.Volume.String()), left(job.progress(p.now))})
@@ -76,7 +79,6 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		heading = heading[:1]
 	}
 	rows = append(rows, heading)
-	room := widest - j.caseWidth(p)
 	for _, c := range cases {
 		good, age, promise := "never", "", ""
 		if c.LastGood != nil {
@@ -88,40 +90,14 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		if c.Volume.is == "" {
 			good = ""
 		}
-		why := wrap(c.Why, room)
+		why := left(c.Why)
 		if c.Do != "" {
-			why = append(why, string(p.arrow())+" "+c.Do)
+			why.below = string(p.arrow()) + " " + c.Do
 		}
-		first := []cell{left(string(c.Kind)), left(c.Volume.is.String()), left(good), left(age), left(promise), left(why[0])}
-		rows = append(rows, first)
-		for _, line := range why[1:] {
-			rows = append(rows, []cell{left(""), left(""), left(""), left(""), left(""), left(line)})
-		}
+		rows = append(rows, []cell{left(string(c.Kind)), left(c.Volume.is.String()), left(good), left(age), left(promise), why})
 	}
 	return rows
 }
-
-// caseWidth is how much of a line all but the last column take.
-func (j *judged) caseWidth(p *page) int {
-	widths := []int{len("TROUBLE"), len("VOLUME"), len("LAST GOOD"), len("AGE"), len("PROMISE")}
-	for _, c := range slices.Concat(j.Trouble, j.Warnings) {
-		good, age := "never", ""
-		if c.LastGood != nil {
-			good, age = formatMinute(*c.LastGood, p.now), formatLong(p.now.Sub(*c.LastGood))
-		}
-		for i, text := range []string{string(c.Kind), c.Volume.is.String(), good, age} {
-			widths[i] = max(widths[i], textWidth(text))
-		}
-	}
-	total := 0
-	for _, w := range widths {
-		total += w + 2
-	}
-	return min(total, widest-minWhy)
-}
-
-// minWhy is how wide the last column is at least, however long the names are.
-const minWhy = 30
 
 // progress says how far a job is, and when it may end.
 func (j *runningJob) progress(now time.Time) string {

@@ -108,7 +108,8 @@ func (r *Repository) moveBack(from, to revision.Name) error {
 }
 
 // movedTo finds a volume that has been renamed since it was looked up. It is not
-// found where the volume still has the name it is known by, or none at all.
+// found where the volume still has the name it is known by, or none at all. Its
+// revisions go with it: where they are, it is.
 func (r *Repository) movedTo(v Volume) (now Volume, moved bool) {
 	if v.UUID.IsZero() {
 		return v, false
@@ -117,6 +118,9 @@ func (r *Repository) movedTo(v Volume) (now Volume, moved bool) {
 	err := readSmall(r.fsys, volumeRecordName(v.Name), &record)
 	if err == nil && record.UUID == v.UUID || err != nil && !notFound(err) {
 		return v, false
+	}
+	if uuid, ok := r.uuidFromRevisions(v.Name, v.UUID); ok && uuid == v.UUID {
+		return v, false // only its own file has gone astray
 	}
 	entries, err := r.fsys.ReadDir(volumesDir)
 	if err != nil {

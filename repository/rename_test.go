@@ -286,3 +286,26 @@ func (l *lyingDirRename) Rename(oldName, newName string) error {
 	}
 	return err
 }
+
+// A volume whose own file lies beside another's revisions, or beside none, is where
+// its revisions are.
+func TestAVolumesFileThatWentAstrayMovesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	im := randomImage(1, 2)
+	st := p.mustStore(r, "b", im)
+	p.mustStore(r, "gone", randomImage(2, 1))
+	for _, name := range p.files("volumes/gone/") {
+		if !strings.HasSuffix(name, "volume.json") {
+			p.remove(name)
+		}
+	}
+	p.write("volumes/gone/volume.json", p.read("volumes/b/volume.json"))
+	p.remove("volumes/b/volume.json")
+	all := p.revisions(r, "b")
+	if len(all) != 1 || all[0].Volume.Name != "b" || all[0].Info.State != repository.Good {
+		t.Errorf("revisions of b: %+v", all)
+	}
+	p.checkImage(r, st, im)
+}

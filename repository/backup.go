@@ -73,7 +73,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if err := b.room(); err != nil {
+	if err := b.makeRoom(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.lockOne(ctx); err != nil {
@@ -96,6 +96,19 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 		return nil, err
 	}
 	return b, nil
+}
+
+// makeRoom asks whether there is room to begin. If not, what dead runs left may be
+// what takes it, and is removed, or no backup would ever come to that.
+func (b *Backup) makeRoom(ctx context.Context) error {
+	err := b.room()
+	if err == nil {
+		return nil
+	}
+	if berr := b.repo.buryDead(ctx, gateWait); berr != nil {
+		return errors.Join(err, wrapReadOnly(berr))
+	}
+	return b.room()
 }
 
 // room asks whether there is room to go on.

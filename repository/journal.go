@@ -227,6 +227,11 @@ func lastLineHash(tail []byte) (string, bool) {
 // Events returns what all hosts recorded, in the order of their clocks, oldest
 // first. What cannot be read is in the error, which comes with all that can.
 func (r *Repository) Events() ([]Event, error) {
+	return r.eventsOf(func(string) bool { return true }, func(durable.File, int64) (int64, error) { return 0, nil })
+}
+
+// eventsOf reads the months that are wanted, each from a place that is found in it.
+func (r *Repository) eventsOf(wanted func(month string) bool, begin func(f durable.File, size int64) (int64, error)) ([]Event, error) {
 	hosts, err := r.fsys.ReadDir(journalDir)
 	if err != nil {
 		return nil, err
@@ -243,10 +248,11 @@ func (r *Repository) Events() ([]Event, error) {
 			errs = append(errs, err)
 		}
 		for _, m := range months {
-			if !strings.HasSuffix(m.Name(), journalExt) {
+			month, isMonth := strings.CutSuffix(m.Name(), journalExt)
+			if !isMonth || !wanted(month) {
 				continue
 			}
-			events, err = r.appendMonth(events, path.Join(dir, m.Name()))
+			events, err = r.appendMonth(events, path.Join(dir, m.Name()), begin)
 			if err != nil && !notFound(err) {
 				errs = append(errs, err)
 			}
@@ -256,10 +262,10 @@ func (r *Repository) Events() ([]Event, error) {
 	return events, errors.Join(errs...)
 }
 
-// maxJournalMonth bounds a month's file that is read from its beginning.
+// maxJournalMonth bounds a month's file that is read.
 const maxJournalMonth = 1 << 30
 
-func (r *Repository) appendMonth(events []Event, name string) (_ []Event, err error) {
+func (r *Repository) appendMonth(events []Event, name string, begin func(f durable.File, size int64) (int64, error)) (_ []Event, err error) {
 	f, err := r.fsys.Open(name)
 	if err != nil {
 		return events, err
@@ -272,7 +278,11 @@ func (r *Repository) appendMonth(events []Event, name string) (_ []Event, err er
 	if info.Size() > maxJournalMonth {
 		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
 	}
-	return readEvents(events, io.NewSectionReader(f, 0, info.Size()), name)
+	from, err := begin(f, info.Size())
+	if err != nil {
+		return events, fmt.Errorf("read %s: %w", name, err)
+	}
+	return readEvents(events, io.NewSectionReader(f, from, info.Size()-from), name)
 }
 
 // readEvents adds the lines of a part of a month. One that its beginning cuts says nothing.

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"varve/internal/durable"
@@ -17,53 +15,11 @@ import (
 // behind the last one of its month that is older.
 func (r *Repository) EventsSince(since time.Time) ([]Event, error) {
 	since = since.UTC().Truncate(time.Millisecond)
-	hosts, err := r.fsys.ReadDir(journalDir)
-	if err != nil {
-		return nil, err
-	}
-	var events []Event
-	var errs []error
-	for _, host := range hosts {
-		if !host.IsDir() {
-			continue
-		}
-		dir := path.Join(journalDir, host.Name())
-		months, err := r.fsys.ReadDir(dir)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		for _, m := range months {
-			month, isMonth := strings.CutSuffix(m.Name(), journalExt)
-			if !isMonth || month < since.Format("2006-01") {
-				continue
-			}
-			events, err = r.appendSince(events, path.Join(dir, m.Name()), since)
-			if err != nil && !notFound(err) {
-				errs = append(errs, err)
-			}
-		}
-	}
-	events = slices.DeleteFunc(events, func(e Event) bool { return e.Time.Before(since) })
-	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
-	return events, errors.Join(errs...)
-}
-
-// appendSince adds the lines of a month from the last one on that is older.
-func (r *Repository) appendSince(events []Event, name string, since time.Time) (_ []Event, err error) {
-	f, err := r.fsys.Open(name)
-	if err != nil {
-		return events, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return events, err
-	}
-	from, err := lastOlder(f, info.Size(), since)
-	if err != nil {
-		return events, err
-	}
-	return readEvents(events, io.NewSectionReader(f, from, info.Size()-from), name)
+	events, err := r.eventsOf(
+		func(month string) bool { return month >= since.Format("2006-01") },
+		func(f durable.File, size int64) (int64, error) { return lastOlder(f, size, since) },
+	)
+	return slices.DeleteFunc(events, func(e Event) bool { return e.Time.Before(since) }), err
 }
 
 // lastOlder finds, from the end of a month, a place that has the beginning of a line

@@ -49,9 +49,7 @@ type CreateOptions struct {
 	// Freeze is called just before the source's snapshot is taken, and what it returns
 	// when reading can do without: right after, of a snapshot that is independent of its
 	// source, or else when reading has ended. After an error nothing is to be thawed, and
-	// the backup has failed. An error of the thaw is a finding, a [*ThawError]; if it has
-	// a method ThawedEarly that says so, the source was thawed before that was asked for,
-	// which is a warning. Nil: none.
+	// the backup has failed. An error of the thaw is a finding, a [*ThawError]. Nil: none.
 	Freeze func(ctx context.Context) (thaw func() error, err error)
 	// Admit is asked before each read of n bytes of the source, by many goroutines, and
 	// returns when that may be. Its error fails the backup. Nil: at once.

@@ -10,10 +10,9 @@ import (
 
 // hold is what is known of a source that a hook froze.
 type hold struct {
-	thaw  func() error // nil: nothing is to be thawed, or it was
-	was   bool         // it was frozen
-	early error        // it was thawed before reading had ended
-	err   error        // a [*ThawError]
+	thaw func() error // nil: nothing is to be thawed, or it was
+	was  bool         // it was frozen
+	err  error        // a [*ThawError]
 }
 
 // takeSnapshot takes the snapshot of a source that is frozen meanwhile, and for
@@ -48,14 +47,7 @@ func (c *creation) thaw() error {
 		return nil
 	}
 	c.hold.thaw = nil
-	err := thaw()
-	var early interface{ ThawedEarly() bool }
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &early) && early.ThawedEarly():
-		c.hold.early = err
-	default:
+	if err := thaw(); err != nil {
 		c.hold.err = &ThawError{Err: err}
 	}
 	return c.hold.err
@@ -82,7 +74,6 @@ func (c *creation) giveUp(err error) error {
 // that nobody can tell, is said for what it is.
 func (c *creation) consistency() (is volume.Consistency, reason string, err error) {
 	is, reason, err = c.snap.Consistency()
-	plainly, because := is, reason
 	if c.hold.was && err == nil && is == volume.Live {
 		if w, can := c.snap.(volume.Witness); can {
 			var what string
@@ -97,11 +88,7 @@ func (c *creation) consistency() (is volume.Consistency, reason string, err erro
 		}
 	}
 	_ = c.thaw() // kept
-	switch {
-	case err == nil && c.hold.early != nil:
-		c.warn("the source was not frozen for as long as it had to be: %v", c.hold.early)
-		return plainly, because, nil
-	case err != nil || !c.hold.was || is == volume.Live:
+	if err != nil || !c.hold.was || is == volume.Live {
 		return is, reason, err
 	}
 	return volume.Frozen, "the freeze hook held it", nil

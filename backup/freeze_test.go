@@ -99,11 +99,6 @@ func newGuest() *guest { return &guest{memSource: memSource{data: randomBytes(3*
 
 var errHook = errors.New("hook failed")
 
-// earlyError is what package hook says of a freeze that was held for too long.
-type earlyError struct{ error }
-
-func (earlyError) ThawedEarly() bool { return true }
-
 const (
 	readFrozen = "freeze snapshot read ask thaw close"
 	readThawed = "freeze snapshot thaw read ask close"
@@ -196,11 +191,6 @@ func TestWhatIsSaidOfAFrozenSource(t *testing.T) {
 		"mounted, and written": {func(g *guest) { g.witness, g.live, g.changed = true, mounted, written }, revision.Live,
 			written + ", although the freeze hook held it", "may be torn"},
 		"mounted, and nobody can tell": {func(g *guest) { g.live = mounted }, revision.Live, mounted + ", although", "may be torn"},
-		"thawed early": {func(g *guest) { g.thawErr = earlyError{errHook} }, revision.Still, "",
-			"not frozen for as long as it had to be: hook failed"},
-		"an independent thawed early": {func(g *guest) {
-			g.thawErr, g.independent, g.quietly = earlyError{errHook}, true, volume.Snapshotted
-		}, revision.Snapshotted, "", "not frozen for as long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,15 +206,6 @@ func TestWhatIsSaidOfAFrozenSource(t *testing.T) {
 			}
 		})
 	}
-	t.Run("thawed early, and mounted", func(t *testing.T) {
-		t.Parallel()
-		p, g := testPlace(t), newGuest()
-		g.witness, g.live, g.thawErr = true, mounted, earlyError{errHook}
-		result := p.mustCreate(t, g, backup.CreateOptions{Freeze: g.freeze})
-		if st := result.Statement; st.Consistency != revision.Live || st.Reason != mounted || len(result.Warnings) != 2 {
-			t.Errorf("%s (%s), warnings %q", st.Consistency, st.Reason, result.Warnings)
-		}
-	})
 }
 
 func TestAThawThatFailsIsLoud(t *testing.T) {

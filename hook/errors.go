@@ -40,14 +40,3 @@ func lastLine(output string) string {
 type TimeoutError struct{ Limit time.Duration }
 
 func (e *TimeoutError) Error() string { return fmt.Sprintf("it took longer than %s", e.Limit) }
-
-// An EarlyError reports a source that did not stay frozen until its thaw was asked
-// for: it had been frozen for as long as is allowed, and was thawed.
-type EarlyError struct{ Held time.Duration }
-
-func (e *EarlyError) Error() string {
-	return fmt.Sprintf("it had been frozen for %s, the longest allowed, and was thawed", e.Held)
-}
-
-// ThawedEarly tells whoever does not know this package what the error means.
-func (e *EarlyError) ThawedEarly() bool { return true }

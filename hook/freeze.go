@@ -25,8 +25,7 @@ type Guardian struct {
 // After an error everything is thawed again, as far as that can be had, and the
 // error tells if not. A context that ends has the same effect, after the freeze.
 //
-// What thaw returns is an [*Error] when the hook to thaw failed again and again, and
-// an [*EarlyError] when MaxHold was over before.
+// What thaw returns is an [*Error], when the hook to thaw failed again and again.
 func (r Runner) Freeze(ctx context.Context) (thaw func() error, err error) {
 	r = r.withDefaults()
 	if err := r.Hooks.Validate(); err != nil {
@@ -109,7 +108,7 @@ func (r Runner) guard() (*guarded, error) {
 	g := &guarded{runner: r, process: cmd, in: in, answers: answers}
 	g.order = order{
 		Freeze: r.Hooks.Freeze, Thaw: r.Hooks.Thaw, Env: r.Subject.environ(),
-		Limit: r.Hooks.FreezeTimeout, Grace: r.grace, MaxHold: r.MaxHold,
+		Limit: r.Hooks.FreezeTimeout, Grace: r.grace,
 	}
 	if err := writeLine(in, g.order); err != nil { // it did not read it all, so it has not begun
 		g.tell()
@@ -162,9 +161,6 @@ func (g *guarded) thaw() error {
 			_, g.thawed = g.order.thaw()
 		} else {
 			g.thawed = a.err(g.runner.Hooks.Thaw, g.runner.Hooks.FreezeTimeout)
-			if a.Early {
-				g.thawed = errors.Join(&EarlyError{Held: g.runner.MaxHold}, g.thawed)
-			}
 		}
 		_ = g.wait() // how it ended says nothing that it has not said
 	})

@@ -410,24 +410,6 @@ func TestAThawThatFailsForGoodIsTold(t *testing.T) {
 	})
 }
 
-func TestAFreezeIsNotHeldForEver(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	r := s.runner(inThaw)
-	r.MaxHold = time.Millisecond
-	thaw, err := r.Freeze(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.reached(t) // nobody said so
-	s.letGo(t)
-	early := new(hook.EarlyError)
-	if err := thaw(); !errors.As(err, &early) || early.Held != time.Millisecond || !early.ThawedEarly() {
-		t.Errorf("thaw: %v", err)
-	}
-	s.assertThawed(t)
-}
-
 func TestAFreezeThatIsCalledOffIsThawed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -483,7 +465,7 @@ func TestWithoutAGuardianNothingIsFrozen(t *testing.T) {
 }
 
 func FuzzReadOrder(f *testing.F) {
-	f.Add([]byte(`{"freeze":"a","thaw":"b","env":["A=1"],"limit":1,"grace":2,"max_hold":3}` + "\n"))
+	f.Add([]byte(`{"freeze":"a","thaw":"b","env":["A=1"],"limit":1,"grace":2}` + "\n"))
 	f.Add([]byte(`{"freeze":"a"`))
 	f.Add([]byte("\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -501,7 +483,7 @@ func FuzzReadOrder(f *testing.F) {
 }
 
 func FuzzReadAnswer(f *testing.F) {
-	f.Add([]byte(`{"hook":"thaw","failed":"exit status 1","output":"x","early":true}` + "\n"))
+	f.Add([]byte(`{"hook":"thaw","failed":"exit status 1","output":"x"}` + "\n"))
 	f.Add([]byte(`{"hook":"freeze","timed_out":true,"failed":"y"}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		said, err := hook.ReadAnswer(data)

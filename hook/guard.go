@@ -12,10 +12,9 @@ import (
 )
 
 // Guard is the whole of a guardian: it reads an order from in, freezes, says so on
-// out, and thaws when it is told to, when in ends, or when the longest time to hold
-// is over. No signal that can be caught ends it. The error is for nobody but those
-// who see what the process says last: what happened, and could not be told to its
-// parent, because that is gone.
+// out, and thaws when it is told to or when in ends. No signal that can be caught
+// ends it. The error is for nobody but those who see what the process says last:
+// what happened, and could not be told to its parent, because that is gone.
 //
 // Until the source is thawed it writes nothing but its answer: whatever else it
 // wrote to could be what is frozen.
@@ -36,34 +35,14 @@ func Guard(in io.Reader, out io.Writer) error {
 	}()
 	output, err := o.command(Freeze, o.Freeze).run(context.Background())
 	_ = writeLine(out, newAnswer(Freeze, output, err)) // a parent that is gone is noticed below
-	early := false
 	if err == nil {
-		early = o.hold(told)
+		<-told
 	}
 	output, err = o.thaw()
-	a := newAnswer(Thaw, output, err)
-	a.Early = early
-	if werr := writeLine(out, a); werr != nil {
+	if werr := writeLine(out, newAnswer(Thaw, output, err)); werr != nil {
 		return err
 	}
 	return nil
-}
-
-// hold waits until it is time to thaw, and tells whether that was too early for
-// those who froze.
-func (o order) hold(told <-chan struct{}) (early bool) {
-	var over <-chan time.Time
-	if o.MaxHold > 0 {
-		timer := time.NewTimer(o.MaxHold)
-		defer timer.Stop()
-		over = timer.C
-	}
-	select {
-	case <-told:
-		return false
-	case <-over:
-		return true
-	}
 }
 
 func (o order) command(hook, text string) command {

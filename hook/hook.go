@@ -80,7 +80,6 @@ const grace = 5 * time.Second
 type Runner struct {
 	Hooks    Hooks
 	Subject  Subject
-	MaxHold  time.Duration // after which a freeze is thawed though nobody said so; zero: none
 	Guardian Guardian
 	Log      *slog.Logger // nil discards
 

@@ -15,12 +15,11 @@ const maxMessage = 1 << 20
 // order is the first line that a guardian reads. Anything after it, be it the end,
 // means that it is time to thaw.
 type order struct {
-	Freeze  string        `json:"freeze"`
-	Thaw    string        `json:"thaw"`
-	Env     []string      `json:"env"`
-	Limit   time.Duration `json:"limit"`
-	Grace   time.Duration `json:"grace"`
-	MaxHold time.Duration `json:"max_hold"`
+	Freeze string        `json:"freeze"`
+	Thaw   string        `json:"thaw"`
+	Env    []string      `json:"env"`
+	Limit  time.Duration `json:"limit"`
+	Grace  time.Duration `json:"grace"`
 }
 
 // answer is a line that a guardian writes: one after the freeze, one after the thaw.
@@ -29,7 +28,6 @@ type answer struct {
 	Failed   string `json:"failed,omitempty"` // empty: it did not
 	TimedOut bool   `json:"timed_out,omitempty"`
 	Output   string `json:"output,omitempty"`
-	Early    bool   `json:"early,omitempty"` // thawed because it had been frozen for too long
 }
 
 // readLine reads a line of JSON. A line without its end was never finished: io.EOF.

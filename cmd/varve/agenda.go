@@ -100,8 +100,8 @@ func (s *session) isRetired(repo *repository.Repository, name revision.Name) boo
 }
 
 // due picks the volumes whose time has come: no revision was begun since they were
-// due, nobody is about to make one, and their window is open. One dated in the future, by a clock that was wrong,
-// keeps nothing from being due.
+// due, nobody is about to make one, and their window is open. One dated in the
+// future, by a clock that was wrong, keeps nothing from being due.
 func (s *session) due(repo *repository.Repository, wanted []config.Volume) ([]config.Volume, error) {
 	now := s.begun.In(s.zone)
 	running, err := repo.Running()

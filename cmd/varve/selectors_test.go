@@ -98,7 +98,7 @@ func TestSelectorsOfEveryCommand(t *testing.T) {
 func atNoon(t *testing.T) {
 	t.Helper()
 	here, now := time.Local, time.Now().UTC()
-	time.Local = time.FixedZone("noon", int((12*time.Hour-now.Sub(now.Truncate(24*time.Hour))).Seconds()))
+	time.Local = time.FixedZone("noon", int((12*time.Hour - now.Sub(now.Truncate(24*time.Hour))).Seconds()))
 	t.Cleanup(func() { time.Local = here })
 }
 

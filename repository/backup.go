@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"varve/chunkstore"
-	"varve/internal/durable"
 	"varve/revision"
 )
 
@@ -37,28 +36,20 @@ const maintenanceWait = 15 * time.Minute
 // run record until Close. Its chunk writer is safe for many goroutines, its map
 // writer belongs to one.
 type Backup struct {
-	repo     *Repository
+	work
 	opts     BackupOptions
-	volume   Volume
 	id       revision.ID
 	begun    time.Time
 	sequence uint64
-	run      runID
 	visible  []Revision           // when it began, oldest first
 	lost     map[revision.ID]bool // of these, the ones whose copy stands in for them
-	known    map[revision.ID]bool // visible and trashed then
 
-	lock       durable.File
-	lease      *lease
-	reader     *Reader
 	parent     *Image
 	parentInfo Info
-	chunks     *chunkstore.Writer
 	draft      *draft
 	presence   presence
 
 	passedOver []error
-	recorded   bool // the run record is there
 	committed  bool
 	unretired  bool // it ended the volume's retirement
 }
@@ -67,7 +58,7 @@ type Backup struct {
 // A volume that the repository does not know is made. Another backup of the
 // volume is a [*BusyError] at once, unless opts say to wait.
 func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Backup, err error) {
-	b := &Backup{repo: r, opts: opts, run: newRunID()}
+	b := &Backup{work: work{repo: r, run: newRunID()}, opts: opts}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())
@@ -86,11 +77,8 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.survey(); err != nil {
 		return nil, err
 	}
-	if b.lease, err = r.bear(ctx, gateWait, b.volume.Name.String(), b.run.String(), true); err != nil {
-		return nil, wrapReadOnly(err)
-	}
-	if err := b.record(ctx); err != nil {
-		return nil, wrapReadOnly(err)
+	if err := b.begin(ctx, kindBackup, b.sequence); err != nil {
+		return nil, err
 	}
 	if err := b.open(ctx); err != nil {
 		return nil, err
@@ -149,29 +137,8 @@ func (b *Backup) lockOne(ctx context.Context) error {
 	}
 }
 
-// record writes the run record: durable before the first pack.
-func (b *Backup) record(ctx context.Context) error {
-	if b.repo.unmended {
-		if err := b.repo.atGate(ctx, func() error { return b.repo.mend(b.lease.temps) }); err != nil {
-			return fmt.Errorf("mend the descriptor: %w", err)
-		}
-	}
-	record := runRecord{
-		Run: b.run[:], Kind: kindBackup, Volume: b.volume.UUID, Sequence: b.sequence,
-		Lease: b.lease.id, Holder: b.repo.me, Boot: b.repo.boot,
-	}
-	if err := writeNewSmall(b.repo.fsys, b.lease.temps, runName(b.run), record); err != nil {
-		return fmt.Errorf("write the run record: %w", err)
-	}
-	b.recorded = true
-	return nil
-}
-
 // open finds the parent and opens the writers.
 func (b *Backup) open(ctx context.Context) (err error) {
-	if b.reader, err = b.repo.readerOn(b.lease); err != nil {
-		return err
-	}
 	if !b.opts.Full {
 		if err := b.findParent(ctx); err != nil {
 			return err
@@ -187,7 +154,7 @@ func (b *Backup) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.draft, err = b.newDraft()
+	b.draft, err = b.newDraft(volumeDir(b.volume.Name))
 	return err
 }
 
@@ -340,18 +307,10 @@ func (b *Backup) Close() error {
 	if b.parent != nil {
 		errs = append(errs, b.parent.Close())
 	}
-	if b.reader != nil {
-		errs = append(errs, b.reader.closeChunks())
-	}
 	if b.recorded && !b.committed && (b.chunks == nil || len(b.chunks.Relied()) == 0) {
 		errs = append(errs, b.Finished()) // there is no pack to go on with
 	}
-	if b.lease != nil {
-		errs = append(errs, b.lease.bury())
-	}
-	if b.lock != nil {
-		errs = append(errs, b.lock.Close())
-	}
-	*b = Backup{repo: b.repo, volume: b.volume, id: b.id, committed: b.committed}
+	errs = append(errs, b.end())
+	*b = Backup{work: work{repo: b.repo, volume: b.volume}, id: b.id, committed: b.committed}
 	return errors.Join(errs...)
 }

@@ -1,95 +1,14 @@
 package repository
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"path"
 	"time"
 
-	"varve/chunkstore"
-	"varve/internal/durable"
 	"varve/revision"
 )
-
-// draft is the revision's file before it has its name.
-type draft struct {
-	repo   *Repository
-	name   string // temporary
-	file   durable.File
-	at     int64
-	buffer *bufio.Writer
-	writer *revision.Writer
-	nonce  revision.Nonce
-}
-
-const draftBuffer = 64 << 10
-
-func (b *Backup) newDraft() (*draft, error) {
-	d := &draft{repo: b.repo, name: b.lease.temps.In(volumeDir(b.volume.Name))}
-	rand.Read(d.nonce[:])
-	var err error
-	if d.file, err = b.repo.fsys.Create(d.name); err != nil {
-		return nil, err
-	}
-	d.buffer = bufio.NewWriterSize(d, draftBuffer)
-	d.writer, err = revision.NewWriter(d.buffer, revision.Header{ChunkSize: uint64(b.repo.desc.ChunkSize), Nonce: d.nonce})
-	if err != nil {
-		return nil, errors.Join(err, d.discard())
-	}
-	return d, nil
-}
-
-// Write appends to the file.
-func (d *draft) Write(p []byte) (int, error) {
-	n, err := d.file.WriteAt(p, d.at)
-	d.at += int64(n)
-	return n, err
-}
-
-// seal makes the file's content durable and reads it again, every byte.
-func (d *draft) seal() error {
-	if err := d.buffer.Flush(); err != nil {
-		return err
-	}
-	if err := d.file.Sync(); err != nil {
-		return err
-	}
-	if err := d.file.Close(); err != nil {
-		return err
-	}
-	d.file = nil
-	return checkMapFile(d.repo.fsys, d.name)
-}
-
-func checkMapFile(fsys durable.FS, name string) error {
-	m, err := openMap(fsys, name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(m.Check(), m.Close())
-}
-
-// discard removes the file, if it still has its temporary name.
-func (d *draft) discard() error {
-	var err error
-	if d.file != nil {
-		err = d.file.Close()
-		d.file = nil
-	}
-	if d.name == "" {
-		return err
-	}
-	if rerr := d.repo.fsys.Remove(d.name); !notFound(rerr) {
-		err = errors.Join(err, rerr)
-	}
-	d.name = ""
-	return err
-}
 
 // Commit finishes the map with its regions and its statement, makes everything
 // durable and then makes the revision visible. Of the statement, the caller gives
@@ -108,18 +27,12 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	if err := b.draft.seal(); err != nil {
 		return nil, fmt.Errorf("make the map durable: %w", err)
 	}
-	second, err := b.writeCopy()
+	second, err := b.writeCopy(b.draft)
 	if err != nil {
 		return nil, fmt.Errorf("make the second copy of the map durable: %w", err)
 	}
-	// What is gone from there lets others rely on packs, this run among them: it is
-	// to stay gone.
-	if err := b.repo.fsys.SyncDir(runsDir); err != nil {
-		return nil, fmt.Errorf("make the end of earlier runs durable: %w", errors.Join(err, b.repo.fsys.Remove(second)))
-	}
-	// So is the name of the volume: who renamed it may have died too early.
-	if err := b.repo.fsys.SyncDir(volumesDir); err != nil {
-		return nil, fmt.Errorf("make the name of the volume durable: %w", errors.Join(err, b.repo.fsys.Remove(second)))
+	if err := b.settled(); err != nil {
+		return nil, errors.Join(err, b.repo.fsys.Remove(second))
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, b.repo.fsys.Remove(second))
@@ -152,13 +65,7 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 
 // Finished removes the run's record, after the revision became visible. An error
 // costs nothing but a little order.
-func (b *Backup) Finished() error {
-	if err := b.repo.fsys.Remove(runName(b.run)); err != nil {
-		return fmt.Errorf("remove the run record: %w", err)
-	}
-	b.recorded = false
-	return nil
-}
+func (b *Backup) Finished() error { return b.finished() }
 
 func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
 	st.ID, st.Sequence, st.Nonce = b.id, b.sequence, b.draft.nonce
@@ -177,40 +84,6 @@ func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
 	st.Digest = revision.ImageDigest(st.ChunkSize, st.Size, regions)
 }
 
-// writeCopy writes the second copy of the sealed draft, durable and read again,
-// under a temporary name.
-func (b *Backup) writeCopy() (name string, err error) {
-	dir := copyDir(b.volume.UUID)
-	if err := durable.MkdirAll(b.repo.fsys, dir); err != nil {
-		return "", err
-	}
-	d := &draft{repo: b.repo, name: b.lease.temps.In(dir)}
-	if d.file, err = b.repo.fsys.Create(d.name); err != nil {
-		return "", err
-	}
-	d.buffer = bufio.NewWriterSize(d, draftBuffer)
-	if err := d.copyFrom(b.draft.name); err != nil {
-		return "", errors.Join(err, d.discard())
-	}
-	return d.name, nil
-}
-
-func (d *draft) copyFrom(name string) error {
-	from, err := d.repo.fsys.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }() // it is only read
-	info, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(d.buffer, io.NewSectionReader(from, 0, info.Size())); err != nil {
-		return err
-	}
-	return d.seal()
-}
-
 // standsFirm makes sure, inside the gate, that everything the revision names is
 // there and stays: the lease, the parent, the packs, the number.
 func (b *Backup) standsFirm() error {
@@ -223,26 +96,7 @@ func (b *Backup) standsFirm() error {
 	if err := b.packsStand(); err != nil {
 		return err
 	}
-	return b.numberStands()
-}
-
-// numberStands makes sure that no revision came that the survey did not see. All
-// that it saw have lower numbers, and no number is given twice.
-func (b *Backup) numberStands() error {
-	visible, err := b.repo.revisionIDs(b.volume.Name)
-	if err != nil {
-		return err
-	}
-	trashed, err := b.repo.trashedIDs(b.volume)
-	if err != nil {
-		return err
-	}
-	for _, id := range append(visible, trashed...) {
-		if !b.known[id] {
-			return fmt.Errorf("%w: revision %s came while the volume was locked", ErrLostGround, id)
-		}
-	}
-	return nil
+	return b.nobodyCame() // all that the survey saw have lower numbers, and no number is given twice
 }
 
 // parentStands makes sure that the parent is as visible as it was, with the same
@@ -269,36 +123,6 @@ func (b *Backup) parentStands() error {
 	}
 	if digest != p.Digest {
 		return fmt.Errorf("%w: the parent %s is another one now", ErrLostGround, p.ID)
-	}
-	return nil
-}
-
-// packsStand makes sure that the packs relied on are there, and takes those that
-// were condemned meanwhile off the list, before anything names them.
-func (b *Backup) packsStand() error {
-	current, err := b.repo.currentGeneration()
-	if err != nil {
-		return err
-	}
-	if current.Opaque && !b.lease.generation.Opaque {
-		return fmt.Errorf("%w: generation %d cannot be read", ErrLostGround, current.Number)
-	}
-	spared := maps.Clone(current.Condemned)
-	for _, pack := range b.chunks.Relied() {
-		_, err := b.repo.fsys.Lstat(chunkstore.PackName(pack))
-		if notFound(err) {
-			return fmt.Errorf("%w: pack %s is gone", ErrLostGround, pack)
-		}
-		if err != nil {
-			return err
-		}
-		delete(spared, pack)
-	}
-	switch {
-	case len(spared) < len(current.Condemned):
-		return b.repo.publish(b.lease.temps, current.Number+1, spared)
-	case current.Number > 0: // it may spare what we rely on, and its writer have died before it was durable
-		return b.repo.fsys.SyncDir(generationsDir)
 	}
 	return nil
 }

@@ -83,32 +83,32 @@ func commitMutants() []mutant {
 		},
 		{
 			name: "packs-not-looked-for", what: "a revision becomes visible whose packs are gone",
-			file: "repository/commit.go",
+			file: "repository/work.go",
 			old:  "\t\tif notFound(err) {\n\t\t\treturn fmt.Errorf(\"%w: pack %s is gone\", ErrLostGround, pack)\n\t\t}\n", new: "\t\tif notFound(err) {\n\t\t\terr = nil\n\t\t}\n",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
 			name: "condemned-not-spared", what: "a revision becomes visible whose packs stay condemned",
-			file: "repository/commit.go",
+			file: "repository/work.go",
 			old:  "\t\tdelete(spared, pack)\n", new: "",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
 			name: "condemned-by-the-lease", what: "what is condemned is read when the lease is born, and not at the commit",
-			file: "repository/commit.go",
-			old:  "\tcurrent, err := b.repo.currentGeneration()\n\tif err != nil {\n\t\treturn err\n\t}\n", new: "\tcurrent := b.lease.generation\n",
+			file: "repository/work.go",
+			old:  "\tcurrent, err := w.repo.currentGeneration()\n\tif err != nil {\n\t\treturn err\n\t}\n", new: "\tcurrent := w.lease.generation\n",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
 			name: "opaque-not-checked", what: "a revision becomes visible while nobody can tell what is condemned",
-			file: "repository/commit.go",
-			old:  "\tif current.Opaque && !b.lease.generation.Opaque {\n", new: "\tif current.Opaque && b.lease == nil {\n",
+			file: "repository/work.go",
+			old:  "\tif current.Opaque && !w.lease.generation.Opaque {\n", new: "\tif current.Opaque && w.lease == nil {\n",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
 			name: "number-not-checked", what: "a revision becomes visible beside one that came meanwhile",
 			file: "repository/commit.go",
-			old:  "\treturn b.numberStands()\n}\n", new: "\treturn nil\n}\n\nvar _ = (*Backup).numberStands\n",
+			old:  "\treturn b.nobodyCame() // all", new: "\treturn nil // all",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{
@@ -131,7 +131,7 @@ func commitMutants() []mutant {
 		},
 		{
 			name: "map-not-read-again", what: "the map and its copy are not read again before they count",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  "\treturn checkMapFile(d.repo.fsys, d.name)\n", new: "\treturn nil\n",
 			edits: []edit{{"func checkMapFile(", "var _ = checkMapFile\n\nfunc checkMapFile("}},
 			tests: []tests{unitCommit, trapSync, unitRepository},
@@ -296,7 +296,7 @@ func leaseMutants() []mutant {
 		},
 		{
 			name: "draft-not-removed", what: "the temporary file of a map that came to nothing stays",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  "\tif rerr := d.repo.fsys.Remove(d.name); !notFound(rerr) {\n", new: "\tif rerr := error(nil); !notFound(rerr) {\n",
 			tests: []tests{unitLeases, unitRepository},
 		},

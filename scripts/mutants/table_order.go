@@ -18,37 +18,29 @@ func orderMutants() []mutant {
 		},
 		{
 			name: "run-record-after-packs", what: "the run record is written after the first pack was begun",
-			file: "repository/backup.go",
-			old:  "\tif err := b.record(ctx); err != nil {\n\t\treturn nil, wrapReadOnly(err)\n\t}\n", new: "",
-			edits: []edit{
-				{"\tpresence   presence\n", "\tpresence   presence\n\tasked      int\n"},
-				{
-					"func (b *Backup) Chunks() *chunkstore.Writer { return b.chunks }",
-					"func (b *Backup) Chunks() *chunkstore.Writer {\n\tif b.asked++; b.asked == 2 {\n\t\t_ = b.record(context.Background())\n\t}\n\treturn b.chunks\n}",
-				},
-			},
+			file: "repository/work.go",
+			old:  "\tif err := w.record(ctx, kind, sequence); err != nil {\n\t\treturn wrapReadOnly(err)\n\t}\n", new: "",
+			edits: []edit{{
+				"\tif err := w.repo.fsys.SyncDir(runsDir)",
+				"\tif err := w.record(context.Background(), kindBackup, 1); err != nil {\n\t\treturn err\n\t}\n\tif err := w.repo.fsys.SyncDir(runsDir)",
+			}},
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{
 			name: "run-record-before-lease", what: "the run record is written before there is a lease",
-			file: "repository/backup.go",
-			old:  "\tif b.lease, err = r.bear(ctx",
-			new: "\tb.lease = &lease{repo: r, id: randomHex(), temps: durable.NewTemps(\"early-\" + randomHex())}\n" +
-				"\tif err := b.record(ctx); err != nil {\n\t\tb.lease = nil\n\t\treturn nil, wrapReadOnly(err)\n\t}\n" +
-				"\tif b.lease, err = r.bear(ctx",
-			edits: []edit{{
-				"\tif err := b.record(ctx); err != nil {\n\t\treturn nil, wrapReadOnly(err)\n\t}\n\tif err := b.open(ctx)", "\tif err := b.open(ctx)",
-			}},
+			file: "repository/work.go",
+			old:  "\tif w.lease, err = w.repo.bear(ctx",
+			new: "\tw.lease = &lease{repo: w.repo, id: randomHex(), temps: durable.NewTemps(\"early-\" + randomHex())}\n" +
+				"\tif err := w.record(ctx, kind, sequence); err != nil {\n\t\tw.lease = nil\n\t\treturn wrapReadOnly(err)\n\t}\n" +
+				"\tif w.lease, err = w.repo.bear(ctx",
+			edits: []edit{{"\tif err := w.record(ctx, kind, sequence); err != nil {\n\t\treturn wrapReadOnly(err)\n\t}\n\tw.reader, err", "\tw.reader, err"}},
 			tests: []tests{trapSync, unitRepository, backupFaults, crashes},
 		},
 		{
 			name: "run-record-gone-too-early", what: "the run record is removed before the revision is visible",
 			file: "repository/commit.go",
-			old:  "\tsecond, err := b.writeCopy()\n", new: "\tif err := b.Finished(); err != nil {\n\t\treturn nil, err\n\t}\n\tsecond, err := b.writeCopy()\n",
-			edits: []edit{{
-				"\tif err := b.repo.fsys.Remove(runName(b.run)); err != nil {\n",
-				"\tif err := b.repo.fsys.Remove(runName(b.run)); err != nil && !notFound(err) {\n",
-			}},
+			old:  "\tsecond, err := b.writeCopy(b.draft)\n", new: "\tif err := b.repo.fsys.Remove(runName(b.run)); err != nil {\n\t\treturn nil, err\n\t}\n\tsecond, err := b.writeCopy(b.draft)\n",
+			edits: []edit{{"func (b *Backup) Finished() error { return b.finished() }", "func (b *Backup) Finished() error {\n\tb.recorded = false\n\treturn nil\n}"}},
 			tests: []tests{trapSync, unitRepository, backupFaults, crashes},
 		},
 		{
@@ -96,8 +88,8 @@ func orderMutants() []mutant {
 		},
 		{
 			name: "gone-records-not-synced", what: "the record of a run whose packs are relied on may come back",
-			file:  "repository/commit.go",
-			old:   "b.repo.fsys.SyncDir(runsDir); err != nil",
+			file:  "repository/work.go",
+			old:   "w.repo.fsys.SyncDir(runsDir); err != nil",
 			new:   "error(nil); err != nil",
 			tests: []tests{unitRepository},
 		},
@@ -177,27 +169,27 @@ func errorMutants() []mutant {
 		},
 		{
 			name: "map-write-error-ignored", what: "a write into the map that failed, as on a full disk, is swallowed",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  "\td.at += int64(n)\n\treturn n, err\n", new: "\td.at += int64(len(p))\n\t_, _ = n, err\n\treturn len(p), nil\n",
 			edits: []edit{{"\treturn checkMapFile(d.repo.fsys, d.name)\n", "\treturn nil\n"}},
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},
 		{
 			name: "map-sync-error-ignored", what: "the error of the map's sync is swallowed",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  "\tif err := d.file.Sync(); err != nil {\n\t\treturn err\n\t}\n", new: "\t_ = d.file.Sync()\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},
 		{
 			name: "map-close-error-ignored", what: "the error of closing the map is swallowed",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  "\tif err := d.file.Close(); err != nil {\n\t\treturn err\n\t}\n", new: "\t_ = d.file.Close()\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, faults},
 		},
 		{
 			name: "copy-error-ignored", what: "a copy that could not be written is given its name all the same",
-			file: "repository/commit.go",
-			old:  "\tif err := d.copyFrom(b.draft.name); err != nil {\n\t\treturn \"\", errors.Join(err, d.discard())\n\t}\n", new: "\t_ = d.copyFrom(b.draft.name)\n",
+			file: "repository/draft.go",
+			old:  "\tif err := d.copyFrom(of.name); err != nil {\n\t\treturn \"\", errors.Join(err, d.discard())\n\t}\n", new: "\t_ = d.copyFrom(of.name)\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},
 		{
@@ -226,14 +218,14 @@ func errorMutants() []mutant {
 		},
 		{
 			name: "run-record-error-ignored", what: "the run record cannot be written, and the backup goes on",
-			file: "repository/backup.go",
-			old:  "\tif err := b.record(ctx); err != nil {\n\t\treturn nil, wrapReadOnly(err)\n\t}\n", new: "\t_ = b.record(ctx)\n",
+			file: "repository/work.go",
+			old:  "\tif err := w.record(ctx, kind, sequence); err != nil {\n\t\treturn wrapReadOnly(err)\n\t}\n", new: "\t_ = w.record(ctx, kind, sequence)\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},
 		{
 			name: "generation-error-ignored", what: "packs cannot be taken off the list, and the revision becomes visible",
-			file: "repository/commit.go",
-			old:  "\treturn b.repo.publish(b.lease.temps, current.Number+1, spared)\n", new: "\t_ = b.repo.publish(b.lease.temps, current.Number+1, spared)\n\treturn nil\n",
+			file: "repository/work.go",
+			old:  "\treturn w.repo.publish(w.lease.temps, current.Number+1, spared)\n", new: "\t_ = w.repo.publish(w.lease.temps, current.Number+1, spared)\n\treturn nil\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, faults},
 		},
 		{

@@ -45,13 +45,13 @@ func syncMutants() []mutant {
 		},
 		{
 			name: "map-not-synced", what: "the revision's file is not synced before it becomes visible",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  sealed, new: "\tif d.writer == nil {\n\t\tif err := d.file.Sync(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif err := d.file.Close()",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{
 			name: "copy-not-synced", what: "the second copy of a revision's file is not synced",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  sealed, new: "\tif d.writer != nil {\n\t\tif err := d.file.Sync(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif err := d.file.Close()",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
@@ -63,8 +63,8 @@ func syncMutants() []mutant {
 		},
 		{
 			name: "name-of-a-volume-not-synced", what: "a backup relies on a volume's name that may not be durable",
-			file: "repository/commit.go",
-			old:  "b.repo.fsys.SyncDir(volumesDir)", new: "error(nil)",
+			file: "repository/work.go",
+			old:  "w.repo.fsys.SyncDir(volumesDir)", new: "error(nil)",
 			tests: []tests{crashesOfRename},
 		},
 		{
@@ -123,7 +123,7 @@ func syncMutants() []mutant {
 		},
 		{
 			name: "map-sync-retried", what: "a sync of a map that failed is tried again, and believed",
-			file: "repository/commit.go",
+			file: "repository/draft.go",
 			old:  sealed, new: "\tif err := d.file.Sync(); err != nil {\n\t\tif err := d.file.Sync(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif err := d.file.Close()",
 			tests: []tests{trapFaults, unitRepository, faults},
 		},
@@ -159,8 +159,8 @@ func dirSyncMutants() []mutant {
 		},
 		{
 			name: "generation-dir-not-synced", what: "a generation that spares what is relied on is not synced",
-			file: "repository/commit.go",
-			old:  "\t\treturn b.repo.fsys.SyncDir(generationsDir)\n", new: "",
+			file: "repository/work.go",
+			old:  "\t\treturn w.repo.fsys.SyncDir(generationsDir)\n", new: "",
 			tests: []tests{unitRepository},
 		},
 		{
@@ -243,9 +243,9 @@ func dirSyncMutants() []mutant {
 		},
 		{
 			name: "copy-folder-not-durable", what: "the folder for a volume's copies is not made durable",
-			file:  "repository/commit.go",
-			old:   "\tif err := durable.MkdirAll(b.repo.fsys, dir); err != nil {\n",
-			new:   "\tif err := b.repo.fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {\n",
+			file:  "repository/draft.go",
+			old:   "\tif err := durable.MkdirAll(w.repo.fsys, dir); err != nil {\n",
+			new:   "\tif err := w.repo.fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {\n",
 			edits: []edit{{"\t\"io\"\n", "\t\"io\"\n\t\"io/fs\"\n"}},
 			tests: []tests{trapSync, unitRepository, crashes},
 		},

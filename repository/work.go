@@ -1,0 +1,143 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// work is a change to a volume under way. Whoever makes it holds the volume's lock, a
+// lease and a run record until end.
+type work struct {
+	repo   *Repository
+	volume Volume
+	run    runID
+	known  map[revision.ID]bool // the revisions there were, visible and trashed
+
+	lock     durable.File
+	lease    *lease
+	reader   *Reader
+	chunks   *chunkstore.Writer // nil: no object is added
+	recorded bool               // the run record is there
+}
+
+// begin takes a lease and writes the run record, for a volume that is locked. Sequence
+// is the number of the revision that the run is to make, if any.
+func (w *work) begin(ctx context.Context, kind string, sequence uint64) (err error) {
+	if w.lease, err = w.repo.bear(ctx, gateWait, w.volume.Name.String(), w.run.String(), true); err != nil {
+		return wrapReadOnly(err)
+	}
+	if err := w.record(ctx, kind, sequence); err != nil {
+		return wrapReadOnly(err)
+	}
+	w.reader, err = w.repo.readerOn(w.lease)
+	return err
+}
+
+// record writes the run record: durable before the first pack.
+func (w *work) record(ctx context.Context, kind string, sequence uint64) error {
+	if w.repo.unmended {
+		if err := w.repo.atGate(ctx, func() error { return w.repo.mend(w.lease.temps) }); err != nil {
+			return fmt.Errorf("mend the descriptor: %w", err)
+		}
+	}
+	record := runRecord{
+		Run: w.run[:], Kind: kind, Volume: w.volume.UUID, Sequence: sequence,
+		Lease: w.lease.id, Holder: w.repo.me, Boot: w.repo.boot,
+	}
+	if err := writeNewSmall(w.repo.fsys, w.lease.temps, runName(w.run), record); err != nil {
+		return fmt.Errorf("write the run record: %w", err)
+	}
+	w.recorded = true
+	return nil
+}
+
+// finished removes the run record: what the run did is done.
+func (w *work) finished() error {
+	if err := w.repo.fsys.Remove(runName(w.run)); err != nil {
+		return fmt.Errorf("remove the run record: %w", err)
+	}
+	w.recorded = false
+	return nil
+}
+
+// end gives up the lease and the lock. The chunk writer is the caller's to close before.
+func (w *work) end() error {
+	var errs []error
+	if w.reader != nil {
+		errs = append(errs, w.reader.closeChunks())
+	}
+	if w.lease != nil {
+		errs = append(errs, w.lease.bury())
+	}
+	if w.lock != nil {
+		errs = append(errs, w.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// settled makes sure that what others did, and died before it was durable, stays done:
+// a run record that is gone lets us rely on packs, and a volume has the name we know.
+func (w *work) settled() error {
+	if err := w.repo.fsys.SyncDir(runsDir); err != nil {
+		return fmt.Errorf("make the end of earlier runs durable: %w", err)
+	}
+	if err := w.repo.fsys.SyncDir(volumesDir); err != nil {
+		return fmt.Errorf("make the name of the volume durable: %w", err)
+	}
+	return nil
+}
+
+// nobodyCame makes sure, inside the gate, that there is no revision that was not
+// there when the work began. The volume's lock keeps others from making one.
+func (w *work) nobodyCame() error {
+	visible, err := w.repo.revisionIDs(w.volume.Name)
+	if err != nil {
+		return err
+	}
+	trashed, err := w.repo.trashedIDs(w.volume)
+	if err != nil {
+		return err
+	}
+	for _, id := range append(visible, trashed...) {
+		if !w.known[id] {
+			return fmt.Errorf("%w: revision %s came while the volume was locked", ErrLostGround, id)
+		}
+	}
+	return nil
+}
+
+// packsStand makes sure that the packs relied on are there, and takes those that
+// were condemned meanwhile off the list, before anything names them.
+func (w *work) packsStand() error {
+	current, err := w.repo.currentGeneration()
+	if err != nil {
+		return err
+	}
+	if current.Opaque && !w.lease.generation.Opaque {
+		return fmt.Errorf("%w: generation %d cannot be read", ErrLostGround, current.Number)
+	}
+	spared := maps.Clone(current.Condemned)
+	for _, pack := range w.chunks.Relied() {
+		_, err := w.repo.fsys.Lstat(chunkstore.PackName(pack))
+		if notFound(err) {
+			return fmt.Errorf("%w: pack %s is gone", ErrLostGround, pack)
+		}
+		if err != nil {
+			return err
+		}
+		delete(spared, pack)
+	}
+	switch {
+	case len(spared) < len(current.Condemned):
+		return w.repo.publish(w.lease.temps, current.Number+1, spared)
+	case current.Number > 0: // it may spare what we rely on, and its writer have died before it was durable
+		return w.repo.fsys.SyncDir(generationsDir)
+	}
+	return nil
+}

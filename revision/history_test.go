@@ -1,6 +1,8 @@
 package revision_test
 
 import (
+	"bytes"
+
 	"pgregory.net/rapid"
 
 	"varve/chunkstore"
@@ -215,13 +217,16 @@ func fold(t *rapid.T, neighbours []*revision.Map) *revision.Map {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var records []revision.Record
-	for region := range uint64(4) {
-		part, err := revision.Fold(neighbours, region)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records = append(records, part...)
+	var out bytes.Buffer
+	w, err := revision.NewWriter(&out, revision.Header{ChunkSize: st.ChunkSize, Nonce: st.Nonce})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return openMap(t, write(t, &st, records, regions))
+	if err := revision.FoldInto(t.Context(), w, neighbours, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(regions, st); err != nil {
+		t.Fatal(err)
+	}
+	return openMap(t, out.Bytes())
 }

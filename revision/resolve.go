@@ -47,32 +47,6 @@ func Resolve(chain []*Map, region uint64) ([]Chunk, error) {
 	return chunks, nil
 }
 
-// Fold overlays one region of neighbours, newest first, and leaves to the oldest
-// one's parent what the oldest leaves to it: the outcome is what the newest says if
-// the others are merged into it. If the oldest is a full, so is the outcome. Runs
-// of zeros are cut at the region's ends; [Writer.AddZeros] joins them again.
-//
-// A map has records in the regions before its [Map.End], which may lie beyond the
-// image. Nothing is checked against region hashes: Resolve what was written.
-func Fold(neighbours []*Map, region uint64) ([]Record, error) {
-	if err := checkChain(neighbours); err != nil {
-		return nil, err
-	}
-	o := newOverlay(region*RegionChunks, RegionChunks)
-	if err := o.layAll(neighbours); err != nil {
-		return nil, err
-	}
-	if neighbours[len(neighbours)-1].statement.Kind == Full {
-		chunks := o.chunks()
-		records := make([]Record, len(chunks))
-		for i, c := range chunks {
-			records[i].Entry = c.Entry()
-		}
-		return records, nil
-	}
-	return o.records(), nil
-}
-
 // overlay collects what a range of chunks, no longer than a region, is made of.
 type overlay struct {
 	first uint64

@@ -26,30 +26,6 @@ func TestResolveGivesWhatTheModelHolds(t *testing.T) {
 	})
 }
 
-// Folding any neighbours into the newest of them changes no image that is built on it.
-func TestFoldKeepsEveryImage(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		h := drawHistory(rt)
-		newest := len(h.chain) - 1
-		chain := h.upTo(newest)
-		folded := min(len(chain), rapid.SampledFrom([]int{2, 3, 1, 8}).Draw(rt, "folded"))
-		merged := fold(rt, chain[:folded])
-		if err := merged.Check(); err != nil {
-			rt.Errorf("Check: %v", err)
-		}
-		if folded < len(chain) {
-			if err := revision.CheckAgainstParent(merged, chain[folded]); err != nil {
-				rt.Errorf("CheckAgainstParent: %v", err)
-			}
-		}
-		got := resolveAll(rt, append([]*revision.Map{merged}, chain[folded:]...))
-		if want := h.images[newest].sorted(); !reflect.DeepEqual(got, want) {
-			rt.Errorf("the merged revision resolves to\n%v, want\n%v", got, want)
-		}
-	})
-}
-
 // A reader that counts what is read through it.
 type countingReader struct {
 	io.ReaderAt

@@ -41,6 +41,8 @@ var (
 	ErrUndecided = errors.New("whether the revision is there is not known")
 
 	errBadContent = errors.New("content is damaged")
+	errVisible    = errors.New("it is not in the trash: it is there")
+	errGone       = fmt.Errorf("there is no such revision: %w", fs.ErrNotExist)
 )
 
 // An OrderError reports a revision that was to be made of a time before that of one
@@ -52,6 +54,17 @@ type OrderError struct {
 
 func (e *OrderError) Error() string {
 	return fmt.Sprintf("volume %q has revision %s, which is newer: history is brought along oldest first", e.Volume, e.Newer)
+}
+
+// A PinnedError reports a revision that is pinned, and so does not go.
+type PinnedError struct {
+	Volume revision.Name
+	ID     revision.ID
+	Pin    revision.Pin
+}
+
+func (e *PinnedError) Error() string {
+	return fmt.Sprintf("revision %s@%s is pinned", e.Volume, e.ID.Short())
 }
 
 // A BusyError reports a lock that somebody else holds.

@@ -261,10 +261,12 @@ func (s *storing) fill(ctx context.Context, opts storeOptions) error {
 	for i := range s.im.chunks {
 		indexes[i] = true
 	}
-	end := count // of what the parent has
+	end := count
+	if parent := s.backup.Parent(); parent != nil {
+		end = max(end, parent.Statement().Chunks())
+	}
 	for i := range before {
 		indexes[i] = true
-		end = max(end, i+1)
 	}
 	leaves := map[uint64][]revision.Chunk{}
 	for _, i := range slices.Sorted(maps.Keys(indexes)) {

@@ -32,6 +32,7 @@ const (
 	retiredFile = "retired.json"
 	revisionExt = ".rev"
 	infoExt     = ".json"
+	trashExt    = ".trash"
 )
 
 // topLevel lists what init makes, and so what a half-made repository may hold.
@@ -57,6 +58,14 @@ func trashDirOf(volume revision.UUID) string { return path.Join(trashDir, volume
 
 func trashName(volume revision.UUID, id revision.ID) string {
 	return path.Join(trashDirOf(volume), string(id)+revisionExt)
+}
+
+func trashInfoName(volume revision.UUID, id revision.ID) string {
+	return path.Join(trashDirOf(volume), string(id)+infoExt)
+}
+
+func trashRecordName(volume revision.UUID, id revision.ID) string {
+	return path.Join(trashDirOf(volume), string(id)+trashExt)
 }
 
 func copyDir(volume revision.UUID) string { return path.Join(copiesDir, volume.String()) }

@@ -302,8 +302,12 @@ func checkIdentity(m *mapFile, v Volume, id revision.ID) error {
 // info reads what may have changed about a revision; without a file of its own,
 // that is what the backup was told.
 func (r *Repository) info(v Volume, st *revision.Statement) (Info, error) {
+	return r.infoAt(infoName(v.Name, st.ID), st)
+}
+
+func (r *Repository) infoAt(name string, st *revision.Statement) (Info, error) {
 	var info Info
-	err := readSmall(r.fsys, infoName(v.Name, st.ID), &info)
+	err := readSmall(r.fsys, name, &info)
 	if notFound(err) {
 		return asMade(st), nil
 	}

@@ -27,6 +27,10 @@ type runRecord struct {
 // kindBackup is the kind of run whose packs a later one may go on with.
 const kindBackup = "backup"
 
+// kindMerge is the kind of run that takes revisions away or brings them back. What one
+// leaves that died, nobody goes on with.
+const kindMerge = "merge"
+
 // A runID names a run: 16 random bytes, which stand in the header of each of its packs.
 type runID [16]byte
 

@@ -114,6 +114,11 @@ type Pin struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+// Holds tells whether the pin protects at that moment. No pin protects nothing.
+func (p *Pin) Holds(now time.Time) bool {
+	return p != nil && (p.Until.IsZero() || p.Until.After(now))
+}
+
 // Statistics says what the backup did. A revision written by a merge keeps those
 // of the backup it came from.
 type Statistics struct {

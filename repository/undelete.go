@@ -1,0 +1,251 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"varve/internal/durable"
+	"varve/revision"
+)
+
+// undeletion brings a revision back.
+type undeletion struct {
+	folding
+	id revision.ID
+}
+
+// kindUndelete is what the lock of a volume says of an undeletion.
+const kindUndelete = "undelete"
+
+// Undelete brings a trashed revision back, under its old id and number: its map is
+// written anew, on the nearest revision below that is visible, or as a full if there is
+// none. When it returns nil the revision survives a power cut. One that is not in the
+// trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
+// [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait.
+func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration) (_ *Revision, err error) {
+	u := &undeletion{folding: folding{work: &work{repo: r, volume: t.Volume, run: newRunID()}}, id: t.ID}
+	defer func() { err = errors.Join(err, u.end()) }()
+	rev, err := u.undelete(ctx, wait)
+	if err != nil {
+		return nil, fmt.Errorf("bring %s@%s back: %w", t.Volume.Name, t.ID.Short(), wrapReadOnly(err))
+	}
+	return rev, nil
+}
+
+func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revision, err error) {
+	r := u.repo
+	if u.lock, err = r.lockVolume(ctx, u.volume, kindUndelete, wait); err != nil {
+		return nil, err
+	}
+	if err := u.findHome(ctx); err != nil {
+		return nil, err
+	}
+	if err := u.begin(ctx, kindMerge, 0); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if u.recorded {
+			err = errors.Join(err, u.finished()) // it adds no packs
+		}
+	}()
+	if err := u.settled(); err != nil {
+		return nil, err
+	}
+	if err := r.fsys.SyncDir(volumeDir(u.volume.Name)); err != nil {
+		return nil, err
+	}
+	if u.known, err = u.all(); err != nil {
+		return nil, err
+	}
+	d, below, err := u.write(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.discard()) }()
+	second, err := u.writeCopy(d)
+	if err != nil {
+		return nil, fmt.Errorf("make the second copy of the map durable: %w", err)
+	}
+	if err := r.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {
+		if rerr := r.fsys.Remove(second); !notFound(rerr) {
+			err = errors.Join(err, rerr)
+		}
+		return nil, err
+	}
+	d.name = ""
+	rev, err := r.revision(u.volume, u.id, true)
+	if err != nil {
+		return nil, err
+	}
+	event := Event{Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: rev.Statement.Sequence}
+	if err := r.Record(ctx, event); err != nil {
+		r.opts.Log.Warn("what came back is not in the journal", "error", err)
+	}
+	return &rev, nil
+}
+
+// findHome finds the volume, under whatever name it has now, or makes it anew if it
+// went with its last revision.
+func (u *undeletion) findHome(ctx context.Context) error {
+	r := u.repo
+	if now, moved := r.movedTo(u.volume); moved {
+		u.volume = now
+	}
+	v, err := r.Volume(u.volume.Name)
+	switch {
+	case err == nil && v.UUID == u.volume.UUID:
+		return nil
+	case err == nil:
+		return fmt.Errorf("%w: %q is another volume now", ErrVolumeExists, u.volume.Name)
+	case !errors.Is(err, ErrNoVolume):
+		return err
+	}
+	temps := durable.NewTemps("undelete-" + randomHex())
+	return r.atGate(ctx, func() error {
+		if err := r.freeName(u.volume.Name); err != nil {
+			return err
+		}
+		if err := r.fsys.SyncDir(volumesDir); err != nil { // see makeVolume
+			return err
+		}
+		if err := durable.MkdirAll(r.fsys, volumeDir(u.volume.Name)); err != nil {
+			return err
+		}
+		created := time.Now().UTC().Truncate(time.Second)
+		return replaceSmall(r.fsys, temps, volumeRecordName(u.volume.Name), volumeRecord{UUID: u.volume.UUID, Created: created})
+	})
+}
+
+// all gives the ids of the volume, visible and trashed.
+func (u *undeletion) all() (map[revision.ID]bool, error) {
+	known, err := u.repo.idSet(u.volume)
+	if err != nil {
+		return nil, err
+	}
+	trashed, err := u.repo.trashedIDs(u.volume)
+	for _, id := range trashed {
+		known[id] = true
+	}
+	return known, err
+}
+
+// write writes the map that the revision comes back with. Below is what it builds on.
+func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, err error) {
+	r := u.repo
+	if err := r.checkVisible(u.volume, u.id); !notFound(err) {
+		return nil, "", errors.Join(err, errVisible)
+	}
+	old, err := u.openWholeTrashed(u.id)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { err = errors.Join(err, old.Close()) }()
+	var between []revision.ID // trashed ones, down to what is visible
+	for at := old.Statement().Parent; at != nil; {
+		if err := r.checkVisible(u.volume, at.ID); !notFound(err) {
+			if err != nil {
+				return nil, "", err
+			}
+			below = at.ID
+			break
+		}
+		between = append(between, at.ID)
+		m, err := u.openWholeTrashed(at.ID)
+		if notFound(err) {
+			err = &DamagedRevisionError{Volume: u.volume.Name, ID: u.id, Cause: fmt.Errorf("%s, on which it builds, is gone: %w", at.ID, err)}
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		at = m.Statement().Parent
+		if err := m.Close(); err != nil {
+			return nil, "", err
+		}
+	}
+	d, err := u.fold(ctx, old, between, u.openWholeTrashed)
+	if err != nil {
+		return nil, "", err
+	}
+	var chain []*mapFile
+	if below != "" {
+		chain, err = u.reader.chain(u.volume, below)
+	}
+	if err == nil {
+		err = u.prove(ctx, d, chain)
+	}
+	if err = errors.Join(err, closeAll(chain)); err != nil {
+		return nil, "", errors.Join(err, d.discard())
+	}
+	return d, below, nil
+}
+
+// openWholeTrashed opens a map in the trash, every byte of which is checked, or its copy.
+func (u *undeletion) openWholeTrashed(id revision.ID) (*mapFile, error) {
+	m, err := u.repo.openTrashed(u.volume.UUID, id)
+	if err != nil {
+		if isDamaged(err) {
+			err = &DamagedRevisionError{Volume: u.volume.Name, ID: id, Cause: err}
+		}
+		return nil, err
+	}
+	damage := m.Check()
+	if damage == nil {
+		return m, nil
+	}
+	second := u.repo.standIn(u.volume, m)
+	if err := m.Close(); err != nil || second != nil {
+		return second, err
+	}
+	return nil, &DamagedRevisionError{Volume: u.volume.Name, ID: id, Cause: damagedMap(m.name, damage)}
+}
+
+// makeVisible gives, inside the gate, the copy and then the revision their names. What
+// was noted of it is there before.
+func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) error {
+	r, fsys := u.repo, u.repo.fsys
+	if err := u.lease.holds(); err != nil {
+		return err
+	}
+	if err := u.nobodyCame(); err != nil {
+		return err
+	}
+	if below != "" {
+		if _, err := fsys.Lstat(revisionName(u.volume.Name, below)); err != nil {
+			return fmt.Errorf("%w: %s, on which it is to build: %w", ErrLostGround, below, err)
+		}
+	}
+	copied, visible := copyName(u.volume.UUID, u.id), revisionName(u.volume.Name, u.id)
+	if err := r.moveInfo(u.lease.temps, trashInfoName(u.volume.UUID, u.id), infoName(u.volume.Name, u.id)); err != nil {
+		return err
+	}
+	if err := fsys.Rename(second, copied); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(path.Dir(copied)); err != nil {
+		return err
+	}
+	err := fsys.RenameNew(d.name, visible) // ★
+	if err == nil {
+		err = fsys.SyncDir(path.Dir(visible))
+	}
+	if err != nil {
+		return errors.Join(err, u.takeBack(visible))
+	}
+	r.dropTrash(u.volume.UUID, u.id)
+	return nil
+}
+
+// takeBack removes, inside the gate, a name of which it is open whether it is durable.
+// The revision still lies in the trash.
+func (u *undeletion) takeBack(visible string) error {
+	if err := u.repo.fsys.Remove(visible); err != nil && !notFound(err) {
+		return fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	if err := u.repo.fsys.SyncDir(path.Dir(visible)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"varve/backup"
 	"varve/internal/durable"
@@ -70,12 +71,29 @@ func (w *World) checkKept(ctx context.Context, before map[named]bool) (listed ma
 	if listed, err = w.readAll(ctx, r, before); err != nil {
 		return nil, err
 	}
+	trash, err := r.Trash()
+	if err != nil {
+		return nil, err
+	}
+	inTrash := map[named]bool{}
+	for _, t := range trash {
+		if t.Info.State == repository.Damaged {
+			return nil, fmt.Errorf("revision %s of %s is damaged in the trash: %s", t.ID, t.Volume.Name, t.Info.Reason)
+		}
+		inTrash[named{t.Volume.UUID, t.ID}] = true
+	}
 	for _, p := range w.Promised {
-		if !listed[named{p.UUID, p.ID}] {
+		n := named{p.UUID, p.ID}
+		switch {
+		case !listed[n] && !inTrash[n], p.Place == isListed && !listed[n]:
 			return nil, fmt.Errorf("revision %s of %s was promised and is not there", p.ID, p.Volume)
+		case listed[n] && inTrash[n]:
+			return nil, fmt.Errorf("revision %s of %s is there and in the trash", p.ID, p.Volume)
+		case p.Place == isTrashed && listed[n]:
+			return nil, fmt.Errorf("revision %s of %s was taken away and is there", p.ID, p.Volume)
 		}
 	}
-	return listed, w.checkJournal(r, listed)
+	return listed, w.checkJournal(r, listed, inTrash)
 }
 
 // readAll reads all that is listed, and compares it with what it must be.
@@ -186,7 +204,7 @@ func (c *comparison) same() bool {
 }
 
 // checkJournal makes sure that the journal knows of no success without a revision.
-func (w *World) checkJournal(r *repository.Repository, listed map[named]bool) error {
+func (w *World) checkJournal(r *repository.Repository, listed, inTrash map[named]bool) error {
 	events, err := r.Events()
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
@@ -195,14 +213,15 @@ func (w *World) checkJournal(r *repository.Repository, listed map[named]bool) er
 		if e.Op != repository.OpBackup || e.Result == repository.ResultFailed {
 			continue
 		}
-		if e.UUID == nil || !listed[named{*e.UUID, e.Revision}] {
+		if e.UUID == nil || !listed[named{*e.UUID, e.Revision}] && !inTrash[named{*e.UUID, e.Revision}] {
 			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", e.Revision)
 		}
 	}
 	return nil
 }
 
-// nextNight backs every volume up, changed a little.
+// nextNight backs every volume up, changed a little, thins one out and brings back what
+// is in the trash.
 func (w *World) nextNight(ctx context.Context) error {
 	if len(w.Volumes) == 0 {
 		w.Volumes["db"] = Noise(1, ChunkSize)
@@ -222,7 +241,33 @@ func (w *World) nextNight(ctx context.Context) error {
 			}
 		}
 	}
+	if err := w.thin(ctx, w.names()[0]); err != nil {
+		return fmt.Errorf("merge: %w", err)
+	}
+	if err := w.Undelete(ctx, w.Disk); err != nil {
+		return fmt.Errorf("undelete: %w", err)
+	}
 	return nil
+}
+
+// thin merges the revision before the newest into that.
+func (w *World) thin(ctx context.Context, name revision.Name) error {
+	return w.with(w.Disk, func(r *repository.Repository) error {
+		v, err := r.Volume(name)
+		if err != nil {
+			return err
+		}
+		revisions, err := r.Revisions(v)
+		if err != nil || len(revisions) < 2 {
+			return err
+		}
+		id := revisions[len(revisions)-2].ID
+		out, err := r.Remove(ctx, v, []revision.ID{id}, repository.RemoveOptions{Op: repository.OpMerge, Undelete: time.Hour})
+		if err == nil {
+			w.settle(v.UUID, out.Revisions, isTrashed)
+		}
+		return err
+	})
 }
 
 func (w *World) names() []revision.Name {

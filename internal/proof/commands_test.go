@@ -52,6 +52,14 @@ var commands = []command{
 	{"retire", twoVolumes, retire},
 	{"the end of a retirement", retired, unretire},
 	{"a backup that ends a retirement", retired, backUp("db", BackupOptions{})},
+	{"merge of one in between", fourNights, take(repository.OpMerge, 1)},
+	{"merge of the oldest, a full", fourNights, take(repository.OpMerge, 0)},
+	{"prune of neighbours", fourNights, take(repository.OpPrune, 0, 1, 2)},
+	{"rm of the newest", fourNights, take(repository.OpRemove, 3)},
+	{"rm of a volume", fourNights, take(repository.OpRemove)},
+	{"undelete of one in between", thinnedOut(1), undelete},
+	{"undelete of several", thinnedOut(0, 2, 3), undelete},
+	{"undelete of a volume that went", thinnedOut(), undelete},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -150,6 +158,41 @@ func unretire(ctx context.Context, w *World, fsys durable.FS) error {
 		}
 		return r.Unretire(ctx, v)
 	})
+}
+
+// take takes revisions away, by number; none: the whole volume.
+func take(op string, numbers ...int) func(context.Context, *World, durable.FS) error {
+	return func(ctx context.Context, w *World, fsys durable.FS) error {
+		return w.Remove(ctx, fsys, "db", op, numbers...)
+	}
+}
+
+func undelete(ctx context.Context, w *World, fsys durable.FS) error { return w.Undelete(ctx, fsys) }
+
+// fourNights have a full, a delta with patches, one that shrank and one that grew, and
+// what is noted of each.
+func fourNights(ctx context.Context, w *World) {
+	emptyRepository(ctx, w)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.Change("db", 1, 2)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.Resize("db", ChunkSize-5)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	w.Resize("db", 2*ChunkSize+5)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	if err := noteProven(ctx, w, w.Disk); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
+}
+
+// thinnedOut are four nights of which some were taken away.
+func thinnedOut(numbers ...int) func(context.Context, *World) {
+	return func(ctx context.Context, w *World) {
+		fourNights(ctx, w)
+		if err := w.Remove(ctx, w.Disk, "db", repository.OpPrune, numbers...); err != nil {
+			panic(fmt.Sprintf("prepare: %v", err))
+		}
+	}
 }
 
 // retired are two volumes of which one is not expected any more.

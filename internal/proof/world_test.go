@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"varve/backup"
 	"varve/chunkstore"
@@ -59,7 +60,22 @@ type Promise struct {
 	Content []byte
 	// Phase is the number of [durabletest.Disk.Mark] calls once it was promised; 0 is before the recording.
 	Phase int
+	// Place is where it is. Once it is to be somewhere else, and nobody was told that it
+	// is, that is open.
+	Place place
+	// Settled is where it is from that phase on; zero: nothing is to change.
+	Settled      place
+	SettledPhase int
 }
+
+// place is where a revision is.
+type place uint8
+
+const (
+	isListed place = iota
+	isTrashed
+	either
+)
 
 // Renamed is a volume that was to get another name.
 type Renamed struct {
@@ -140,6 +156,10 @@ func (w *World) CutAt(phase int) {
 	for _, p := range w.Promised {
 		if p.Phase <= phase {
 			p.Phase = 0
+			if p.SettledPhase > 0 && p.SettledPhase <= phase {
+				p.Place = p.Settled
+			}
+			p.SettledPhase = 0
 			promised = append(promised, p)
 		}
 	}
@@ -216,6 +236,78 @@ func (w *World) Rename(ctx context.Context, fsys durable.FS, from, to revision.N
 		w.isRenamed()
 		return nil
 	})
+}
+
+// Remove takes revisions of a volume away, by their numbers among those promised of it;
+// none are all of them, and the volume.
+func (w *World) Remove(ctx context.Context, fsys durable.FS, name revision.Name, op string, numbers ...int) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume(name)
+		if err != nil {
+			return err
+		}
+		opts := repository.RemoveOptions{Op: op, Undelete: time.Hour, All: len(numbers) == 0}
+		var ids []revision.ID
+		for i, p := range w.promisedOf(v.UUID) {
+			if opts.All || slices.Contains(numbers, i) {
+				p.Place = either
+				ids = append(ids, p.ID)
+			}
+		}
+		if opts.All {
+			delete(w.Volumes, name)
+		}
+		if _, err := r.Remove(ctx, v, ids, opts); err != nil {
+			return err
+		}
+		w.settle(v.UUID, ids, isTrashed)
+		return nil
+	})
+}
+
+// Undelete brings all back that is in the trash, the newest first.
+func (w *World) Undelete(ctx context.Context, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		trash, err := r.Trash()
+		if err != nil {
+			return err
+		}
+		for _, t := range slices.Backward(trash) {
+			for _, p := range w.promisedOf(t.Volume.UUID) {
+				if p.ID == t.ID {
+					p.Place = either
+				}
+			}
+			if _, err := r.Undelete(ctx, t, 0); err != nil {
+				return err
+			}
+			w.settle(t.Volume.UUID, []revision.ID{t.ID}, isListed)
+		}
+		return nil
+	})
+}
+
+// promisedOf gives what was promised of a volume, oldest first.
+func (w *World) promisedOf(volume revision.UUID) (of []*Promise) {
+	for i := range w.Promised {
+		if w.Promised[i].UUID == volume {
+			of = append(of, &w.Promised[i])
+		}
+	}
+	return of
+}
+
+// settle notes that somebody was told where revisions are now.
+func (w *World) settle(volume revision.UUID, ids []revision.ID, where place) {
+	phase := w.phase()
+	for _, p := range w.promisedOf(volume) {
+		if !slices.Contains(ids, p.ID) {
+			continue
+		}
+		if p.Settled, p.SettledPhase = where, phase; phase == 0 {
+			p.Place = where
+		}
+	}
 }
 
 // toBeRenamed notes that a volume may have another name from now on.

@@ -1,11 +1,13 @@
 package backup
 
 import (
+	"errors"
 	"fmt"
 
 	"varve/chunkstore"
 	"varve/internal/human"
 	"varve/repository"
+	"varve/revision"
 )
 
 // A DamageError reports stored bytes of an image that are lost. With KeepGoing
@@ -39,6 +41,22 @@ type DigestError struct {
 
 func (e *DigestError) Error() string {
 	return fmt.Sprintf("what was read has the image digest %s, the revision says %s", e.Got, e.Want)
+}
+
+// IsDamage tells whether an error says that stored bytes are not what was once
+// written, or that a source does not hold what it should.
+func IsDamage(err error) bool {
+	var (
+		damage     *DamageError
+		difference *DifferenceError
+		digest     *DigestError
+		rev        *repository.DamagedRevisionError
+		file       *repository.DamagedFileError
+		object     *chunkstore.CorruptError
+		corrupt    *revision.CorruptError
+	)
+	return errors.As(err, &damage) || errors.As(err, &difference) || errors.As(err, &digest) ||
+		errors.As(err, &rev) || errors.As(err, &file) || errors.As(err, &object) || errors.As(err, &corrupt)
 }
 
 func places(extents []repository.Extent) string {

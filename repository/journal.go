@@ -90,6 +90,24 @@ func (r *Repository) Record(ctx context.Context, e Event) error {
 	return nil
 }
 
+// RecordEnd records how an operation ended: with a failure, or without one if that is
+// nil. What found says of a failure is that it is something that was found. A
+// repository that takes no writes has no journal either, which is no error.
+func (r *Repository) RecordEnd(ctx context.Context, e Event, failure error, found bool) error {
+	switch {
+	case failure == nil:
+		e.Result = ResultOK
+	case found:
+		e.Result, e.Findings = ResultFindings, []string{failure.Error()}
+	default:
+		e.Result, e.Error = ResultFailed, failure.Error()
+	}
+	if err := r.Record(ctx, e); err != nil && !readOnly(err) {
+		return err
+	}
+	return nil
+}
+
 // journalHost makes a host's name a folder's.
 func journalHost(host string) string {
 	if host == "" {

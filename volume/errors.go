@@ -59,6 +59,13 @@ type LocationError struct {
 
 func (e *LocationError) Error() string { return fmt.Sprintf("location %q: %s", e.Text, e.Cause) }
 
+// An UnsupportedError reports a kind of volume that this build does not know.
+type UnsupportedError struct{ What, Known string }
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("this build of varve does not read or write %s; it knows %s", e.What, e.Known)
+}
+
 // A NoDeviceError reports a new file that would be made among the devices, in memory.
 type NoDeviceError struct{ Target string }
 

@@ -11,10 +11,11 @@ import (
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/hook"
 	"varve/internal/human"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
-	"varve/volume"
 )
 
 func backupCommand(s *session) *command {
@@ -109,6 +110,9 @@ func (f backupFlags) check(args []string) error {
 	return nil
 }
 
+// hooks are those that flags name.
+func (f backupFlags) hooks() hook.Hooks { return hook.Hooks{Before: f.before, After: f.after} }
+
 func (f backupFlags) options(s *session) (backup.CreateOptions, error) {
 	opts := backup.CreateOptions{
 		Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged, Begun: f.time.Time, StreamSize: int64(f.size),
@@ -132,98 +136,60 @@ func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (r
 	if err != nil {
 		return nil, err
 	}
-	s.hooks.Before, s.hooks.After = f.before, f.after
 	repo, err := s.openRepository(toWrite)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
 	if f.all || f.due || revision.IsGlob(args[0]) {
-		chosen, err := s.chosen(repo, choosing{all: f.all, due: f.due, pattern: optional(args, 0)})
-		if err != nil {
-			return nil, err
-		}
-		s.doing = "backup of " + formatCount(len(chosen.wanted), "volume")
-		return s.backUpAll(ctx, repo, chosen, opts)
+		return s.backUpSeveral(ctx, repo, f, optional(args, 0), opts)
 	}
+	return s.backUpOne(ctx, repo, f, args, opts)
+}
+
+// backUpOne does the job of one volume that was named.
+func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, f backupFlags, args []string, opts backup.CreateOptions) (result, error) {
 	j, err := s.jobOf(args[0], optional(args, 1), opts)
 	if err != nil {
 		return nil, err
 	}
-	s.doing = "backup of " + j.volume.String()
+	j.Hooks = f.hooks()
+	s.doing = "backup of " + j.Volume.String()
 	stop := func() {}
-	done := s.perform(ctx, repo, j, func(src volume.Source, newest *revision.Statement) {
-		s.announceBackup(j.volume, src, newest, f.full)
-		stop = s.watch("reading", meterOf(j.opts.Meter))
-	})
+	done := job.Do(ctx, repo, j, s.jobOptions(func(e job.Event) {
+		if e.Kind != job.Opened {
+			s.follow(e)
+			return
+		}
+		s.announceBackup(e, f.full)
+		stop = s.watch("reading", meterOf(opts.Meter))
+	}))
 	stop()
-	s.good = done.good
-	if done.err != nil {
-		return nil, done.err
+	s.good = stillGood(done)
+	if done.Err != nil {
+		return nil, s.inWords(done.Err)
 	}
-	for _, text := range done.created.Warnings {
+	for _, text := range done.Created.Warnings {
 		s.warnings.add(text)
 	}
-	s.about.volume, s.about.id = j.volume, done.created.Statement.ID
-	return newBacked(done.created, done.history)
-}
-
-// jobOf is the job of one volume that was named.
-func (s *session) jobOf(volumeName, source string, opts backup.CreateOptions) (job, error) {
-	name, err := revision.ParseName(volumeName)
-	if err != nil {
-		return job{}, &usageError{Text: err.Error(), Command: s.command}
-	}
-	opts.Volume = name
-	j := job{volume: name, source: source, opts: opts}
-	conf, err := s.configuration()
-	if err != nil {
-		return job{}, err
-	}
-	if conf != nil {
-		if wanted, configured := conf.Volume(name); configured {
-			j.wanted = &wanted
-		}
-	}
-	switch {
-	case source == "-" && isTerminal(s.stdin):
-		return job{}, &usageError{Text: "standard input is a terminal, not an image", Command: s.command}
-	case source == "-":
-		j.source, j.stdin = "", s.stdin
-	case source == "" && j.wanted != nil:
-		j.source = j.wanted.Source
-	}
-	if j.stdin == nil && !opts.Begun.IsZero() && source == "" {
-		return job{}, &usageError{Text: "--time says when SOURCE was so: name it", Command: s.command}
-	}
-	return j, nil
-}
-
-// needSource reports a backup without SOURCE of a volume that does not tell one.
-func (s *session) needSource(repo *repository.Repository, name revision.Name) error {
-	what := fmt.Sprintf("volume %q has no revision that tells its source", name)
-	if _, err := repo.Volume(name); errors.Is(err, repository.ErrNoVolume) {
-		what = fmt.Sprintf("no such volume %q", name)
-	}
-	return &usageError{
-		Text: fmt.Sprintf("%s: a first backup needs its SOURCE: varve backup %s /dev/…", what, name), Command: s.command,
-	}
+	s.about.volume, s.about.id = j.Volume, done.Created.Statement.ID
+	return newBacked(done.Created, done.History)
 }
 
 // announceBackup says what is about to be done. Nobody is told who does not watch:
 // then all that went well is one line.
-func (s *session) announceBackup(name revision.Name, src volume.Source, newest *revision.Statement, full bool) {
+func (s *session) announceBackup(opened job.Event, full bool) {
 	if !isTerminal(s.stderr.w) && !s.globals.verbose {
 		return
 	}
-	source, kind := src.Describe().Path, "full"
+	source, newest, kind := opened.Source.Path, opened.Newest, "full"
 	if newest != nil && newest.Source.Path == source {
 		source += " (as last time)"
 	}
 	if newest != nil && !full {
 		kind = fmt.Sprintf("delta on %s (%s)", newest.ID.Short(), formatDay(newest.Begun, s.begun.In(s.zone)))
 	}
-	s.say("%s  %s  %s", name, source, kind)
+	s.say("%s  %s  %s", opened.Volume, source, kind)
 }
 
 // backed is the result of backup.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -127,22 +126,4 @@ func (s *session) warnSuspect(rev repository.Revision, good revision.ID, latest 
 		name = "the latest, " + name + ","
 	}
 	s.warn("%s IS SUSPECT: %s; %s", name, rev.Info.Reason, instead)
-}
-
-// newestKnown is the newest revision whose statement can be read; nil if there is none.
-func newestKnown(repo *repository.Repository, name revision.Name) (*revision.Statement, []repository.Revision, error) {
-	v, err := repo.Volume(name)
-	if errors.Is(err, repository.ErrNoVolume) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := repo.Revisions(v)
-	for _, rev := range slices.Backward(all) {
-		if rev.Statement != nil {
-			return rev.Statement, all, err
-		}
-	}
-	return nil, all, err
 }

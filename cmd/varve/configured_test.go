@@ -55,7 +55,7 @@ func TestListSources(t *testing.T) {
 	if _, err := listSources(dir + "/a.img/*"); err == nil {
 		t.Error("a file is listed like a directory")
 	}
-	if _, err := listSources("rbd:vms/*"); !isMisuse(err) {
+	if _, err := listSources("rbd:vms/*"); exitCode(err) != exitUsage {
 		t.Errorf("what this build cannot read gives %v", err)
 	}
 }

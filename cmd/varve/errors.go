@@ -6,12 +6,10 @@ import (
 	"strings"
 
 	"varve/backup"
-	"varve/chunkstore"
-	"varve/hostlimit"
 	"varve/internal/human"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
-	"varve/volume"
 )
 
 // Exit codes; the help of each command lists them.
@@ -37,13 +35,6 @@ var errNoRepository = errors.New("no repository is given")
 
 // errTerminal reports an image on its way to a person's eyes.
 var errTerminal = errors.New("standard output is a terminal, and an image is not for reading")
-
-// An unsupportedError reports a kind of volume that this build does not know.
-type unsupportedError struct{ What, Known string }
-
-func (e *unsupportedError) Error() string {
-	return fmt.Sprintf("this build of varve does not read or write %s; it knows %s", e.What, e.Known)
-}
 
 // A selectionError reports that an address names no revision.
 type selectionError struct {
@@ -82,59 +73,43 @@ func (e *findingsError) Error() string { return strings.Join(e.Texts, "; ") }
 
 // exitCode is what the program's caller learns of an error.
 func exitCode(err error) int {
-	var several *severalError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &several):
+	if several := new(severalError); errors.As(err, &several) {
 		return several.Code
-	case isBusy(err):
+	}
+	return exitOf(gravityOf(err))
+}
+
+// exitOf is the exit code that says how badly something ended.
+func exitOf(g job.Gravity) int {
+	switch g {
+	case job.Well:
+		return 0
+	case job.Busy:
 		return exitBusy
-	case isMisuse(err):
+	case job.Misuse:
 		return exitUsage
-	case isDamage(err):
+	case job.Damaged:
 		return exitDamage
 	}
 	return exitFailed
 }
 
-func isBusy(err error) bool {
-	var busy *repository.BusyError
-	var full *hostlimit.BusyError
-	return errors.As(err, &busy) || errors.As(err, &full) || errors.Is(err, volume.ErrBusy)
-}
-
-// isMisuse tells whether the words were wrong, or named what there is not.
-func isMisuse(err error) bool {
-	var usage *usageError
-	var unsupported *unsupportedError
-	var selection *selectionError
-	var location *volume.LocationError
-	var order *repository.OrderError
-	var unmounted *unmountedError
-	var wrong *backup.WrongSourceError
-	var configuration *configurationError
-	return errors.As(err, &configuration) || errors.As(err, &usage) || errors.As(err, &unsupported) || errors.As(err, &selection) ||
-		errors.As(err, &location) || errors.As(err, &order) || errors.Is(err, errNoRepository) ||
-		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) ||
-		errors.As(err, &unmounted) || errors.As(err, &wrong) || errors.Is(err, volume.ErrOwnSource)
-}
-
-// isDamage tells whether stored bytes are not what was once written, or a source
-// is not what it was called.
-func isDamage(err error) bool {
+// gravityOf judges an error, also one of those that only commands know.
+func gravityOf(err error) job.Gravity {
 	var (
-		damage     *backup.DamageError
-		difference *backup.DifferenceError
-		digest     *backup.DigestError
-		distrusted *distrustedError
-		findings   *findingsError
-		rev        *repository.DamagedRevisionError
-		file       *repository.DamagedFileError
-		object     *chunkstore.CorruptError
-		corrupt    *revision.CorruptError
+		usage         *usageError
+		selection     *selectionError
+		unmounted     *unmountedError
+		configuration *configurationError
+		distrusted    *distrustedError
+		findings      *findingsError
 	)
-	return errors.As(err, &damage) || errors.As(err, &difference) || errors.As(err, &digest) ||
-		errors.As(err, &distrusted) || errors.As(err, &findings) || errors.As(err, &rev) ||
-		errors.As(err, &file) || errors.As(err, &object) || errors.As(err, &corrupt)
+	switch {
+	case errors.As(err, &usage), errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
+		errors.Is(err, errNoRepository):
+		return job.Misuse
+	case errors.As(err, &distrusted), errors.As(err, &findings):
+		return job.Damaged
+	}
+	return job.GravityOf(err)
 }

@@ -24,7 +24,7 @@ func TestErrors(t *testing.T) {
 		want int
 	}{
 		{&usageError{Text: "x"}, exitUsage},
-		{&unsupportedError{What: "x"}, exitUsage},
+		{&volume.UnsupportedError{What: "x"}, exitUsage},
 		{errNoRepository, exitUsage},
 		{repository.ErrNoRepository, exitUsage},
 		{repository.ErrNoVolume, exitUsage},

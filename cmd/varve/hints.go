@@ -27,7 +27,7 @@ func hint(err error, a about) string {
 
 func hintOnWords(err error, a about) string {
 	var misuse *usageError
-	var unsupported *unsupportedError
+	var unsupported *volume.UnsupportedError
 	var configuration *configurationError
 	var order *repository.OrderError
 	var short *backup.StreamSizeError

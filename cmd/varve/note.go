@@ -3,30 +3,19 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	"varve/backup"
-	"varve/internal/durable"
+	"varve/job"
 	"varve/repository"
 )
 
 // What a command leaves in the repository about its work, when that is done: nothing
 // here changes how it ended.
 
-// record writes into the journal what was done, and how it ended. A repository that
-// takes no writes has no journal either, and otherwise that it cannot be written is
-// a warning: the work is done.
+// record writes into the journal what was done, and how it ended. That it cannot be
+// written is a warning: the work is done.
 func (s *session) record(ctx context.Context, repo *repository.Repository, e repository.Event, failure error) {
-	switch {
-	case failure == nil:
-		e.Result = repository.ResultOK
-	case isDamage(failure):
-		e.Result, e.Findings = repository.ResultFindings, []string{failure.Error()}
-	default:
-		e.Result, e.Error = repository.ResultFailed, failure.Error()
-	}
-	err := repo.Record(afterSignals(ctx), e)
-	if err != nil && !errors.Is(err, fs.ErrPermission) && !durable.IsReadOnly(err) {
+	if err := repo.RecordEnd(afterSignals(ctx), e, failure, gravityOf(failure) == job.Damaged); err != nil {
 		s.warn("%v", err)
 	}
 }

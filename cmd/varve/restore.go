@@ -106,7 +106,7 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 		return nil, err
 	}
 	if target.Scheme == volume.SchemeRBD {
-		return nil, &unsupportedError{What: target.String(), Known: knownVolumes}
+		return nil, &volume.UnsupportedError{What: target.String(), Known: knownVolumes}
 	}
 	toPipe := target.Scheme == volume.SchemeStream
 	if err := f.check(s, toPipe); err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"varve/hook"
 	"varve/revision"
 )
 
@@ -32,7 +31,6 @@ type session struct {
 	zone     *time.Location
 
 	configured configured
-	hooks      hook.Hooks // that flags name, in the place of configured ones
 
 	doing    string   // "backup of db1": what a failure is a failure of
 	about    about    // for advice

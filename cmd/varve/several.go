@@ -4,15 +4,72 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
 	"varve/backup"
 	"varve/internal/human"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
 )
+
+// backUpSeveral does the jobs that flags or a pattern name.
+func (s *session) backUpSeveral(ctx context.Context, repo *repository.Repository, f backupFlags, pattern string, opts backup.CreateOptions) (result, error) {
+	agenda, err := s.agenda(repo, f, pattern)
+	if err != nil {
+		return nil, err
+	}
+	s.doing = "backup of " + formatCount(len(agenda.Jobs), "volume")
+	meters := make([]backup.Meter, len(agenda.Jobs))
+	for i := range agenda.Jobs {
+		j := &agenda.Jobs[i]
+		j.Hooks, j.Create = f.hooks(), opts
+		j.Create.Meter = &meters[i]
+	}
+	stop := s.watch("reading", sumOf(meters))
+	results := job.DoAll(ctx, repo, agenda.Jobs, s.jobOptions(func(e job.Event) {
+		if e.Kind != job.Ended {
+			s.follow(e)
+		} else if errors.Is(e.Result.Err, job.ErrNotDue) {
+			s.say("%s is not due any more: it was backed up meanwhile", e.Volume)
+		} else {
+			s.tellEntry(s.nightEntry(*e.Result))
+		}
+	}))
+	stop()
+	n := &night{Volumes: []nightEntry{}, Problems: []string{}}
+	for _, r := range results {
+		n.Volumes = append(n.Volumes, s.nightEntry(r))
+	}
+	for _, problem := range agenda.Problems {
+		s.warn("%v", problem)
+		n.Problems = append(n.Problems, problem.Error())
+	}
+	return n, n.judge(job.Gravest(results, agenda.Problems))
+}
+
+// agenda chooses the jobs that flags or a pattern name.
+func (s *session) agenda(repo *repository.Repository, f backupFlags, pattern string) (*job.Agenda, error) {
+	conf, err := s.configuration()
+	if err != nil {
+		return nil, err
+	}
+	choice := job.Choice{Due: f.due, Now: s.begun.In(s.zone)}
+	if pattern != "" {
+		glob, err := revision.ParseGlob(pattern)
+		if err != nil {
+			return nil, &usageError{Text: err.Error(), Command: s.command}
+		}
+		choice.Pattern = &glob
+	} else if conf == nil {
+		return nil, &usageError{Text: "no configuration says which volumes there are", Command: s.command, Usage: "varve backup VOLUME [SOURCE]"}
+	}
+	agenda, err := job.Choose(repo, conf, listSources, choice, s.jobOptions(s.follow))
+	if err != nil {
+		return nil, s.inWords(err)
+	}
+	return agenda, nil
+}
 
 // night is the result of a backup of several volumes.
 type night struct {
@@ -28,7 +85,19 @@ type nightEntry struct {
 	Exit   int           `json:"exit"`
 	Error  *jsonError    `json:"error"`
 	Result *backed       `json:"result"`
-	passed bool          // over, for it is not due any more
+}
+
+func (s *session) nightEntry(r job.Result) nightEntry {
+	e := nightEntry{Volume: r.Volume, Exit: exitOf(r.Gravity())}
+	err := s.inWords(r.Err)
+	if r.Created != nil {
+		e.Result, err = newBacked(r.Created, r.History)
+	}
+	if err != nil {
+		e.Error = &jsonError{Message: err.Error(), Hint: hint(err, about{volume: r.Volume, repo: s.about.repo})}
+	}
+	e.OK = e.Exit == 0
+	return e
 }
 
 // A severalError reports that of several volumes, not all went well. Its exit code
@@ -41,76 +110,8 @@ type severalError struct {
 
 func (e *severalError) Error() string { return e.Text }
 
-// gravest orders exit codes by how grave they are, the gravest first.
-var gravest = []int{exitDamage, exitFailed, exitUsage, exitBusy, 0}
-
-// backUpAll does several jobs, as many at a time as the host's limits say.
-func (s *session) backUpAll(ctx context.Context, repo *repository.Repository, c *agenda, opts backup.CreateOptions) (result, error) {
-	wanted := c.wanted
-	meters := make([]backup.Meter, len(wanted))
-	n := &night{Volumes: make([]nightEntry, len(wanted)), Problems: []string{}}
-	stop := s.watch("reading", sumOf(meters))
-	var workers sync.WaitGroup
-	var next int
-	var mu sync.Mutex
-	for range min(max(1, s.jobsAtOnce()), len(wanted)) {
-		workers.Go(func() {
-			for {
-				mu.Lock()
-				i := next
-				next++
-				mu.Unlock()
-				if i >= len(wanted) {
-					return
-				}
-				j := job{volume: wanted[i].Name, source: wanted[i].Source, wanted: &wanted[i], ifDue: c.due, opts: opts}
-				j.opts.Volume, j.opts.Meter = j.volume, &meters[i]
-				entry := s.backUpOne(ctx, repo, j)
-				mu.Lock()
-				n.Volumes[i] = entry
-				if !entry.passed {
-					s.tellEntry(&entry)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	workers.Wait()
-	stop()
-	n.Volumes = slices.DeleteFunc(n.Volumes, func(e nightEntry) bool { return e.passed })
-	for _, problem := range c.problems {
-		s.warn("%v", problem)
-		n.Problems = append(n.Problems, problem.Error())
-	}
-	return n, n.judge()
-}
-
-// backUpOne does one of several jobs. After an interruption, nothing is begun any more.
-func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, j job) nightEntry {
-	entry := nightEntry{Volume: j.volume}
-	if err := context.Cause(ctx); err != nil {
-		entry.Exit, entry.Error = exitFailed, &jsonError{Message: "not begun: the run was interrupted"}
-		return entry
-	}
-	done := s.perform(ctx, repo, j, nil)
-	err := done.err
-	if errors.Is(err, errNotDue) {
-		s.say("%s is not due any more: it was backed up meanwhile", j.volume)
-		entry.OK, entry.passed = true, true
-		return entry
-	}
-	if done.created != nil {
-		entry.Result, err = newBacked(done.created, done.history)
-	}
-	if entry.Exit = exitCode(err); err != nil {
-		entry.Error = &jsonError{Message: err.Error(), Hint: hint(err, about{volume: j.volume, repo: s.about.repo})}
-	}
-	entry.OK = entry.Exit == 0
-	return entry
-}
-
 // tellEntry says how one of several volumes ended, as soon as it has.
-func (s *session) tellEntry(e *nightEntry) {
+func (s *session) tellEntry(e nightEntry) {
 	if s.json || s.globals.quiet && e.OK {
 		return
 	}
@@ -128,15 +129,11 @@ func (s *session) tellEntry(e *nightEntry) {
 	s.tell(p)
 }
 
-// judge counts, and gives the gravest error.
-func (n *night) judge() error {
-	code := 0
+// judge counts, and gives an error unless all went well.
+func (n *night) judge(gravest job.Gravity) error {
 	var failed []string
 	for i := range n.Volumes {
 		e := &n.Volumes[i]
-		if slices.Index(gravest, e.Exit) < slices.Index(gravest, code) {
-			code = e.Exit
-		}
 		if e.Result != nil {
 			n.safe++
 		}
@@ -144,9 +141,7 @@ func (n *night) judge() error {
 			failed = append(failed, e.Volume.String())
 		}
 	}
-	if len(n.Problems) > 0 && slices.Index(gravest, exitUsage) < slices.Index(gravest, code) {
-		code = exitUsage
-	}
+	code := exitOf(gravest)
 	switch {
 	case code == 0:
 		return nil

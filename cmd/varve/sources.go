@@ -28,7 +28,7 @@ func openSource(text string) (volume.Source, error) {
 	}
 	open, known := openers()[at.Scheme]
 	if !known {
-		return nil, &unsupportedError{What: describeScheme(at), Known: knownVolumes}
+		return nil, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
 	}
 	return open(at)
 }
@@ -76,7 +76,7 @@ func listSources(pattern string) ([]string, error) {
 		return nil, err
 	}
 	if at.Scheme != volume.SchemeFile {
-		return nil, &unsupportedError{What: describeScheme(at), Known: knownVolumes}
+		return nil, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
 	}
 	before, after, _ := strings.Cut(at.Path, "*")
 	dir, prefix := filepath.Split(before)
@@ -110,7 +110,7 @@ func checkSource(text string) error {
 		return err
 	}
 	if at.Scheme != volume.SchemeFile {
-		return &unsupportedError{What: describeScheme(at), Known: knownVolumes}
+		return &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
 	}
 	_, err = os.Stat(at.Path)
 	return err

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"schedule":                     {"internal/human"},
 	"status":                       {"repository", "revision", "schedule", "internal/human"},
 	"config":                       {"schedule", "revision", "volume", "internal/human"},
+	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "revision", "schedule", "status", "volume"},
 	"cmd/varve":                    {"*"},
 	"scripts/testsummary":          {},
 	"scripts/mutants":              {},

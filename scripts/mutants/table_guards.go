@@ -63,8 +63,9 @@ func guardMutants() []mutant {
 		},
 		{
 			name: "one-of-several-not-reported", what: "of several volumes, one fails, and the run ends as if all had gone well",
-			file: "cmd/varve/several.go",
-			old:  "\treturn n, n.judge()\n", new: "\t_ = n.judge()\n\treturn n, nil\n",
+			file:  "cmd/varve/several.go",
+			old:   "\treturn n, n.judge(job.Gravest(results, agenda.Problems))\n",
+			new:   "\t_ = n.judge(job.Gravest(results, agenda.Problems))\n\treturn n, nil\n",
 			tests: []tests{unitCommands},
 		},
 		{

@@ -1,0 +1,13 @@
+// Package job does what is to happen around a backup.
+//
+// A [Job] is one volume to back up, with what is configured of it. [Do] does one: it
+// waits for a slot of the host, runs the hooks, opens the source, has [backup.Create]
+// make the revision, and leaves word in the journal of what kept it from beginning.
+// [Choose] makes an [Agenda] of those jobs that are to be done, and [DoAll] does them,
+// as many at a time as the limits of the host say. A [Gravity] says how badly one
+// ended, or several.
+//
+// The package knows neither words that somebody typed nor a screen: what is wanted
+// stands in [Options], which also say how a source is opened, how it went in a
+// [Result], and what somebody may want to know meanwhile is an [Event].
+package job

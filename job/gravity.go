@@ -1,0 +1,81 @@
+package job
+
+import (
+	"errors"
+
+	"varve/backup"
+	"varve/hostlimit"
+	"varve/repository"
+	"varve/volume"
+)
+
+// Gravity says how badly something ended. The graver is the larger.
+type Gravity int
+
+// How something can end.
+const (
+	Well    Gravity = iota
+	Busy            // somebody else is at work: nothing was begun, and it can be tried again
+	Misuse          // what was asked for cannot be meant, or is of something that there is not
+	Failed          // everything else
+	Damaged         // stored data or a source is not as it should be, though there may be a revision
+)
+
+// GravityOf judges an error of this package and of those below it; nil is [Well].
+func GravityOf(err error) Gravity {
+	switch {
+	case err == nil:
+		return Well
+	case isBusy(err):
+		return Busy
+	case isMisuse(err):
+		return Misuse
+	case backup.IsDamage(err):
+		return Damaged
+	}
+	return Failed
+}
+
+func isBusy(err error) bool {
+	var busy *repository.BusyError
+	var full *hostlimit.BusyError
+	return errors.As(err, &busy) || errors.As(err, &full) || errors.Is(err, volume.ErrBusy)
+}
+
+func isMisuse(err error) bool {
+	var (
+		source      *NoSourceError
+		hooks       *HooksError
+		match       *NoMatchError
+		location    *volume.LocationError
+		unsupported *volume.UnsupportedError
+		order       *repository.OrderError
+		wrong       *backup.WrongSourceError
+	)
+	return errors.As(err, &source) || errors.As(err, &hooks) || errors.As(err, &match) ||
+		errors.As(err, &location) || errors.As(err, &unsupported) || errors.As(err, &order) || errors.As(err, &wrong) ||
+		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) || errors.Is(err, volume.ErrOwnSource)
+}
+
+// Gravity judges a job. One that is not due any more ended well.
+func (r Result) Gravity() Gravity {
+	switch {
+	case errors.Is(r.Err, ErrNotDue):
+		return Well
+	case r.Err == nil && len(r.Created.Findings) > 0:
+		return Damaged
+	}
+	return GravityOf(r.Err)
+}
+
+// Gravest judges several jobs, and what is wrong with the configuration of which they came.
+func Gravest(results []Result, problems []error) Gravity {
+	gravest := Well
+	if len(problems) > 0 {
+		gravest = Misuse
+	}
+	for _, r := range results {
+		gravest = max(gravest, r.Gravity())
+	}
+	return gravest
+}

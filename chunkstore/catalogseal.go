@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"varve/internal/durable"
+	"varve/internal/process"
 )
 
 // The seal is what the lock file says of the catalog, as its last writer left it:
@@ -80,8 +81,7 @@ func (c *catalog) checkSeal(lock durable.File) error {
 
 // thisBoot tells one boot of the machine from the next. It is never 0.
 func thisBoot() uint64 {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // unreadable: all boots are one
-	return checksum(id) | 1
+	return checksum([]byte(process.Boot())) | 1 // where it has no name, all boots are one
 }
 
 // persist makes the catalog last beyond this boot. Batches are not synced, which

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"varve/hostlimit"
+	"varve/internal/process"
 )
 
 // TestMain lets the test binary be another process: "__hold DIR JOBS" takes a slot,
@@ -49,7 +50,7 @@ func hold(dir, jobs string) error {
 	if err != nil {
 		return err
 	}
-	who := hostlimit.Holder{Command: "backup", Volume: "vms/held"}
+	who := hostlimit.Holder{Identity: process.Own("backup"), Volume: "vms/held"}
 	_, err = h.Acquire(context.Background(), who, patience, func([]hostlimit.Holder) { fmt.Println("waits") })
 	if err != nil {
 		return err
@@ -93,14 +94,14 @@ func work(dir, jobs, ledger, rounds string) error {
 	return errors.Join(log.Close(), h.Close())
 }
 
-// process is another process of this test binary.
-type process struct {
+// another is another process of this test binary.
+type another struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	lines *bufio.Scanner
 }
 
-func start(t *testing.T, args ...string) *process {
+func start(t *testing.T, args ...string) *another {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -119,13 +120,13 @@ func start(t *testing.T, args ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd, stdin: in, lines: bufio.NewScanner(out)}
+	p := &another{cmd: cmd, stdin: in, lines: bufio.NewScanner(out)}
 	t.Cleanup(p.kill)
 	return p
 }
 
 // says waits for the next line that the process writes.
-func (p *process) says(t *testing.T, want string) {
+func (p *another) says(t *testing.T, want string) {
 	t.Helper()
 	if !p.lines.Scan() || p.lines.Text() != want {
 		t.Fatalf("the process said %q, want %q (%v)", p.lines.Text(), want, p.lines.Err())
@@ -133,7 +134,7 @@ func (p *process) says(t *testing.T, want string) {
 }
 
 // kill ends the process as a power switch would, and waits until it is gone.
-func (p *process) kill() {
+func (p *another) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended
 	_ = p.cmd.Wait()         // of course it was killed
 }

@@ -26,14 +26,13 @@ type Slot struct {
 }
 
 // Acquire takes a slot, and waits for one up to wait; who came first gets the first.
-// What the caller leaves out of who is filled in: this process, this host, now.
 // While it waits, it calls waiting, if that is not nil, with those who hold the
-// slots: at once, and again when they are others.
+// slots: at once, and again when they are others. Who is what these are told.
 //
 // A slot that is not to be had is a [*BusyError]; a directory that cannot be used
 // a [*StateError]; a context that ends, its error.
 func (h *Host) Acquire(ctx context.Context, who Holder, wait time.Duration, waiting func(holders []Holder)) (_ *Slot, err error) {
-	q := &queue{host: h, who: who.here()}
+	q := &queue{host: h, who: who}
 	defer func() {
 		if lerr := q.leave(); lerr != nil && err != nil {
 			err = errors.Join(err, lerr)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"varve/hostlimit"
+	"varve/internal/process"
 )
 
 func open(t *testing.T, dir string, l hostlimit.Limits) *hostlimit.Host {
@@ -34,7 +35,7 @@ func open(t *testing.T, dir string, l hostlimit.Limits) *hostlimit.Host {
 
 func acquire(t *testing.T, h *hostlimit.Host, volume string) *hostlimit.Slot {
 	t.Helper()
-	s, err := h.Acquire(t.Context(), hostlimit.Holder{Command: "backup", Volume: volume}, 0, nil)
+	s, err := h.Acquire(t.Context(), hostlimit.Holder{Identity: process.Own("backup"), Volume: volume}, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestNeverMoreThanJobsProcessesAtOnce(t *testing.T) {
 			if err := os.WriteFile(ledger, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var all []*process
+			var all []*another
 			for range processes {
 				all = append(all, start(t, "__work", dir, strconv.Itoa(jobs), ledger, strconv.Itoa(rounds)))
 			}
@@ -143,7 +144,10 @@ func TestTheSlotOfAKilledProcessIsFreeAtOnce(t *testing.T) {
 	if got.Since.IsZero() {
 		t.Error("nobody says since when")
 	}
-	want := hostlimit.Holder{Command: "backup", Volume: "vms/held", PID: p.cmd.Process.Pid, Host: host, User: me.Username, Since: got.Since}
+	want := hostlimit.Holder{
+		Identity: process.Identity{Command: "backup", PID: p.cmd.Process.Pid, Host: host, User: me.Username, Since: got.Since},
+		Volume:   "vms/held",
+	}
 	if got != want {
 		t.Errorf("holder %+v, want %+v", got, want)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"varve/config"
 	"varve/hostlimit"
+	"varve/internal/process"
 )
 
 // longestWait is for a slot, unless somebody said otherwise.
@@ -33,7 +34,7 @@ func (a *attempt) takeSlot(ctx context.Context) (waited bool, err error) {
 	if wait == 0 {
 		wait = longestWait // others wait
 	}
-	who := hostlimit.Holder{Command: a.opts.Command, Volume: a.Volume.String()}
+	who := hostlimit.Holder{Identity: process.Own(a.opts.Command), Volume: a.Volume.String()}
 	held, err := host.Acquire(ctx, who, wait, func(holders []hostlimit.Holder) {
 		waited = true
 		a.opts.tell(Event{Kind: Waiting, Volume: a.Volume, Holders: holders})

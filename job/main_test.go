@@ -13,6 +13,7 @@ import (
 	"varve/config"
 	"varve/hostlimit"
 	"varve/internal/durable"
+	"varve/internal/process"
 	"varve/job"
 	"varve/repository"
 	"varve/revision"
@@ -121,7 +122,7 @@ func (b *bench) holdSlot() (give func()) {
 	b.t.Helper()
 	host, err := hostlimit.Open(b.path("state"), hostlimit.Limits{Jobs: 1})
 	b.must(err)
-	slot, err := host.Acquire(b.t.Context(), hostlimit.Holder{Command: "backup", Volume: "held"}, 0, nil)
+	slot, err := host.Acquire(b.t.Context(), hostlimit.Holder{Identity: process.Own("backup"), Volume: "held"}, 0, nil)
 	b.must(err)
 	return func() {
 		b.must(slot.Close())

@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
-	"time"
 
 	"varve/internal/durable"
+	"varve/internal/process"
 	"varve/revision"
 )
 
@@ -81,17 +81,7 @@ func (e *BusyError) Error() string {
 }
 
 // Holder says who holds a lock or a lease, and since when.
-type Holder struct {
-	Command string    `json:"command"` // what it does: "backup", "restore"
-	Host    string    `json:"host"`
-	User    string    `json:"user"`
-	PID     int       `json:"pid"`
-	Since   time.Time `json:"since"`
-}
-
-func (h Holder) String() string {
-	return fmt.Sprintf("%s (pid %d on %s, user %s, since %s)", h.Command, h.PID, h.Host, h.User, h.Since.Local().Format(time.DateTime))
-}
+type Holder = process.Identity
 
 // A DamagedFileError reports a file of the repository that does not hold what it
 // should. Reading it again will not help; a copy or scrub may.

@@ -5,16 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/process"
 	"varve/revision"
 )
 
@@ -60,7 +56,7 @@ func Open(fsys durable.FS, opts Options) (*Repository, error) {
 	if !agree {
 		opts.Log.Warn("one of the two copies of the repository's descriptor is missing or stale; the next backup writes it anew")
 	}
-	r := &Repository{fsys: fsys, desc: d, names: d.hasher(), opts: opts, me: whoami(opts.Command), boot: bootID(), unmended: !agree}
+	r := &Repository{fsys: fsys, desc: d, names: d.hasher(), opts: opts, me: process.Own(opts.Command), boot: process.Boot(), unmended: !agree}
 	r.store, err = chunkstore.Open(chunkstore.Config{
 		FS: fsys, Repository: [16]byte(d.Repository), ChunkSize: d.ChunkSize, Hasher: r.names,
 		Catalog: r.catalogPath(), Log: opts.Log,
@@ -114,31 +110,6 @@ func (r *Repository) catalogPath() string {
 		return ""
 	}
 	return filepath.Join(dir, "catalog.db")
-}
-
-// whoami describes this process to those who will wait for it.
-func whoami(command string) Holder {
-	h := Holder{Command: command, PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second)}
-	if command == "" {
-		h.Command = "varve"
-	}
-	if name, err := os.Hostname(); err == nil {
-		h.Host = name
-	}
-	h.User = strconv.Itoa(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		h.User = u.Username
-	}
-	return h
-}
-
-// bootID names this boot of this host; empty where the kernel does not tell.
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
 }
 
 func randomHex() string {

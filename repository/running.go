@@ -1,16 +1,13 @@
 package repository
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +81,7 @@ func (r *Repository) readLease(name string) (run Running, alive bool) {
 	if record.Holder.Host != r.me.Host {
 		return run, time.Since(run.Heard) < silence
 	}
-	return run, record.Boot == r.boot && isProcess(record.Holder)
+	return run, record.Boot == r.boot && record.Holder.Runs()
 }
 
 // progressForm is the line below a lease's record that says how far its holder is.
@@ -98,50 +95,4 @@ func (b *Backup) Progress(done, total int64) error { return b.lease.progress(don
 func (l *lease) progress(done, total int64) error {
 	_, err := l.file.WriteAt(fmt.Appendf(nil, progressForm, max(done, 0), max(total, 0)), l.length)
 	return err
-}
-
-// isProcess tells whether a holder on this host, since it was booted, is there still:
-// a process of its number that was not begun after it.
-func isProcess(h Holder) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(h.PID) + "/stat")
-	if err != nil {
-		return false
-	}
-	begun, ok := processStart(stat)
-	return !ok || !begun.After(h.Since.Add(time.Minute))
-}
-
-// clockTicks is USER_HZ, which is 100 on every Linux that Go runs on (proc(5)).
-const clockTicks = 100
-
-// processStart reads from /proc/PID/stat when a process was begun: field 22, in
-// clock ticks since the boot (proc(5)).
-func processStart(stat []byte) (time.Time, bool) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before it may hold anything
-	const startTime = 22 - 3
-	if len(fields) <= startTime {
-		return time.Time{}, false
-	}
-	ticks, err := strconv.ParseInt(string(fields[startTime]), 10, 64)
-	boot, ok := bootTime()
-	if err != nil || !ok {
-		return time.Time{}, false
-	}
-	return boot.Add(time.Duration(ticks) * time.Second / clockTicks), true
-}
-
-// bootTime is when this host was booted, by its clock (btime of /proc/stat).
-func bootTime() (time.Time, bool) {
-	f, err := os.Open("/proc/stat")
-	if err != nil {
-		return time.Time{}, false
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if text, found := strings.CutPrefix(lines.Text(), "btime "); found {
-			seconds, err := strconv.ParseInt(text, 10, 64)
-			return time.Unix(seconds, 0), err == nil
-		}
-	}
-	return time.Time{}, false
 }

@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"chunkstore":                   {"internal/durable", "internal/process"},
 	"revision":                     {"chunkstore"},
 	"repository":                   {"chunkstore", "revision", "internal/durable", "internal/process"},
-	"retention":                    {"revision"},
+	"retention":                    {"revision", "internal/human"},
 	"volume":                       {},
 	"volume/volumetest":            {"volume"},
 	"volume/filevolume":            {"volume", "internal/durable"},

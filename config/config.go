@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"varve/retention"
 	"varve/revision"
 	"varve/schedule"
 )
@@ -78,6 +79,10 @@ type Volume struct {
 	Tags         []string
 	Priority     int // larger ones go first
 	Hooks        Hooks
+	Keep         retention.Rules // which revisions stay; IsZero: nothing is to be pruned
+	Undelete     time.Duration   // how long what was taken away can come back
+	FullEvery    int             // a full revision after so many deltas; 0: never
+	MaxChain     int             // revisions from a full one on; longer chains are shortened
 	exclude      []revision.Glob
 }
 

@@ -5,6 +5,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"varve/internal/human"
+	"varve/retention"
 	"varve/schedule"
 )
 
@@ -131,8 +133,45 @@ func volumeFields() []field[Volume] {
 			Type: "number", Default: "0", Example: "1",
 			Text: "Of volumes that are due, those of larger numbers go first.",
 		}, wholeNumber(-1000, 1000), func(v *Volume) *int { return &v.Priority }),
+		block("keep", "Which revisions stay when the volume is pruned: those that any of these keeps, the newest, and those that are pinned. "+
+			"Without any of them, nothing is pruned.",
+			keepFields(), func(v *Volume) *retention.Rules { return &v.Keep }),
+		value("undelete", Key{
+			Type: "duration", Default: "7d", Example: "7d",
+			Text: "How long a revision that was taken away can come back. Its room is free after that.",
+		}, human.ParseDuration, func(v *Volume) *time.Duration { return &v.Undelete }),
+		value("full_every", Key{
+			Type: "number, or never", Default: "never", Example: "never",
+			Text: "After how many deltas a full revision is made, of what is stored: the source is not read for it.",
+		}, fullEvery, func(v *Volume) *int { return &v.FullEvery }),
+		value("max_chain", Key{
+			Type: "number", Default: "30", Example: "30",
+			Text: "How many revisions there are from a full one to the last that builds on it. Longer chains are shortened, without reading the source.",
+		}, wholeNumber(1, 10000), func(v *Volume) *int { return &v.MaxChain }),
 		block("hooks", "Commands for /bin/sh around a backup. Those that are empty are not run.",
 			hookFields(), func(v *Volume) *Hooks { return &v.Hooks }),
+	}
+}
+
+func keepFields() []field[retention.Rules] {
+	count := func(name, example, text string, at func(*retention.Rules) *int) field[retention.Rules] {
+		return value(name, Key{Type: "number", Default: "0", Example: example, Text: text}, retention.ParseCount, at)
+	}
+	return []field[retention.Rules]{
+		count("last", "3", "So many of the newest.", func(r *retention.Rules) *int { return &r.Last }),
+		count("hourly", "24", "The newest of each of so many hours, the newest ones that hold a revision. An hour that a change of clocks shows twice is two.",
+			func(r *retention.Rules) *int { return &r.Hourly }),
+		count("daily", "7", "The newest of each of so many days that hold a revision.", func(r *retention.Rules) *int { return &r.Daily }),
+		count("weekly", "4", "The newest of each of so many weeks that hold a revision. They begin on Monday.",
+			func(r *retention.Rules) *int { return &r.Weekly }),
+		count("monthly", "12", "The newest of each of so many months that hold a revision.", func(r *retention.Rules) *int { return &r.Monthly }),
+		count("yearly", "3", "The newest of each of so many years that hold a revision.", func(r *retention.Rules) *int { return &r.Yearly }),
+		value("within", Key{
+			Type: "duration", Default: "0s", Example: "48h", Text: "All that were begun so long ago, or later.",
+		}, retention.ParseWithin, func(r *retention.Rules) *time.Duration { return &r.Within }),
+		list("tags", Key{
+			Type: "list of tags", Default: "[]", Example: "[release]", Text: "All that have one of these tags.",
+		}, retention.ParseTag, func(r *retention.Rules) *[]string { return &r.Tags }),
 	}
 }
 

@@ -27,15 +27,19 @@ defaults:
   overdue: 2
   tags: [nightly, "2026", nightly]
   hooks: {freeze: f, thaw: t, timeout: 1m}
+  keep: {last: 3, daily: 7, weekly: 4, tags: [release, audit, release]}
+  undelete: 2w
 groups:
   gold:
     priority: 1
     overdue: 1.25
     hooks: {before: "echo gold", freeze_timeout: 3s}
+    keep: {hourly: 24, daily: 0, tags: []}
+    max_chain: 7
 volumes:
   db1: {source: /dev/vg/db1, group: gold, tags: [], stall_timeout: 1h}
-  archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}}
-  "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold}
+  archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
+  "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
 monitor: {textfile: /var/lib/x/varve.prom}
 `
 
@@ -55,12 +59,13 @@ func TestWholeFile(t *testing.T) {
 	}
 	// What a volume does not say, its group says, then the defaults, key by key.
 	for name, want := range map[string]string{
-		"db1": "db1 /dev/vg/db1 gold 21 pattern= daily/22:00-06:00/Europe/Berlin/db1 overdue=1.25 compare=14 stall=1h0m0s tags=[] priority=1 " +
-			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s}",
-		"archive": "archive /srv/images/archive.img  22 pattern= 0 3 * * sun/any/Europe/Berlin/archive overdue=2 compare=3 stall=10m0s tags=[nightly 2026] priority=0 " +
-			"{Before: After: Freeze: Thaw: Timeout:1m0s FreezeTimeout:10s}",
-		"vms/a": "vms/a /srv/vms/a.img gold 23 pattern=vms/* daily/22:00-06:00/Europe/Berlin/vms/a overdue=1.25 compare=14 stall=10m0s tags=[nightly 2026] priority=1 " +
-			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s}",
+		"db1": "db1 /dev/vg/db1 gold 25 pattern= daily/22:00-06:00/Europe/Berlin/db1 overdue=1.25 compare=14 stall=1h0m0s tags=[] priority=1 " +
+			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s} keep last 3, hourly 24, weekly 4 undelete=336h0m0s full=0 chain=7",
+		"archive": "archive /srv/images/archive.img  26 pattern= 0 3 * * sun/any/Europe/Berlin/archive overdue=2 compare=3 stall=10m0s tags=[nightly 2026] priority=0 " +
+			"{Before: After: Freeze: Thaw: Timeout:1m0s FreezeTimeout:10s} keep last 3, daily 7, weekly 4, tag release, tag audit undelete=336h0m0s full=90 chain=30",
+		"vms/a": "vms/a /srv/vms/a.img gold 27 pattern=vms/* daily/22:00-06:00/Europe/Berlin/vms/a overdue=1.25 compare=14 stall=10m0s tags=[nightly 2026] priority=1 " +
+			"{Before:echo gold After: Freeze:f Thaw:t Timeout:1m0s FreezeTimeout:3s} keep hourly 24, weekly 4, monthly 12, yearly 5, within 2d, tag own " +
+			"undelete=336h0m0s full=0 chain=7",
 	} {
 		v, found := c.Volume(revision.Name(name))
 		if got := describe(v); !found || got != want {
@@ -70,9 +75,9 @@ func TestWholeFile(t *testing.T) {
 }
 
 func describe(v config.Volume) string {
-	return fmt.Sprintf("%s %s %s %d pattern=%s %v/%v/%v/%s overdue=%v compare=%d stall=%v tags=%v priority=%d %+v",
+	return fmt.Sprintf("%s %s %s %d pattern=%s %v/%v/%v/%s overdue=%v compare=%d stall=%v tags=%v priority=%d %+v keep %v undelete=%v full=%d chain=%d",
 		v.Name, v.Source, v.Group, v.Line, v.Pattern, v.Plan.Schedule, v.Plan.Window, v.Plan.Zone, v.Plan.Name,
-		v.Overdue, v.CompareAll, v.StallTimeout, v.Tags, v.Priority, v.Hooks)
+		v.Overdue, v.CompareAll, v.StallTimeout, v.Tags, v.Priority, v.Hooks, v.Keep, v.Undelete, v.FullEvery, v.MaxChain)
 }
 
 func TestDefaults(t *testing.T) {
@@ -89,10 +94,14 @@ func TestDefaults(t *testing.T) {
 	v, _ := good(t, "volumes: {a: {source: /a}}").Volume("a")
 	want := config.Volume{
 		Name: "a", Source: "/a", Line: 1, Plan: schedule.Plan{Zone: time.Local, Name: "a"}, Overdue: 1.5, CompareAll: 14,
-		StallTimeout: 10 * time.Minute, Hooks: config.Hooks{FreezeTimeout: 10 * time.Second, Timeout: 5 * time.Minute},
+		StallTimeout: 10 * time.Minute, Undelete: 7 * 24 * time.Hour, MaxChain: 30,
+		Hooks: config.Hooks{FreezeTimeout: 10 * time.Second, Timeout: 5 * time.Minute},
 	}
 	if describe(v) != describe(want) {
 		t.Errorf("got\n%s\nwant\n%s", describe(v), describe(want))
+	}
+	if !v.Keep.IsZero() {
+		t.Errorf("without a rule, %v are kept", v.Keep)
 	}
 	if got := good(t, "limits: {limit_rate: 7M}").Limits.Rate.At(time.Now()); got != 7<<20 {
 		t.Errorf("a plain rate is %d", got)
@@ -147,6 +156,16 @@ func TestProblems(t *testing.T) {
 		{"compare_all", volume("compare_all: -1"), `:2: volumes.a.compare_all: bad value "-1": want a number between 1 and 10000`},
 		{"a duration", volume("stall_timeout: 10"), `:2: volumes.a.stall_timeout: bad value "10": want a duration such as 90s, 15m, 6h, 7d or 4w`},
 		{"no duration", volume("hooks: {timeout: 0s}"), `:2: volumes.a.hooks.timeout: bad value "0s": want more than nothing`},
+		{"a rule", volume("keep: {dayly: 7}"), `:2: volumes.a.keep: unknown key "dayly"; did you mean "daily"?`},
+		{"a count", volume("keep: {last: -1, daily: all}"),
+			`:2: volumes.a.keep.last: bad value "-1": want a number between 0 and 1000000` + "\n" +
+				`:2: volumes.a.keep.daily: bad value "all": want a number between 0 and 1000000`},
+		{"a span of a rule", volume("keep: {within: 48}"), `:2: volumes.a.keep.within: bad value "48": want a duration such as 90s, 15m, 6h, 7d or 4w`},
+		{"a tag of a rule", volume("keep: {tags: [a b]}"), `:2: volumes.a.keep.tags: bad tag "a b": want letters, digits and . _ - only`},
+		{"a list of rules", volume("keep: [last]"), `:2: volumes.a.keep: want keys and values, not a list`},
+		{"undelete", volume("undelete: never"), `:2: volumes.a.undelete: bad value "never": want a duration such as 90s, 15m, 6h, 7d or 4w`},
+		{"full_every", volume("full_every: 0"), `:2: volumes.a.full_every: bad value "0": want a number between 1 and 10000, or never`},
+		{"max_chain", volume("max_chain: 0"), `:2: volumes.a.max_chain: bad value "0": want a number between 1 and 10000`},
 		{"a tag", volume("tags: [a b, c]"), `:2: volumes.a.tags: bad tag "a b": want letters, digits and . _ - only`},
 		{"a pattern that is none", "volumes: {\"a*\": {source: \"/x/*\", exclude: [\"[\"]}}", `:1: volumes.a*.exclude: bad pattern "[": a "[" without its "]"`},
 		{"a name", "volumes: {a@b: {source: /a}}", `:1: volumes.a@b: bad volume name "a@b": "@" begins a revision`},
@@ -219,6 +238,8 @@ func TestRightTexts(t *testing.T) {
 		"defaults: {schedule: daily at 12:00, window: any}\nvolumes: {a: {source: /a, schedule: never, window: \"22:00-06:00\"}}",
 		"defaults: {hooks: {freeze: a, thaw: b}}\nvolumes: {a: {source: /a, hooks: {freeze: \"\", thaw: \"\"}}}",
 		"monitor: {textfile: \"\"}",
+		"volumes: {a: {source: /a, keep: {}, full_every: 10000, undelete: 0s}}",
+		"defaults: {keep:}",
 	} {
 		if got := problems(t, text); len(got) > 0 {
 			t.Errorf("%q: %q", text, got)

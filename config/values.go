@@ -91,6 +91,18 @@ func timeout(text string) (time.Duration, error) {
 	return span, err
 }
 
+// fullEvery reads a number of deltas, or never: 0.
+func fullEvery(text string) (int, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	n, err := wholeNumber(1, 10000)(text)
+	if err != nil {
+		err = &human.ValueError{Text: text, Want: "want a number between 1 and 10000, or never"}
+	}
+	return n, err
+}
+
 func tag(text string) (string, error) { return text, revision.CheckTag(text) }
 
 func glob(text string) (revision.Glob, error) { return revision.ParseGlob(text) }

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"hook":                         {"internal/process"},
 	"schedule":                     {"internal/human"},
 	"status":                       {"repository", "revision", "schedule", "internal/human"},
-	"config":                       {"schedule", "revision", "volume", "internal/human"},
+	"config":                       {"retention", "schedule", "revision", "volume", "internal/human"},
 	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "revision", "schedule", "status", "volume", "internal/process"},
 	"cmd/varve":                    {"*"},
 	"scripts/testsummary":          {},

@@ -17,7 +17,7 @@ import (
 const document = "../docs/retention.md"
 
 // leastHistories is how many the document has at least: who removes one has to say so here.
-const leastHistories = 26
+const leastHistories = 27
 
 var (
 	heading = regexp.MustCompile(`^### (\d+)\. (.+)$`)

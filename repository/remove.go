@@ -63,7 +63,7 @@ func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, op
 		if m.going[rev.ID] || !m.going[m.parents[rev.ID]] {
 			continue
 		}
-		if err := m.foldInto(ctx, rev); err != nil {
+		if err := m.foldInto(ctx, rev.ID, m.goes); err != nil {
 			return &m.out, fmt.Errorf("fold what goes into %s@%s: %w", v.Name, rev.ID.Short(), wrapReadOnly(err))
 		}
 	}
@@ -154,20 +154,23 @@ func (m *removal) close() error {
 	return errors.Join(append(errs, m.end())...)
 }
 
-// foldInto writes the map of a revision that stays without those below it that go.
-func (m *removal) foldInto(ctx context.Context, rev Revision) (err error) {
-	old, err := m.openNoted(rev.ID)
+func (m *removal) goes(id revision.ID) bool { return m.going[id] }
+
+// foldInto writes the map of a revision anew, with those right below it folded into it
+// that fold says.
+func (m *removal) foldInto(ctx context.Context, id revision.ID, fold func(revision.ID) bool) (err error) {
+	old, err := m.openNoted(id)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
-	if m.image, err = m.reader.Image(ctx, m.volume, rev.ID); err != nil {
+	if m.image, err = m.reader.Image(ctx, m.volume, id); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.image.Close()) }()
 	var gone []revision.ID
-	below := m.parents[rev.ID]
-	for ; m.going[below]; below = m.parents[below] {
+	below := m.parents[id]
+	for ; below != "" && fold(below); below = m.parents[below] {
 		gone = append(gone, below)
 	}
 	d, err := m.fold(ctx, old, gone, m.openNoted)
@@ -190,11 +193,11 @@ func (m *removal) foldInto(ctx context.Context, rev Revision) (err error) {
 			return err
 		}
 	}
-	if err := m.replace(ctx, d, rev.ID, gone, chain); err != nil {
+	if err := m.replace(ctx, d, id, gone, chain); err != nil {
 		return err
 	}
-	m.parents[rev.ID] = below
-	m.out.Rewritten, m.out.Rebuilt, m.out.Left = append(m.out.Rewritten, rev.ID), m.rebuilt, m.left
+	m.parents[id] = below
+	m.out.Rewritten, m.out.Rebuilt, m.out.Left = append(m.out.Rewritten, id), m.rebuilt, m.left
 	return nil
 }
 
@@ -213,14 +216,14 @@ func (m *removal) openNoted(id revision.ID) (*mapFile, error) {
 
 // replace gives, inside the gate, a revision its new map, the copy of it first. Both
 // say the same of its image, so any moment is a good one to be interrupted.
-func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, gone []revision.ID, below []*mapFile) error {
+func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, folded []revision.ID, below []*mapFile) error {
 	fsys := m.repo.fsys
 	second, err := m.writeCopy(d)
 	if err != nil {
 		return fmt.Errorf("make the second copy of the map durable: %w", err)
 	}
 	err = m.repo.atGate(ctx, func() error {
-		if err := m.standsFirm(append(gone, id), gone, below); err != nil {
+		if err := m.standsFirm(append(slices.Clone(folded), id), below); err != nil {
 			return err
 		}
 		return m.putBoth(d, second, id)
@@ -302,30 +305,23 @@ func (r *replaced) settle() {
 }
 
 // standsFirm makes sure, inside the gate, that nothing changed since it was looked at:
-// the maps that were read, what goes is not pinned, and what the new map names is there.
-func (m *removal) standsFirm(read, going []revision.ID, below []*mapFile) error {
+// of these revisions, the maps that were read are the same, and those that go are not
+// pinned; and what a new map is to build on is there.
+func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
 	if err := m.lease.holds(); err != nil {
 		return err
 	}
 	if err := m.nobodyCame(); err != nil {
 		return err
 	}
-	for _, id := range read {
-		f, err := m.repo.openRevision(m.volume, id)
-		if err != nil {
-			return fmt.Errorf("%w: %s cannot be read any more: %w", ErrLostGround, id, err)
-		}
-		same := f.Statement().Nonce == m.nonces[id]
-		if err := f.Close(); err != nil {
+	for _, id := range ids {
+		if err := m.isAsRead(id); err != nil {
 			return err
 		}
-		if !same {
-			return fmt.Errorf("%w: %s was rewritten", ErrLostGround, id)
-		}
-	}
-	for _, id := range going {
-		if err := m.notPinned(id); err != nil {
-			return err
+		if m.going[id] {
+			if err := m.notPinned(id); err != nil {
+				return err
+			}
 		}
 	}
 	if len(below) > 0 {
@@ -336,6 +332,26 @@ func (m *removal) standsFirm(read, going []revision.ID, below []*mapFile) error 
 	}
 	if m.chunks != nil {
 		return m.packsStand()
+	}
+	return nil
+}
+
+// isAsRead refuses, inside the gate, a revision whose map is another than the one that was read.
+func (m *removal) isAsRead(id revision.ID) error {
+	nonce, read := m.nonces[id]
+	if !read {
+		return nil
+	}
+	f, err := m.repo.openRevision(m.volume, id)
+	if err != nil {
+		return fmt.Errorf("%w: %s cannot be read any more: %w", ErrLostGround, id, err)
+	}
+	same := f.Statement().Nonce == nonce
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if !same {
+		return fmt.Errorf("%w: %s was rewritten", ErrLostGround, id)
 	}
 	return nil
 }
@@ -366,7 +382,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 		Volume: m.volume.Name, Since: time.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
 	}
 	err := m.repo.atGate(ctx, func() error {
-		if err := m.standsFirm(nil, []revision.ID{rev.ID}, nil); err != nil {
+		if err := m.standsFirm([]revision.ID{rev.ID}, nil); err != nil {
 			return err
 		}
 		for id, parent := range m.parents {

@@ -57,6 +57,7 @@ var commands = []command{
 	{"prune of neighbours", fourNights, take(repository.OpPrune, 0, 1, 2)},
 	{"rm of the newest", fourNights, take(repository.OpRemove, 3)},
 	{"rm of a volume", fourNights, take(repository.OpRemove)},
+	{"a synthetic full", fourNights, flatten},
 	{"undelete of one in between", thinnedOut(1), undelete},
 	{"undelete of several", thinnedOut(0, 2, 3), undelete},
 	{"undelete of a volume that went", thinnedOut(), undelete},
@@ -165,6 +166,17 @@ func take(op string, numbers ...int) func(context.Context, *World, durable.FS) e
 	return func(ctx context.Context, w *World, fsys durable.FS) error {
 		return w.Remove(ctx, fsys, "db", op, numbers...)
 	}
+}
+
+func flatten(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		v, err := r.Volume("db")
+		if err != nil {
+			return err
+		}
+		_, err = r.Flatten(ctx, v, []revision.ID{w.promisedOf(v.UUID)[2].ID}, 0)
+		return err
+	})
 }
 
 func undelete(ctx context.Context, w *World, fsys durable.FS) error { return w.Undelete(ctx, fsys) }

@@ -1,0 +1,41 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"varve/revision"
+)
+
+// Flatten makes fulls of revisions of a volume, so that a chain is no longer than it
+// should be: each gets a map that says all of its image by itself. Its image, its
+// data and what builds on it stay as they are, and nothing but maps is read.
+//
+// It is as safe as [Repository.Remove]: after an error, a revision has either map. It
+// tells which became fulls; those that were stay as they are. A backup under way is
+// a [*BusyError], after wait.
+func (r *Repository) Flatten(ctx context.Context, v Volume, ids []revision.ID, wait time.Duration) (done []revision.ID, err error) {
+	m := &removal{
+		folding: folding{work: &work{repo: r, volume: v, run: newRunID()}},
+		opts:    RemoveOptions{Op: OpMerge, Wait: wait}, going: map[revision.ID]bool{},
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	if err := m.open(ctx); err != nil {
+		return nil, fmt.Errorf("shorten the chains of volume %q: %w", v.Name, wrapReadOnly(err))
+	}
+	for _, id := range ids {
+		if !m.known[id] {
+			return done, fmt.Errorf("shorten the chain of %s@%s: %w", v.Name, id.Short(), errGone)
+		}
+		if m.parents[id] == "" {
+			continue
+		}
+		if err := m.foldInto(ctx, id, func(revision.ID) bool { return true }); err != nil {
+			return done, fmt.Errorf("shorten the chain of %s@%s: %w", v.Name, id.Short(), wrapReadOnly(err))
+		}
+		done = append(done, id)
+	}
+	return done, nil
+}

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
@@ -76,12 +77,39 @@ func (r *Repository) UniqueToVolumesIn(ctx context.Context, most int64) (*Unique
 	return r.uniqueToVolumes(ctx, most)
 }
 
-// StoredSizes tells what each object takes, all copies of it together.
-func (r *Repository) StoredSizes(ctx context.Context) (map[chunkstore.ID]int64, error) {
+// PacksOf gives the packs that the maps of a volume name.
+func (r *Repository) PacksOf(v Volume) (map[chunkstore.PackID]bool, error) {
+	revisions, err := r.Revisions(v)
+	if err != nil {
+		return nil, err
+	}
+	named := map[chunkstore.PackID]bool{}
+	for _, rev := range revisions {
+		m, err := r.openRevision(v, rev.ID)
+		if err != nil {
+			return nil, err
+		}
+		packs, err := m.Packs()
+		if err := errors.Join(err, m.Close()); err != nil {
+			return nil, err
+		}
+		for _, pack := range packs {
+			named[pack] = true
+		}
+	}
+	return named, nil
+}
+
+// StoredSizes tells what each object takes, all copies of it in these packs together; nil:
+// in all packs.
+func (r *Repository) StoredSizes(ctx context.Context, within map[chunkstore.PackID]bool) (map[chunkstore.ID]int64, error) {
 	sizes := map[chunkstore.ID]int64{}
 	for pack, err := range r.store.Packs(ctx) {
 		if err != nil {
 			return nil, err
+		}
+		if within != nil && !within[pack.ID] {
+			continue
 		}
 		for e := range pack.Entries() {
 			sizes[e.ID] += int64(e.Stored)

@@ -16,6 +16,9 @@ type lifetimes struct {
 	maps  []*revision.Map
 	above []int // the parent's number; -1: none, or it cannot be read
 	byID  map[revision.ID]int
+	// goes tells which revisions are looked at as one that goes; nil: each is looked at
+	// alone. Then what any of the others uses is used by several.
+	goes func(revision.ID) bool
 }
 
 // layer is what one revision lists of a chunk.
@@ -23,7 +26,7 @@ type layer struct {
 	own    []objectKey
 	who    uint32 // the revision
 	below  *layer // of the parent, under it
-	shared bool   // another revision has it too
+	shared bool   // another revision has it too; with goes: one that stays has it
 }
 
 // add takes the next revision, the oldest first.
@@ -96,7 +99,7 @@ func (l *lifetimes) region(n uint64) error {
 					now[c-first] = nil
 					continue
 				}
-				now[c-first] = newLayer(record.Entry, uint32(i), now[c-first])
+				now[c-first] = l.newLayer(record.Entry, uint32(i), now[c-first])
 				made = append(made, now[c-first])
 			}
 		}
@@ -104,14 +107,18 @@ func (l *lifetimes) region(n uint64) error {
 			clear(now[max(end, first)-first:])
 		}
 		for c, top := range now {
-			if top != nil && before != nil && top == before[c] {
+			if l.goes == nil && top != nil && before != nil && top == before[c] {
 				top.shared = true
 			}
 		}
 		tops[i] = now
 	}
+	l.keep(tops)
 	for _, made := range made {
 		who := made.who
+		if l.goes != nil {
+			who = 0
+		}
 		if made.shared {
 			who = several
 		}
@@ -122,12 +129,30 @@ func (l *lifetimes) region(n uint64) error {
 	return nil
 }
 
-func newLayer(e revision.Entry, who uint32, below *layer) *layer {
+// keep marks what the revisions that stay are made of.
+func (l *lifetimes) keep(tops [][]*layer) {
+	if l.goes == nil {
+		return
+	}
+	for i, now := range tops {
+		if l.goes(l.ids[i]) {
+			continue
+		}
+		for _, n := range now {
+			for ; n != nil && !n.shared; n = n.below {
+				n.shared = true
+			}
+		}
+	}
+}
+
+// newLayer lays what a revision lists over what its parent has.
+func (l *lifetimes) newLayer(e revision.Entry, who uint32, below *layer) *layer {
 	n := &layer{who: who}
 	eachRef(e, func(key objectKey) { n.own = append(n.own, key) })
 	if e.Base == revision.BaseParent {
 		n.below = below
-		for ; below != nil && !below.shared; below = below.below {
+		for ; l.goes == nil && below != nil && !below.shared; below = below.below {
 			below.shared = true
 		}
 	}

@@ -192,10 +192,40 @@ func (r *Repository) openWhole(rev Revision) (*mapFile, error) {
 }
 
 // UniqueToRevisions tells of each revision of a volume what only it uses, and what
-// the volume does. It reads the maps of all revisions of the repository, and the
+// the volume does, in the packs that its maps name. (Another copy of an object, which a
+// map named that is gone, is nobody's already.) It reads the maps of all revisions of the repository, and the
 // tables of contents of the packs that the volume lies in.
 func (r *Repository) UniqueToRevisions(ctx context.Context, v Volume) (*Unique, error) {
-	l := &lifetimes{table: users{}}
+	return r.uniqueWithin(ctx, v, &lifetimes{table: users{}}, func(out *Unique, ids []revision.ID, who uint32, stored int64) {
+		out.Volumes[v.UUID] += stored
+		if who != several {
+			out.Revisions[ids[who]] += stored
+		}
+	})
+}
+
+// Freed tells how many bytes would be free, once the trash is empty, if all of these
+// revisions of a volume went together: more than the sum of what each frees alone, for
+// what they share among themselves goes too. It reads what [Repository.UniqueToRevisions] reads.
+func (r *Repository) Freed(ctx context.Context, v Volume, going []revision.ID) (int64, *Unique, error) {
+	goes := map[revision.ID]bool{}
+	for _, id := range going {
+		goes[id] = true
+	}
+	freed := int64(0)
+	l := &lifetimes{table: users{}, goes: func(id revision.ID) bool { return goes[id] }}
+	out, err := r.uniqueWithin(ctx, v, l, func(_ *Unique, _ []revision.ID, who uint32, stored int64) {
+		if who != several {
+			freed += stored
+		}
+	})
+	return freed, out, err
+}
+
+// uniqueWithin finds what no other volume uses, and counts it.
+func (r *Repository) uniqueWithin(
+	ctx context.Context, v Volume, l *lifetimes, count func(out *Unique, ids []revision.ID, who uint32, stored int64),
+) (*Unique, error) {
 	out := &Unique{Volumes: map[revision.UUID]int64{v.UUID: 0}, Revisions: map[revision.ID]int64{}}
 	packs, err := r.followVolume(ctx, v, l, out)
 	if err != nil {
@@ -233,10 +263,7 @@ func (r *Repository) UniqueToRevisions(ctx context.Context, v Volume) (*Unique, 
 			if !used || foreign[keyOf(e.ID)] {
 				continue
 			}
-			out.Volumes[v.UUID] += int64(e.Stored)
-			if who != several {
-				out.Revisions[l.ids[who]] += int64(e.Stored)
-			}
+			count(out, l.ids, who, int64(e.Stored))
 		}
 	}
 	return out, ctx.Err()

@@ -14,7 +14,7 @@ import (
 // What is unique is compared with what comes out if every stack is put together.
 func TestUnique(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		p := newPlace(t)
 		r := p.open()
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -39,6 +39,19 @@ func TestUnique(t *testing.T) {
 			p.mustStoreWith(r, name, im, storeOptions{full: random.IntN(5) == 0})
 		}
 		checkUnique(p, r)
+		checkUniqueVolumes(p, r)
+		checkFreed(p, r, random)
+		for range 3 { // and after any mixture of merges
+			for _, name := range []revision.Name{"a", "b", "c"} {
+				revs := ids(p.revisions(r, name))
+				random.Shuffle(len(revs), func(i, j int) { revs[i], revs[j] = revs[j], revs[i] })
+				if _, err := r.Remove(t.Context(), p.revisions(r, name)[0].Volume, revs[:len(revs)/3], repository.RemoveOptions{Op: repository.OpPrune}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			checkUnique(p, r)
+			checkFreed(p, r, random)
+		}
 	}
 }
 
@@ -54,12 +67,16 @@ func stacks(p *place, r *repository.Repository) map[revision.UUID]map[revision.I
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	stored, err := r.StoredSizes(p.t.Context())
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	out := map[revision.UUID]map[revision.ID]map[chunkstore.ID]int64{}
 	for _, v := range volumes {
+		named, err := r.PacksOf(v)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		stored, err := r.StoredSizes(p.t.Context(), named)
+		if err != nil {
+			p.t.Fatal(err)
+		}
 		out[v.UUID] = map[revision.ID]map[chunkstore.ID]int64{}
 		for _, rev := range p.revisions(r, v.Name) {
 			objects := map[chunkstore.ID]int64{}
@@ -137,6 +154,23 @@ func checkUnique(p *place, r *repository.Repository) {
 			p.t.Errorf("%s: alone are %v, want %v; all are %d, want %d", v.Name, got.Revisions, alone, got.Volumes[uuid], want[uuid])
 		}
 	}
+}
+
+// checkUniqueVolumes compares what volumes use alone with what each of them says of itself.
+func checkUniqueVolumes(p *place, r *repository.Repository) {
+	p.t.Helper()
+	want := map[revision.UUID]int64{}
+	volumes, err := r.Volumes()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, v := range volumes {
+		got, err := r.UniqueToRevisions(p.t.Context(), v)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		want[v.UUID] = got.Volumes[v.UUID]
+	}
 	for _, most := range []int64{1 << 20, 3} { // in one go, and in many
 		got, err := r.UniqueToVolumesIn(p.t.Context(), most)
 		if err != nil || len(got.Unread) > 0 {
@@ -144,6 +178,46 @@ func checkUnique(p *place, r *repository.Repository) {
 		}
 		if !maps.Equal(got.Volumes, want) {
 			p.t.Errorf("%d at a time: volumes alone use %v, want %v", most, got.Volumes, want)
+		}
+	}
+}
+
+// checkFreed compares what a set of revisions frees with what nobody else has.
+func checkFreed(p *place, r *repository.Repository, random *rand.Rand) {
+	p.t.Helper()
+	all := stacks(p, r)
+	for _, name := range []revision.Name{"a", "b", "c"} {
+		revs := p.revisions(r, name)
+		going := map[revision.ID]bool{}
+		for _, rev := range revs {
+			going[rev.ID] = random.IntN(2) == 0
+		}
+		freed, kept := map[chunkstore.ID]int64{}, map[chunkstore.ID]bool{}
+		for uuid, has := range all {
+			for id, objects := range has {
+				for object, size := range objects {
+					if uuid == revs[0].Volume.UUID && going[id] {
+						freed[object] = size
+					} else {
+						kept[object] = true
+					}
+				}
+			}
+		}
+		want := int64(0)
+		for object, size := range freed {
+			if !kept[object] {
+				want += size
+			}
+		}
+		var list []revision.ID
+		for id, goes := range going {
+			if goes {
+				list = append(list, id)
+			}
+		}
+		if got, _, err := r.Freed(p.t.Context(), revs[0].Volume, list); err != nil || got != want {
+			p.t.Errorf("%s: %d of %d revisions free %d, want %d: %v", name, len(list), len(revs), got, want, err)
 		}
 	}
 }

@@ -22,8 +22,9 @@ const (
 
 // Tree is a directory of this host as an [FS].
 type Tree struct {
-	root *os.Root
-	mode fs.FileMode // of new files
+	root   *os.Root
+	opener *opener     // nil: the kernel has no way to open a name at once
+	mode   fs.FileMode // of new files
 
 	mu       sync.Mutex
 	realDirs map[string]struct{} // directories known not to be links, so that each is looked at once
@@ -41,7 +42,7 @@ func OpenTree(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{root: root, mode: fileMode, realDirs: map[string]struct{}{".": {}}}, nil
+	return &Tree{root: root, opener: newOpener(root), mode: fileMode, realDirs: map[string]struct{}{".": {}}}, nil
 }
 
 // ForAll lets everybody read the files that are created from now on, as far as the
@@ -60,12 +61,34 @@ func (t *Tree) Create(name string) (File, error) {
 }
 
 // Open implements [FS].
-func (t *Tree) Open(name string) (File, error) { return t.open(name, os.O_RDONLY) }
+func (t *Tree) Open(name string) (File, error) {
+	if t.opener == nil {
+		return t.open(name, os.O_RDONLY)
+	}
+	if !fs.ValidPath(name) {
+		return nil, invalid(name)
+	}
+	f, err := t.opener.open(name, unix.O_NONBLOCK) // a pipe would block it
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = checkRegular(name, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return t.wrap(name)(f, nil)
+}
 
 // OpenWrite implements [FS].
 func (t *Tree) OpenWrite(name string) (File, error) { return t.open(name, os.O_RDWR) }
 
 func (t *Tree) open(name string, flag int) (File, error) {
+	if !fs.ValidPath(name) {
+		return nil, invalid(name)
+	}
 	if err := t.checkDir(path.Dir(name)); err != nil {
 		return nil, err
 	}
@@ -115,8 +138,23 @@ func (t *Tree) ReadDir(name string) (entries []fs.DirEntry, err error) {
 		return err
 	})
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for i, e := range entries {
+		entries[i] = entry{DirEntry: e, tree: t, dir: name}
+	}
 	return entries, err
 }
+
+// entry is an entry of a directory of a tree.
+type entry struct {
+	fs.DirEntry
+	tree *Tree
+	dir  string
+}
+
+// Info implements [fs.DirEntry], wherever the program's own directory is.
+func (e entry) Info() (fs.FileInfo, error) { return e.tree.Lstat(path.Join(e.dir, e.Name())) }
+
+func (e entry) String() string { return fs.FormatDirEntry(e) }
 
 // Lstat implements [FS].
 func (t *Tree) Lstat(name string) (fs.FileInfo, error) {
@@ -218,18 +256,25 @@ func (t *Tree) Free() (available, total int64, err error) {
 }
 
 // Close implements [FS].
-func (t *Tree) Close() error { return t.root.Close() }
+func (t *Tree) Close() error { return errors.Join(t.opener.close(), t.root.Close()) }
 
 // inDir lends an open directory.
 func (t *Tree) inDir(name string, use func(*os.File) error) error {
-	if err := t.checkDir(name); err != nil {
-		return err
-	}
-	d, err := t.root.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	d, err := t.openDir(name)
 	if err != nil {
 		return err
 	}
 	return errors.Join(use(d), d.Close())
+}
+
+func (t *Tree) openDir(name string) (*os.File, error) {
+	if t.opener != nil && fs.ValidPath(name) {
+		return t.opener.open(name, unix.O_DIRECTORY)
+	}
+	if err := t.checkDir(name); err != nil {
+		return nil, err
+	}
+	return t.root.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
 func (t *Tree) checkDirs(names ...string) error {
@@ -246,7 +291,7 @@ func (t *Tree) checkDirs(names ...string) error {
 // the use; this keeps one part of a tree from standing in for another.
 func (t *Tree) checkDir(dir string) error {
 	if !fs.ValidPath(dir) {
-		return &fs.PathError{Op: "open", Path: dir, Err: fs.ErrInvalid}
+		return invalid(dir)
 	}
 	t.mu.Lock()
 	_, known := t.realDirs[dir]
@@ -276,6 +321,8 @@ func (t *Tree) checkDir(dir string) error {
 	t.realDirs[dir] = struct{}{}
 	return nil
 }
+
+func invalid(name string) error { return &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid} }
 
 // forget drops what is known of directories, because a name may lead elsewhere now.
 func (t *Tree) forget() {

@@ -49,9 +49,7 @@ func ParseID(text string) (ID, error) {
 	if len(text) != idLength || text[len(idTimeLayout)] != '-' || !isShort(text[len(idTimeLayout)+1:]) {
 		return "", fmt.Errorf("bad revision id %q: want the form 20261124T010003Z-k3f9", text)
 	}
-	begun := text[:len(idTimeLayout)]
-	t, err := time.Parse(idTimeLayout, begun)
-	if err != nil || t.Format(idTimeLayout) != begun {
+	if _, exists := parseIDTime(text[:len(idTimeLayout)]); !exists {
 		return "", fmt.Errorf("bad revision id %q: its time does not exist", text)
 	}
 	return ID(text), nil
@@ -71,11 +69,30 @@ func (id ID) Begun() time.Time {
 	if len(id) != idLength {
 		return time.Time{}
 	}
-	t, err := time.Parse(idTimeLayout, string(id[:len(idTimeLayout)]))
-	if err != nil {
+	t, exists := parseIDTime(string(id[:len(idTimeLayout)]))
+	if !exists {
 		return time.Time{}
 	}
 	return t
+}
+
+// parseIDTime reads what idTimeLayout writes, and that to the letter. It is called for
+// every revision of a repository, and so does without [time.Parse].
+func parseIDTime(text string) (t time.Time, exists bool) {
+	var numbers [6]int
+	for i, at := range [][2]int{{0, 4}, {4, 6}, {6, 8}, {9, 11}, {11, 13}, {13, 15}} {
+		for _, c := range []byte(text[at[0]:at[1]]) {
+			if c < '0' || c > '9' {
+				return t, false
+			}
+			numbers[i] = numbers[i]*10 + int(c-'0')
+		}
+	}
+	t = time.Date(numbers[0], time.Month(numbers[1]), numbers[2], numbers[3], numbers[4], numbers[5], 0, time.UTC)
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	is := [6]int{year, int(month), day, hour, minute, second}
+	return t, is == numbers && text[8] == 'T' && text[15] == 'Z'
 }
 
 func (id ID) String() string { return string(id) }

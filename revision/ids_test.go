@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"varve/revision"
 )
 
@@ -30,6 +32,25 @@ func TestIDs(t *testing.T) {
 	if len(seen) < 990 {
 		t.Errorf("1000 ids, %d different", len(seen))
 	}
+}
+
+// The time in an id is what the layout makes of it, and nothing else is one.
+func TestTimesOfIDs(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		at := time.Unix(rapid.Int64Range(-62167219200, 253402300799).Draw(rt, "seconds"), 0).UTC() // the years 0 to 9999
+		text := []byte(at.Format("20060102T150405Z") + "-k3f9")
+		for range rapid.IntRange(0, 2).Draw(rt, "changes") {
+			text[rapid.IntRange(0, 15).Draw(rt, "at")] = rapid.SampledFrom([]byte("0123456789TZ.-+ ")).Draw(rt, "to")
+		}
+		want, err := time.Parse("20060102T150405Z", string(text[:16]))
+		id, got := revision.ParseID(string(text))
+		if exists := err == nil && want.Format("20060102T150405Z") == string(text[:16]); exists != (got == nil) {
+			rt.Errorf("%q: %v, want it to be a time: %v", text, got, exists)
+		} else if exists && !id.Begun().Equal(want) {
+			rt.Errorf("%q was begun %s, want %s", text, id.Begun(), want)
+		}
+	})
 }
 
 func TestBadIDs(t *testing.T) {

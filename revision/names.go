@@ -89,11 +89,13 @@ func DecodeName(encoded string) (Name, error) {
 // escape writes "/", "%", control bytes and a leading "." as "%" and two
 // upper-case hexadecimal digits, and every other byte as it is.
 func escape(text string) string {
+	const digits = "0123456789ABCDEF"
 	var out strings.Builder
+	out.Grow(len(text))
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '/', c == '%', c < 0x20, c == 0x7f, c == '.' && i == 0:
-			fmt.Fprintf(&out, "%%%02X", c)
+			out.Write([]byte{'%', digits[c>>4], digits[c&15]})
 		default:
 			out.WriteByte(c)
 		}

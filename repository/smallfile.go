@@ -2,8 +2,10 @@ package repository
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 
@@ -13,20 +15,22 @@ import (
 // maxSmallFile bounds every small file but generations and journals, in bytes.
 const maxSmallFile = 1 << 20
 
-// envelope is how each small file is stored, on one line:
+// A small file is one line:
 //
 //	{"sum":"<xxh3-128 of the bytes of data, hex>","data":{…}}
 //
 // data is the compact JSON that encoding/json makes of the value, so that
 // encoding what was decoded gives the same bytes again.
-type envelope struct {
-	Sum  string          `json:"sum"`
-	Data json.RawMessage `json:"data"`
-}
+const (
+	beforeSum  = `{"sum":"`
+	beforeData = `","data":`
+	afterData  = `}`
+	sumLength  = 32
+)
 
 func checksum(data []byte) string {
 	sum := xxh3.Hash128(data).Bytes()
-	return fmt.Sprintf("%x", sum[:])
+	return hex.EncodeToString(sum[:])
 }
 
 // seal encodes a value as a small file.
@@ -35,11 +39,7 @@ func seal(value any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, err := json.Marshal(envelope{Sum: checksum(data), Data: data})
-	if err != nil {
-		return nil, err
-	}
-	return append(line, '\n'), nil
+	return slices.Concat([]byte(beforeSum+checksum(data)+beforeData), data, []byte(afterData+"\n")), nil
 }
 
 // unseal decodes a small file into value, a pointer, and makes sure that nothing
@@ -62,27 +62,23 @@ func unseal(file []byte, value any) error {
 	return nil
 }
 
-// unsealData checks the envelope and returns what is inside.
+// unsealData checks what is around the data, to the letter, and returns the data. That
+// it is JSON is left open.
 func unsealData(file []byte) ([]byte, error) {
 	line, ok := bytes.CutSuffix(file, []byte("\n"))
 	if !ok {
 		return nil, fmt.Errorf("%w: it is cut short", errBadContent)
 	}
-	var env envelope
-	if err := json.Unmarshal(line, &env); err != nil {
-		return nil, fmt.Errorf("%w: %v", errBadContent, err)
+	const before = len(beforeSum) + sumLength + len(beforeData)
+	if len(line) < before || string(line[:len(beforeSum)]) != beforeSum || string(line[before-len(beforeData):before]) != beforeData ||
+		!bytes.HasSuffix(line[before:], []byte(afterData)) {
+		return nil, fmt.Errorf("%w: it is not a checksum and data", errBadContent)
 	}
-	if sum := checksum(env.Data); sum != env.Sum {
-		return nil, fmt.Errorf("%w: checksum is %s, the file says %q", errBadContent, sum, env.Sum)
+	data := line[before : len(line)-len(afterData)]
+	if sum, said := checksum(data), line[len(beforeSum):len(beforeSum)+sumLength]; sum != string(said) {
+		return nil, fmt.Errorf("%w: checksum is %s, the file says %q", errBadContent, sum, said)
 	}
-	again, err := json.Marshal(env)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(again, line) {
-		return nil, fmt.Errorf("%w: it holds more than a checksum and data", errBadContent)
-	}
-	return env.Data, nil
+	return data, nil
 }
 
 // readSmall reads and decodes a small file. Damage is a [*DamagedFileError].

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -28,24 +29,72 @@ type Summary struct {
 // and that cannot be read, is not among the troubled. What cannot be read is in
 // the error, of a volume as a [*VolumeError], which comes with all that can.
 func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
-	volumes, unread := r.Volumes()
-	summaries, errs := make([]Summary, len(volumes)), make([]error, len(volumes))
+	entries, err := r.fsys.ReadDir(volumesDir)
+	if err != nil {
+		return nil, err
+	}
+	summaries, errs := make([]Summary, len(entries)), make([]error, len(entries))
 	var g errgroup.Group
 	g.SetLimit(listers)
-	for i, v := range volumes {
+	for i, e := range entries {
 		g.Go(func() error {
 			if errs[i] = ctx.Err(); errs[i] == nil {
-				summaries[i], errs[i] = r.Summary(v)
+				summaries[i], errs[i] = r.summaryAt(e.Name())
 			}
-			if errs[i] != nil {
-				errs[i] = &VolumeError{Volume: v.Name, Err: errs[i]}
-			}
-			summaries[i].Volume = v
 			return nil
 		})
 	}
 	_ = g.Wait() // what went wrong is in errs
-	return summaries, errors.Join(unread, errors.Join(errs...))
+	summaries = slices.DeleteFunc(summaries, func(s Summary) bool { return s.Volume.UUID.IsZero() })
+	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Volume.Name, b.Volume.Name) })
+	return summaries, errors.Join(errs...)
+}
+
+// summaryAt gives the summary of the volume whose directory has that name. It has no
+// volume if it is no volume's, or if that cannot be read.
+func (r *Repository) summaryAt(base string) (Summary, error) {
+	if name, err := revision.DecodeName(base); err == nil {
+		if s, plain := r.summaryOfPlain(name); plain {
+			return s, nil
+		}
+	}
+	v, err := r.volumeAt(base)
+	if err != nil || v.UUID.IsZero() {
+		return Summary{}, err
+	}
+	s, err := r.Summary(v)
+	s.Volume = v
+	if err != nil {
+		err = &VolumeError{Volume: v.Name, Err: err}
+	}
+	return s, err
+}
+
+// summaryOfPlain gives the summary of a volume about which nothing is odd, and reads no
+// more than it has to: its own file need not be held against all revisions, as
+// [Repository.Volume] does, for the newest confirms it.
+func (r *Repository) summaryOfPlain(name revision.Name) (s Summary, plain bool) {
+	entries, err := r.fsys.ReadDir(volumeDir(name))
+	if err != nil {
+		return s, false
+	}
+	var record volumeRecord
+	if err := readSmall(r.fsys, volumeRecordName(name), &record); err != nil || record.UUID.IsZero() {
+		return s, false
+	}
+	v := Volume{Name: name, UUID: record.UUID, Created: record.Created}
+	s, plain, err = r.glanceAt(v, entries)
+	if err != nil || !plain || s.Revisions > 0 && s.Newest == nil {
+		return s, false
+	}
+	if isRetired(entries) {
+		t, err := r.Retirement(v)
+		if t == nil || err != nil {
+			return s, false
+		}
+		s.Volume.Retired, s.Retired = t.At, t.InForce(s.Newest)
+	}
+	return s, true
 }
 
 // glances is how many of the newest revisions are read at a time. The newest by the
@@ -58,25 +107,33 @@ func (r *Repository) Summary(v Volume) (Summary, error) {
 	if err != nil {
 		return Summary{Volume: v}, err
 	}
-	ids, noted := idsAmong(entries, revisionExt), idsAmong(entries, infoExt)
-	slices.SortFunc(ids, func(a, b revision.ID) int { return b.Begun().Compare(a.Begun()) })
-	plain, err := r.isPlain(v, ids)
-	if err != nil {
-		return Summary{Volume: v}, err
-	}
-	s := Summary{Volume: v, Revisions: len(ids)}
-	if plain {
-		plain, err = s.glance(r, ids, noted)
-	}
+	s, plain, err := r.glanceAt(v, entries)
 	if !plain && err == nil {
 		s, err = r.thorough(v)
 	}
-	if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == retiredFile }) {
+	if err != nil || !isRetired(entries) {
 		return s, err
 	}
 	t, err := r.Retirement(v)
 	s.Retired = t.InForce(s.Newest)
 	return s, err
+}
+
+// glanceAt makes the summary of a volume whose directory holds that, if nothing is odd
+// about it.
+func (r *Repository) glanceAt(v Volume, entries []fs.DirEntry) (s Summary, plain bool, err error) {
+	ids, noted := idsAmong(entries, revisionExt), idsAmong(entries, infoExt)
+	slices.SortFunc(ids, func(a, b revision.ID) int { return cmp.Compare(b, a) }) // the newest by the clock first
+	s = Summary{Volume: v, Revisions: len(ids)}
+	if plain, err = r.isPlain(v, ids); plain && err == nil {
+		plain, err = s.glance(r, ids, noted)
+	}
+	return s, plain, err
+}
+
+// isRetired tells whether a volume's directory says that it was retired.
+func isRetired(entries []fs.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == retiredFile })
 }
 
 // glance looks at the newest revisions and at what was noted. It gives up, and leaves

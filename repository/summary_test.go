@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,5 +137,76 @@ func TestHistoryIsBroughtAlongInOrder(t *testing.T) {
 	st, err := store(t.Context(), r, "db", randomImage(1, 2), storeOptions{begun: times[2].Add(time.Hour)})
 	if err != nil || st.Begun.Unix() != times[2].Add(time.Hour).Unix() || !st.Ended.Equal(st.Begun) {
 		t.Errorf("%v, %v", st, err)
+	}
+}
+
+// Which volumes there are, summaries and the list of volumes agree upon, whatever
+// became of their own files; and each volume has its own revisions in it.
+func TestSummariesAgreeWithTheVolumes(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(p *place, file string, revisions, copies []string){
+		"nothing":                  func(*place, string, []string, []string) {},
+		"another volume's":         func(p *place, file string, _, _ []string) { p.write(file, p.read("volumes/other/volume.json")) },
+		"rotten":                   func(p *place, file string, _, _ []string) { p.write(file, []byte("rot")) },
+		"gone":                     func(p *place, file string, _, _ []string) { p.remove(file) },
+		"gone, with all revisions": func(p *place, file string, revisions, _ []string) { removeAll(p, append(revisions, file)) },
+		"without a revision":       func(p *place, _ string, revisions, copies []string) { removeAll(p, append(revisions, copies...)) },
+		"with copies alone":        func(p *place, _ string, revisions, _ []string) { removeAll(p, revisions) },
+		"another volume's, the newest is read from its copy": func(p *place, file string, revisions, copies []string) {
+			p.write(file, p.read("volumes/other/volume.json"))
+			p.write(revisions[len(revisions)-1], []byte("rot"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, r := nights(t, nightly(3))
+			other := p.mustStore(r, "other", randomImage(3, 1)).Volume.UUID.String()
+			copies := p.files("copies/")
+			own := slices.DeleteFunc(copies, func(name string) bool { return strings.Contains(name, other) })
+			harm(p, "volumes/db/volume.json", p.files("volumes/db/2"), own)
+			r = p.open()
+			volumes, err := r.Volumes()
+			summaries, serr := r.Summaries(t.Context())
+			if fmt.Sprint(err) != fmt.Sprint(serr) {
+				t.Errorf("volumes: %v, summaries: %v", err, serr)
+			}
+			var got []repository.Volume
+			for _, s := range summaries {
+				got = append(got, s.Volume)
+				all, err := r.Revisions(s.Volume)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := describe(s), describe(summaryOf(all)); got != want {
+					t.Errorf("of %s: got %s, want %s", s.Volume.Name, got, want)
+				}
+			}
+			if !slices.Equal(got, volumes) {
+				t.Errorf("got  %v\nwant %v", got, volumes)
+			}
+		})
+	}
+}
+
+func removeAll(p *place, names []string) {
+	for _, name := range names {
+		p.remove(name)
+	}
+}
+
+// BenchmarkSummaries looks at a thousand volumes of two revisions each.
+func BenchmarkSummaries(b *testing.B) {
+	p := newPlace(b)
+	r := p.open()
+	for i := range 1000 {
+		for seed := range uint64(2) {
+			p.mustStore(r, revision.Name(fmt.Sprintf("vms/vm-%03d", i)), randomImage(seed, 1))
+		}
+	}
+	r = p.open()
+	for b.Loop() {
+		if summaries, err := r.Summaries(b.Context()); err != nil || len(summaries) != 1000 {
+			b.Fatal(len(summaries), err)
+		}
 	}
 }

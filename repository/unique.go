@@ -16,8 +16,9 @@ import (
 type Unique struct {
 	Volumes   map[revision.UUID]int64 // by volume: of all of its revisions together
 	Revisions map[revision.ID]int64   // of the one volume that was asked for: of each alone
-	// Unread are the revisions whose maps cannot be read. What they use counts as
-	// unused by them: so the numbers are then the most that it can be.
+	// Unread are the revisions whose maps cannot be read, and the volumes of which that
+	// cannot be told. What they use counts as unused by them: so the numbers are then
+	// the most that it can be.
 	Unread []error
 }
 
@@ -127,7 +128,7 @@ func (r *Repository) eachObject(ctx context.Context, v Volume, use func(objectKe
 		return nil, nil // it went meanwhile
 	}
 	if err != nil {
-		return nil, err
+		return []error{&VolumeError{Volume: v.Name, Err: err}}, ctx.Err()
 	}
 	for _, rev := range revisions {
 		if err := ctx.Err(); err != nil {

@@ -31,7 +31,7 @@ configuration's time zone, or this host's; with --json, UTC.`,
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program
 varve log db1 --unique                      # what would rm of each free?`,
-		codes: "3  a volume cannot be read; all others are listed",
+		codes: "3  a volume is damaged; all others are listed",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "n", Value: &f.count, DefaultText: "20, with --since all",
 				Usage: "list the newest `N` revisions"},

@@ -104,13 +104,19 @@ func (m *metrics) ofVolume(v *status.Volume) {
 	if v.Promise > 0 {
 		m.add("varve_volume_promise_seconds", "volume", name, v.Promise.Seconds())
 	}
-	overdue := 0.0
+	overdue, unreadable := 0.0, false
 	for _, c := range v.Cases {
-		if c.Kind == status.Overdue || c.Kind == status.Failing {
+		switch c.Kind {
+		case status.Unreadable:
+			overdue, unreadable = 1, true
+		case status.Overdue, status.Failing:
 			overdue = 1
 		}
 	}
 	m.add("varve_volume_overdue", "volume", name, overdue)
+	if unreadable {
+		return
+	}
 	if v.Summary == nil {
 		m.add("varve_volume_revisions", "volume", name, 0)
 		return
@@ -164,7 +170,7 @@ func labels(pairs ...string) string {
 var metricHelp = [][2]string{
 	{"varve_volume_last_success_timestamp_seconds", "When the newest good revision was begun."},
 	{"varve_volume_promise_seconds", "How old the newest good revision may be."},
-	{"varve_volume_overdue", "1 if it is older, or if there is none and the last backup failed."},
+	{"varve_volume_overdue", "1 if it is older, if there is none and the last backup failed, or if that cannot be told."},
 	{"varve_volume_state", "1 for the state of the newest revision."},
 	{"varve_volume_live", "1 if the source was in use while the newest revision was read."},
 	{"varve_volume_last_duration_seconds", "How long the newest revision took."},

@@ -35,7 +35,7 @@ func (l *listed) addUnique(ctx context.Context, s *session, repo *repository.Rep
 // warnUnread says that the numbers are the most that it can be, if they are.
 func (s *session) warnUnread(found *repository.Unique) {
 	if len(found.Unread) > 0 {
-		s.warn("%s cannot be read, and what these use counts as used by nobody: what others use alone may be less (%v)",
-			formatCount(len(found.Unread), "map"), found.Unread[0])
+		s.warn("maps that cannot be read count as using nothing: what others use alone may be less (%v%s)",
+			found.Unread[0], more(len(found.Unread)-1))
 	}
 }

@@ -30,7 +30,7 @@ repository are read, and so it is told only with --unique or --sort unique.`,
 		example: `varve volumes
 varve volumes 'vms/*' --sort age            # the one longest without a backup first
 varve volumes --sort unique                 # what takes the most first`,
-		codes: "3  a volume cannot be read; all others are listed",
+		codes: "3  a volume is damaged; all others are listed",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "sort", Value: &f.sort, Usage: "by `WHAT`: name, age or unique"},
 			&cli.BoolFlag{Name: "unique", Destination: &f.unique, Usage: "tell what only each volume uses; reads all maps"},
@@ -98,7 +98,7 @@ func runVolumes(ctx context.Context, s *session, f volumesFlags) (result, error)
 		switch {
 		case errors.Is(err, repository.ErrNoVolume): // it went meanwhile
 		case err != nil:
-			return nil, fmt.Errorf("volume %q: %w", v.Name, err)
+			unread = errors.Join(unread, &repository.VolumeError{Volume: v.Name, Err: err})
 		default:
 			out.Volumes = append(out.Volumes, e)
 		}

@@ -216,7 +216,7 @@ defaults: {schedule: "daily at 02:00"}
 groups: {gold: {window: "00:00-06:00"}}
 volumes:
   night: {source: DIR/disk, group: gold}
-  past: {source: DIR/disk, schedule: "daily at 12:00"}
+  past: {source: DIR/disk}
   gone: {source: DIR/absent}
   "lost*": {source: "DIR/none/*.img"}
   "every/*": {source: "DIR/othe*", schedule: never, exclude: [x]}

@@ -217,7 +217,7 @@ func TestJudge(t *testing.T) {
 		},
 		"a live source": {
 			in:    status.Input{Volumes: []repository.Summary{summary("db", live(rev(hour, good)))}},
-			grade: status.Warning, cases: "live source db: mounted while it was read: back up a snapshot of it",
+			grade: status.Warning, cases: "live-source db: mounted while it was read: back up a snapshot of it",
 		},
 		"forgotten": {
 			in: status.Input{
@@ -262,7 +262,7 @@ func TestJudge(t *testing.T) {
 			in: status.Input{
 				Volumes: []repository.Summary{summary("db", rev(hour, good))}, Available: 10 << 30, Total: 1 << 40,
 			},
-			grade: status.Warning, cases: "filling up : full in 10 days at the present rate",
+			grade: status.Warning, cases: "filling-up : full in 10 days at the present rate",
 		},
 		"the worst first": {
 			in: status.Input{
@@ -272,7 +272,7 @@ func TestJudge(t *testing.T) {
 				},
 			},
 			grade: status.Critical,
-			cases: "overdue c: nobody tried\noverdue b: nobody tried\nlive source a: mounted while it was read: back up a snapshot of it",
+			cases: "overdue c: nobody tried\noverdue b: nobody tried\nlive-source a: mounted while it was read: back up a snapshot of it",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"varve/repository"
@@ -31,10 +32,13 @@ const (
 
 	Failed    Kind = "failed"      // the last try failed, and the promise still holds
 	Suspect   Kind = "suspect"     // the newest revision is not trusted
-	Live      Kind = "live source" // the source was in use while it was read
+	Live      Kind = "live-source" // the source was in use while it was read
 	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
-	Filling   Kind = "filling up"  // the repository will be full before long
+	Filling   Kind = "filling-up"  // the repository will be full before long
 )
+
+// Words is the kind as people read it.
+func (k Kind) Words() string { return strings.ReplaceAll(string(k), "-", " ") }
 
 // Grade is how bad a case of that kind is.
 func (k Kind) Grade() Grade {

@@ -205,7 +205,7 @@ func (c *checked) conclude(volumes []status.Volume) {
 	default:
 		first := worst[0]
 		c.Summary = fmt.Sprintf("%s, %s: %s%s", formatCount(len(c.Trouble), "trouble"), formatCount(len(c.Warnings), "warning"),
-			strings.TrimSpace(string(first.Kind)+" "+first.Volume.is.String())+": "+first.Why, more(len(worst)-1))
+			strings.TrimSpace(first.Kind.Words()+" "+first.Volume.is.String())+": "+first.Why, more(len(worst)-1))
 	}
 }
 
@@ -223,7 +223,7 @@ func (c *checked) print(p *page) {
 	}
 	p.line("VARVE %s - %s%s", c.State, unbarred(c.Summary), prefixed(" | ", strings.Join(data, " ")))
 	for _, found := range slices.Concat(c.Trouble, c.Warnings) {
-		p.line("%s", unbarred(strings.TrimSpace(string(found.Kind)+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", found.Do)))
+		p.line("%s", unbarred(strings.TrimSpace(found.Kind.Words()+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", found.Do)))
 	}
 }
 

@@ -50,6 +50,7 @@ type configuredVolume struct {
 
 // configProblem is something that is wrong. Its fields are API.
 type configProblem struct {
+	Path   string     `json:"path"`
 	Line   known[int] `json:"line"` // null: it is of the file as a whole
 	Column known[int] `json:"column"`
 	Key    string     `json:"key"`
@@ -97,10 +98,27 @@ func runCheckConfig(s *session) (result, error) {
 // badConfig lists what is wrong with a configuration.
 func badConfig(wrong *config.Error) (*checkedConfig, error) {
 	bad := &checkedConfig{Path: wrong.Path, Volumes: []configuredVolume{}}
-	for _, p := range wrong.Problems {
-		bad.Problems = append(bad.Problems, configProblem{Line: known[int]{p.Line}, Column: known[int]{p.Column}, Key: p.Key, Text: p.Text, whole: p.Error()})
+	for i := range wrong.Problems {
+		bad.Problems = append(bad.Problems, newConfigProblem(&wrong.Problems[i]))
 	}
 	return bad, &configurationError{Path: wrong.Path, Listed: true, Err: wrong}
+}
+
+// newConfigProblem tells of a problem where it is, as far as that is known.
+func newConfigProblem(err error) configProblem {
+	p := new(config.Problem)
+	if !errors.As(err, &p) {
+		return configProblem{Text: err.Error(), whole: err.Error()}
+	}
+	return configProblem{Path: p.Path, Line: known[int]{p.Line}, Column: known[int]{p.Column}, Key: p.Key, Text: p.Text, whole: p.Error()}
+}
+
+func joinProblems(all []configProblem) string {
+	var texts []string
+	for _, problem := range all {
+		texts = append(texts, problem.whole)
+	}
+	return strings.Join(texts, "; ")
 }
 
 func (s *session) newConfiguredVolume(v config.Volume) configuredVolume {

@@ -60,7 +60,7 @@ type past struct {
 // happened is one line of the journal. Its fields are API.
 type happened struct {
 	Ended    time.Time            `json:"ended"`
-	Op       string               `json:"operation"`
+	Op       string               `json:"command"`
 	Volume   known[revision.Name] `json:"volume"`   // null: it was about the repository
 	Revision known[revision.ID]   `json:"revision"` // null: there is none
 	Result   string               `json:"result"`

@@ -37,13 +37,13 @@ func (s *session) backUpSeveral(ctx context.Context, repo *repository.Repository
 		}
 	}))
 	stop()
-	n := &night{Volumes: []nightEntry{}, Problems: []string{}}
+	n := &night{Volumes: []nightEntry{}, Problems: []configProblem{}}
 	for _, r := range results {
 		n.Volumes = append(n.Volumes, s.nightEntry(r))
 	}
 	for _, problem := range agenda.Problems {
 		s.warn("%v", problem)
-		n.Problems = append(n.Problems, problem.Error())
+		n.Problems = append(n.Problems, newConfigProblem(problem))
 	}
 	return n, n.judge(job.Gravest(results, agenda.Problems))
 }
@@ -73,8 +73,8 @@ func (s *session) agenda(repo *repository.Repository, f backupFlags, pattern str
 
 // night is the result of a backup of several volumes.
 type night struct {
-	Volumes  []nightEntry `json:"volumes"`
-	Problems []string     `json:"problems"` // of the configuration, with file and line
+	Volumes  []nightEntry    `json:"volumes"`
+	Problems []configProblem `json:"problems"` // of the configuration
 	safe     int
 }
 
@@ -146,7 +146,7 @@ func (n *night) judge(gravest job.Gravity) error {
 	case code == 0:
 		return nil
 	case len(failed) == 0:
-		return &severalError{Of: len(n.Volumes), Code: code, Text: strings.Join(n.Problems, "; ")}
+		return &severalError{Of: len(n.Volumes), Code: code, Text: joinProblems(n.Problems)}
 	}
 	return &severalError{
 		Failed: len(failed), Of: len(n.Volumes), Code: code,

@@ -58,7 +58,7 @@ func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string
 
 // judged is the result of status.
 type judged struct {
-	Verdict    string        `json:"verdict"` // "safe", "warning" or "not safe"
+	Verdict    string        `json:"verdict"` // "safe", "warning" or "not-safe"
 	Volumes    []judgedEntry `json:"volumes"`
 	Trouble    []judgedCase  `json:"trouble"`
 	Warnings   []judgedCase  `json:"warnings"`
@@ -134,7 +134,7 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
 		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}
-	j.Verdict = map[status.Grade]string{status.Safe: "safe", status.Warning: "warning", status.Critical: "not safe"}[r.Grade]
+	j.Verdict = map[status.Grade]string{status.Safe: "safe", status.Warning: "warning", status.Critical: "not-safe"}[r.Grade]
 	for _, c := range r.Cases {
 		if c.Kind.Grade() == status.Critical {
 			j.Trouble = append(j.Trouble, newJudgedCase(c))

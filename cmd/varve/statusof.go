@@ -69,18 +69,19 @@ func statusOf(s *session, repo *repository.Repository, r *status.Report, in stat
 }
 
 func (o *one) print(p *page) {
-	verdict := p.bold("SAFE: " + o.State)
+	state := status.Kind(o.State).Words()
+	verdict := p.bold("SAFE: " + state)
 	switch {
 	case o.State == "new":
 		verdict = p.bold("no revision yet")
 	case len(o.Cases) > 0 && o.Cases[0].Kind.Grade() == status.Critical:
-		verdict = p.red("NOT SAFE: " + o.State)
+		verdict = p.red("NOT SAFE: " + state)
 	case len(o.Cases) > 0:
-		verdict = p.bold("SAFE, with a warning: " + o.State)
+		verdict = p.bold("SAFE, with a warning: " + state)
 	}
 	p.line("%s   %s", p.bold(o.Volume.String()), verdict)
 	for _, c := range o.Cases {
-		p.facts(string(c.Kind), c.Why, "", c.Do)
+		p.facts(c.Kind.Words(), c.Why, "", c.Do)
 	}
 	promise, good := "", "never"
 	if o.Promise.is > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"varve/internal/human"
+	"varve/status"
 )
 
 func (j *judged) print(p *page) {
@@ -94,7 +95,7 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		if c.Do != "" {
 			why.below = string(p.arrow()) + " " + c.Do
 		}
-		rows = append(rows, []cell{left(string(c.Kind)), left(c.Volume.is.String()), left(good), left(age), left(promise), why})
+		rows = append(rows, []cell{left(c.Kind.Words()), left(c.Volume.is.String()), left(good), left(age), left(promise), why})
 	}
 	return rows
 }
@@ -130,7 +131,7 @@ func allRows(p *page, all []judgedEntry) [][]cell {
 		if e.Due != nil {
 			due = formatMinute(*e.Due, p.now)
 		}
-		rows = append(rows, []cell{left(e.Volume.String()), left(good), left(age), left(promise), left(due), left(e.State)})
+		rows = append(rows, []cell{left(e.Volume.String()), left(good), left(age), left(promise), left(due), left(status.Kind(e.State).Words())})
 	}
 	return rows
 }

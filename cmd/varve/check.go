@@ -36,7 +36,9 @@ func checkCommand(s *session) *command {
 behind a bar, performance data; then a line for each trouble. Damage, a broken
 promise and a first backup that fails are critical; see varve help status.
 
--w and -c say besides how old the newest good revision of a volume may be.
+-w and -c say besides how old the newest good revision of a volume may be; one
+that has none is too old. Without them, a volume that was never tried is no
+trouble yet.
 
 It needs no more than to read the repository: any user of its group can.`,
 		example: `varve check                                 # all volumes
@@ -136,11 +138,13 @@ func (c *checked) add(found status.Case) {
 	c.state = max(c.state, int(found.Kind.Grade()))
 }
 
-// tooOld holds a volume against the ages that were given.
+// tooOld holds a volume against the ages that were given. One without a revision is
+// older than any.
 func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 	age, limit := v.Age(now), time.Duration(0)
-	if v.LastGood().IsZero() && v.Summary == nil {
-		return
+	isEmpty := v.Summary == nil || v.Summary.Newest == nil
+	if isEmpty && v.Grade == status.Critical || v.Summary != nil && v.Summary.Retired {
+		return // why, is said; or nothing is expected
 	}
 	switch {
 	case f.critical > 0 && age > time.Duration(f.critical):
@@ -153,6 +157,12 @@ func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 	found := judgedCase{
 		Kind: status.Overdue, Volume: known[revision.Name]{v.Name}, LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{limit.Seconds()},
 		Why: "older than " + formatLong(limit), Do: "varve backup " + v.Name.String(),
+	}
+	switch {
+	case isEmpty:
+		found.Why = "it has no revision, and is to have one not older than " + formatLong(limit)
+	case v.LastGood().IsZero():
+		found.Why = "none of its revisions is to be trusted, and one is to be not older than " + formatLong(limit)
 	}
 	if limit == time.Duration(f.critical) {
 		c.Trouble, c.state = append(c.Trouble, found), pluginCritical

@@ -29,3 +29,36 @@ func TestCheckAges(t *testing.T) {
 		}
 	}
 }
+
+// What has no revision is older than any age that was given; of what is trouble
+// already, or retired, nothing is added.
+func TestCheckAgesOfNothing(t *testing.T) {
+	t.Parallel()
+	day := duration(24 * time.Hour)
+	suspect := repository.Revision{ID: "20261123T030000Z-k3f9", Statement: &revision.Statement{}}
+	for name, test := range map[string]struct {
+		flags  checkFlags
+		volume status.Volume
+		want   int
+		why    string
+	}{
+		"no age":               {checkFlags{}, status.Volume{}, pluginOK, ""},
+		"-w":                   {checkFlags{warning: day}, status.Volume{}, pluginWarning, "it has no revision, and is to have one not older than 24h"},
+		"-c":                   {checkFlags{critical: day}, status.Volume{}, pluginCritical, "it has no revision, and is to have one not older than 24h"},
+		"-c, made and empty":   {checkFlags{critical: day}, status.Volume{Summary: &repository.Summary{}}, pluginCritical, "it has no revision, and is to have one not older than 24h"},
+		"-c, none is good":     {checkFlags{critical: day}, status.Volume{Summary: &repository.Summary{Newest: &suspect}}, pluginCritical, "none of its revisions is to be trusted, and one is to be not older than 24h"},
+		"-c, trouble already":  {checkFlags{critical: day}, status.Volume{Grade: status.Critical}, pluginOK, ""},
+		"-c, retired, damaged": {checkFlags{critical: day}, status.Volume{Summary: &repository.Summary{Retired: true, Newest: &suspect}}, pluginOK, ""},
+	} {
+		c := new(checked)
+		test.volume.Name = "db1"
+		test.flags.tooOld(c, &test.volume, time.Now())
+		why := ""
+		for _, found := range append(c.Trouble, c.Warnings...) {
+			why += found.Why
+		}
+		if c.state != test.want || why != test.why {
+			t.Errorf("%s: %s, %q, want %s, %q", name, pluginWords[c.state], why, pluginWords[test.want], test.why)
+		}
+	}
+}

@@ -91,8 +91,8 @@ func TestWhoIsNotAdmittedFails(t *testing.T) {
 	}
 }
 
-// TestABackupStopsWhereRoomEnds lets the repository be full when the third pack is to
-// be begun. The next run stores only what the first did not.
+// TestABackupStopsWhereRoomEnds lets the repository be full in the middle of the third
+// pack. The next run stores only what the first did not.
 func TestABackupStopsWhereRoomEnds(t *testing.T) {
 	t.Parallel()
 	p := testPlace(t)
@@ -104,7 +104,7 @@ func TestABackupStopsWhereRoomEnds(t *testing.T) {
 		if available <= 0 || total < available {
 			t.Errorf("%d bytes of %d are available", available, total)
 		}
-		if asked++; asked > 3 { // at first, and for two packs
+		if asked++; asked > 1+2*64/4+6 { // at first, for two packs, and for a third of the next
 			return full
 		}
 		return nil

@@ -2,6 +2,8 @@ package chunkstore_test
 
 import (
 	"errors"
+	"io/fs"
+	"path/filepath"
 	"testing"
 
 	"varve/chunkstore"
@@ -17,7 +19,7 @@ func TestWithoutRoomFinishedPacksStay(t *testing.T) {
 	room := 2
 	w := p.writerWith(s, chunkstore.WriterConfig{
 		Codec: chunkstore.None, Usable: anyPack, PackSize: 3 * chunkSize,
-		Room: func() error {
+		Room: func(int64) error {
 			if room--; room < 0 {
 				return errFull
 			}
@@ -49,4 +51,98 @@ func TestWithoutRoomFinishedPacksStay(t *testing.T) {
 	if put := p.put(next, chunk(99)); put.Found {
 		t.Error("what was refused is there")
 	}
+}
+
+// Whatever the size of packs: once there is no room, at most a step more than what was
+// there is taken, also when all that was begun is finished.
+func TestRoomIsAskedForWithinAPack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	s := p.open()
+	const most = 3 * chunkstore.RoomStep
+	errFull := errors.New("full")
+	w := p.writerWith(s, chunkstore.WriterConfig{
+		Codec: chunkstore.None, Usable: anyPack,
+		Room: func(pending int64) error {
+			if p.used()+pending > most {
+				return errFull
+			}
+			return nil
+		},
+	})
+	var err error
+	put := 0
+	for n := uint64(0); err == nil; n++ {
+		if _, err = w.PutChunk(t.Context(), p.hasher.ChunkID(chunk(n)), chunk(n)); err == nil {
+			put++
+		}
+		if put*chunkSize > 10*most {
+			t.Fatal("nobody asks whether there is room")
+		}
+	}
+	if !errors.Is(err, errFull) {
+		t.Fatal(err)
+	}
+	if _, err := w.PutChunk(t.Context(), p.hasher.ChunkID(chunk(9999)), chunk(9999)); !errors.Is(err, errFull) {
+		t.Errorf("another put without room: %v", err)
+	}
+	if put*chunkSize < most-chunkSize {
+		t.Errorf("%d bytes were put, of %d for which there is room", put*chunkSize, most)
+	}
+	if err := w.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used := p.used(); used > most+chunkstore.RoomStep {
+		t.Errorf("%d bytes are used, %d were to be free", used, most)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What packs will take is nothing once all are finished.
+func TestNothingIsPendingWhenAllIsWritten(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	var asked []int64
+	w := p.writerWith(p.open(), chunkstore.WriterConfig{
+		Codec: chunkstore.LZ4, Usable: anyPack, PackSize: 2 * chunkSize,
+		Room: func(pending int64) error {
+			asked = append(asked, pending)
+			return nil
+		},
+	})
+	for n := range uint64(20) {
+		p.put(w, chunk(n))
+		if err := w.Barrier(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, pending := range asked {
+		if pending <= 0 || pending > chunkSize+4096 {
+			t.Errorf("pack %d: %d bytes are pending, want those of a chunk", i, pending)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// used is what all files of the place take.
+func (p *place) used() (total int64) {
+	p.t.Helper()
+	err := filepath.WalkDir(p.dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return total
 }

@@ -45,6 +45,7 @@ func (w *Writer) append(ctx context.Context, key objectKey, frame []byte, plain 
 	if _, err := r.pack.file.WriteAt(frame, r.offset); err != nil {
 		w.fail(fmt.Errorf("write pack %s: %w", r.pack.info.ID, err))
 	}
+	w.pending.Add(-int64(len(frame)))
 	r.pack.writes.Done()
 	if r.last {
 		w.seal(r.pack)
@@ -67,10 +68,10 @@ func (w *Writer) reserve(key objectKey, length, plain int) (room, error) {
 	if pack, ok := w.unsealed[key]; ok {
 		return room{put: Put{Ref: Ref{key.id, pack}, Found: true}}, nil
 	}
+	if err := w.askForRoom(int64(length)); err != nil {
+		return room{}, err
+	}
 	if w.filling == nil {
-		if err := w.mayBegin(); err != nil {
-			return room{}, err
-		}
 		f, err := w.begin()
 		if err != nil {
 			w.err = fmt.Errorf("begin a pack: %w", err)
@@ -83,6 +84,7 @@ func (w *Writer) reserve(key objectKey, length, plain int) (room, error) {
 	f.size += int64(length)
 	f.entries = append(f.entries, Entry{ID: key.id, Kind: key.kind, Offset: r.offset, Stored: length, Plain: plain})
 	f.writes.Add(1)
+	w.pending.Add(int64(length) + tableRowLen)
 	w.unsealed[key] = f.info.ID
 	if f.size >= w.cfg.PackSize || len(f.entries) >= maxPackObjects {
 		r.last = true
@@ -91,13 +93,19 @@ func (w *Writer) reserve(key objectKey, length, plain int) (room, error) {
 	return r, nil
 }
 
-// mayBegin tells why no pack may be begun. It is no failure of the Writer: the packs
-// that are being sealed are good, and the next run goes on with them.
-func (w *Writer) mayBegin() error {
-	if w.cfg.Room == nil {
+// askForRoom tells why a frame of that length may not be written. It is no failure of
+// the Writer: the packs that are full are good, and the next run goes on with them.
+// w.mu is held.
+func (w *Writer) askForRoom(length int64) error {
+	if w.unasked += length; w.cfg.Room == nil || w.filling != nil && w.unasked < RoomStep {
 		return nil
 	}
-	return w.cfg.Room()
+	if err := w.cfg.Room(w.pending.Load() + length); err != nil {
+		w.unasked = RoomStep // so that the next one asks too
+		return err
+	}
+	w.unasked = 0
+	return nil
 }
 
 // begin makes a new pack. w.mu is held.
@@ -135,6 +143,7 @@ func (w *Writer) seal(f *filling) {
 			w.fail(fmt.Errorf("seal pack %s: %w", f.info.ID, err))
 			return
 		}
+		w.pending.Add(-tableRowLen * int64(len(f.entries)))
 		w.sealed(f)
 	})
 }

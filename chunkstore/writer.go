@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"varve/internal/durable"
 )
@@ -36,10 +37,12 @@ type WriterConfig struct {
 	// could rely on it, perhaps before the pack's name was durable. It is asked as
 	// Usable is. Nil: none is.
 	Orphaned func(PackInfo) bool
-	// Room is asked before each new pack whether there is room for it. Its error ends
-	// the put that needed one, and hurts no other pack. It must not call the Writer.
-	// Nil: there always is.
-	Room func() error
+	// Room is asked before each new pack, and each time that so many bytes are to be
+	// written to packs as [RoomStep] says, whether there is room to go on, given how many
+	// bytes the packs that were begun will take besides what is written of them. Its error
+	// ends the put that asked, and hurts no pack that is full. It must not call the
+	// Writer. Nil: there always is.
+	Room func(pending int64) error
 	// PackSize is where a pack is sealed; zero means 64 MiB.
 	PackSize int64
 }
@@ -62,8 +65,11 @@ type Writer struct {
 	sealing sync.WaitGroup
 	slots   chan struct{} // one for each pack being sealed
 
+	pending atomic.Int64 // bytes that packs which were begun will take, and that are not written
+
 	mu       sync.Mutex
 	err      error // the first failure
+	unasked  int64 // bytes for which room was taken since Room was asked
 	closed   bool
 	filling  *filling             // nil: none
 	unsealed map[objectKey]PackID // objects of packs being filled or sealed
@@ -74,6 +80,9 @@ type Writer struct {
 	verdicts map[PackID]bool      // what Usable said
 	orphaned map[PackID]bool      // usable ones that are to be named anew if relied on
 }
+
+// RoomStep is after how many bytes it is asked again whether there is room.
+const RoomStep = 4 << 20
 
 // Packs being sealed at a time. With two, one may wait for its fsync while the
 // next is being written.

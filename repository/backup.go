@@ -23,9 +23,10 @@ type BackupOptions struct {
 	// Begun is when the source was as it is read now, of a volume's history that is
 	// brought along; zero: now. It may not be earlier than that of any revision there is.
 	Begun time.Time
-	// Room is asked first of all, and before each new pack, whether so many bytes
-	// available, of so many in all, are enough. Its error ends the backup; packs that
-	// are finished stay for the next run. Nil: they always are.
+	// Room is asked first of all, and again after each [chunkstore.RoomStep] that is
+	// stored, whether so many bytes available, of so many in all, are enough. What will
+	// be written as things stand, but is not yet, counts as taken. Its error ends the
+	// backup; packs that are finished stay for the next run. Nil: they always are.
 	Room func(available, total int64) error
 }
 
@@ -89,18 +90,18 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 // makeRoom asks whether there is room to begin. If not, what dead runs left may be
 // what takes it, and is removed, or no backup would ever come to that.
 func (b *Backup) makeRoom(ctx context.Context) error {
-	err := b.room()
+	err := b.room(0)
 	if err == nil {
 		return nil
 	}
 	if berr := b.repo.buryDead(ctx, gateWait); berr != nil {
 		return errors.Join(err, wrapReadOnly(berr))
 	}
-	return b.room()
+	return b.room(0)
 }
 
-// room asks whether there is room to go on.
-func (b *Backup) room() error {
+// room asks whether there is room to go on, once so many bytes more are written.
+func (b *Backup) room(pending int64) error {
 	if b.opts.Room == nil {
 		return nil
 	}
@@ -108,7 +109,10 @@ func (b *Backup) room() error {
 	if err != nil {
 		return fmt.Errorf("look how much is free: %w", err)
 	}
-	return b.opts.Room(available, total)
+	if b.draft != nil {
+		pending += b.draft.growth()
+	}
+	return b.opts.Room(available-pending, total)
 }
 
 // lockOne finds or makes the volume and takes its lock. A volume that was removed

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"varve/internal/durable"
 	"varve/revision"
@@ -15,7 +16,7 @@ type draft struct {
 	repo   *Repository
 	name   string // temporary
 	file   durable.File
-	at     int64
+	at     atomic.Int64
 	buffer *bufio.Writer
 	writer *revision.Writer
 	nonce  revision.Nonce
@@ -41,10 +42,14 @@ func (w *work) newDraft(dir string) (*draft, error) {
 
 // Write appends to the file.
 func (d *draft) Write(p []byte) (int, error) {
-	n, err := d.file.WriteAt(p, d.at)
-	d.at += int64(n)
+	n, err := d.file.WriteAt(p, d.at.Load())
+	d.at.Add(int64(n))
 	return n, err
 }
+
+// growth is how many bytes the file will take besides what it has, if nothing is added
+// to it any more: what is in the buffer, and the copy. It is safe for many goroutines.
+func (d *draft) growth() int64 { return d.at.Load() + 2*draftBuffer }
 
 // seal makes the file's content durable and reads it again, every byte.
 func (d *draft) seal() error {

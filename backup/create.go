@@ -122,7 +122,7 @@ func Create(ctx context.Context, repo *repository.Repository, src volume.Source,
 	opts = opts.withDefaults()
 	c := &creation{opts: opts, repo: repo, src: src}
 	if opts.BytesPerSecond > 0 {
-		c.limit = rate.NewLimiter(rate.Limit(opts.BytesPerSecond), max(int(min(opts.BytesPerSecond, 1<<30)), repo.ChunkSize()))
+		c.limit = newLimit(opts.BytesPerSecond, repo.ChunkSize())
 	}
 	begun := time.Now()
 	err := c.run(ctx, begun)

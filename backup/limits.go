@@ -4,7 +4,15 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"golang.org/x/time/rate"
 )
+
+// newLimit limits what is read to so many bytes a second, but for a tenth of a second's
+// worth at once, or a chunk, which is how much is read at a time.
+func newLimit(bytesPerSecond int64, chunkSize int) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), max(int(min(bytesPerSecond/10, 1<<30)), chunkSize))
+}
 
 // admit waits until so many bytes may be read from the source.
 func (c *creation) admit(ctx context.Context, n int) error {

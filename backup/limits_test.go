@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"varve/backup"
@@ -62,6 +63,36 @@ func TestEveryReadIsAdmitted(t *testing.T) {
 	s := p.mustCreate(t, src, opts).Statement.Statistics
 	if uint64(admitted.Load()) != s.Read || s.Read == 0 {
 		t.Errorf("%d bytes admitted, %d read", admitted.Load(), s.Read)
+	}
+}
+
+// A run that takes less than a second holds its rate too. In the bubble, time passes
+// only while the run waits.
+func TestAShortRunHoldsTheRate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		chunks      int
+		rate        int64
+		least, most time.Duration
+	}{
+		"half a second":   {50, 100 * chunkSize, 400 * time.Millisecond, 500 * time.Millisecond},
+		"three seconds":   {30, 10 * chunkSize, 2900 * time.Millisecond, 3 * time.Second},
+		"less than chunk": {3, chunkSize / 2, 4 * time.Second, 4 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := testPlace(t)
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				src := &memSource{data: randomBytes(c.chunks*chunkSize, 1)}
+				if _, err := backup.Create(t.Context(), p.repo, src, backup.CreateOptions{Volume: "v", BytesPerSecond: c.rate}); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun).Round(time.Millisecond); took < c.least || took > c.most {
+					t.Errorf("%d chunks at %d bytes a second took %s, want %s to %s", c.chunks, c.rate, took, c.least, c.most)
+				}
+			})
+		})
 	}
 }
 

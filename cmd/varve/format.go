@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // formatDuration writes how long something took.
@@ -110,8 +109,6 @@ func wrap(text string, width int) []string {
 	}
 	return append(lines, line)
 }
-
-func textWidth(text string) int { return utf8.RuneCountInString(harmless(text)) }
 
 // formatCount writes "1 chunk", "391 chunks".
 func formatCount[T int | int64 | uint64](n T, what string) string {

@@ -3,7 +3,6 @@ package main
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 // cell is a field of a table.
@@ -144,11 +143,14 @@ func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 // fold breaks text between words into lines that are not wider; a word that is, within.
 func fold(text string, width int) (lines []string) {
 	for _, line := range wrap(text, width) {
-		runes := []rune(line)
-		for len(runes) > width {
-			lines, runes = append(lines, string(runes[:width])), runes[width:]
+		for textWidth(line) > width {
+			first, rest := cut(line, width)
+			if rest == "" {
+				break // one character alone is wider
+			}
+			lines, line = append(lines, first), rest
 		}
-		lines = append(lines, string(runes))
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -217,4 +219,4 @@ func broken(line string, width int) string {
 // painted are the codes of colours.
 var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-func visible(text string) int { return utf8.RuneCountInString(painted.ReplaceAllString(text, "")) }
+func visible(text string) int { return cells(painted.ReplaceAllString(text, "")) }

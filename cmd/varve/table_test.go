@@ -45,14 +45,14 @@ func TestTablesFit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		columns, width := rapid.IntRange(1, 8).Draw(t, "columns"), rapid.IntRange(40, 200).Draw(t, "width")
-		text := rapid.StringMatching(`[a-z]{0,12}( [a-zé]{1,9}){0,2}`)
+		text := rapid.StringMatching(`[a-z]{0,12}( [a-zé漢👍]{1,9}){0,2}`)
 		rows := make([][]cell, rapid.IntRange(1, 4).Draw(t, "rows"))
 		var all strings.Builder
 		for i := range rows {
 			for range columns - 1 {
 				rows[i] = append(rows[i], cell{text: text.Draw(t, "text"), right: rapid.Bool().Draw(t, "right")})
 			}
-			rows[i] = append(rows[i], left(rapid.StringMatching(`([a-z]{1,40} ){0,9}`).Draw(t, "last")))
+			rows[i] = append(rows[i], left(rapid.StringMatching(`([a-z]{1,40} |[漢字👍🏽e\x{301}]{1,30} ){0,9}`).Draw(t, "last")))
 			for _, c := range rows[i] {
 				all.WriteString(c.text)
 			}
@@ -69,4 +69,38 @@ func TestTablesFit(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is wide counts twice, what is put together once, and what stands above nothing.
+func TestCells(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"": 0, "vm-17": 5, "Prüfung": 7, "e\u0301t\u00e9": 3, "仮想機械": 8, "a漢b": 4, "👍": 2, "👍🏽": 2, "👩‍🔧": 2, "🇩🇪": 2, "━╸–→": 4, "\x1b[31m": 5,
+	} {
+		if got := textWidth(text); got != want {
+			t.Errorf("%q takes %d columns, want %d", text, got, want)
+		}
+	}
+	for _, c := range []struct {
+		text  string
+		width int
+		first string
+	}{
+		{"abc", 2, "ab"}, {"漢字", 3, "漢"}, {"漢字", 1, "漢"}, {"👩‍🔧x", 2, "👩‍🔧"}, {"e\u0301a", 1, "e\u0301"}, {"a漢", 2, "a"}, {"", 3, ""},
+	} {
+		if first, rest := cut(c.text, c.width); first != c.first || first+rest != c.text {
+			t.Errorf("%q is cut at %d into %q and %q", c.text, c.width, first, rest)
+		}
+	}
+}
+
+// Columns of names in any script stand below one another.
+func TestTablesOfWideNames(t *testing.T) {
+	t.Parallel()
+	p := &page{width: 80}
+	p.table([][]cell{{left("VOLUME"), left("STATE")}, {left("仮想/vm-1"), left("good")}, {left("👩‍🔧"), left("good")}})
+	want := "VOLUME     STATE\n仮想/vm-1  good\n👩‍🔧         good\n"
+	if got := p.text.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
 }

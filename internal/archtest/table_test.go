@@ -51,6 +51,7 @@ var homes = map[string][]string{
 	"github.com/zeebo/xxh3":           {"chunkstore", "revision", "repository", "internal/durable"},
 	"github.com/urfave/cli/v2":        {"cmd/varve"},
 	"golang.org/x/term":               {"cmd/varve"},
+	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
 	"golang.org/x/time":               {"backup"},
 	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume"},
 	"golang.org/x/sync":               {"*"},

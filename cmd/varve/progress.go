@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"varve/backup"
 	"varve/internal/human"
@@ -132,35 +131,43 @@ type view struct {
 // barWidth is the number of characters of the bar itself.
 const barWidth = 20
 
-// line writes a view into so many columns: fields that do not fit are left out.
+// line writes a view into so many columns: fields that do not fit are left out. Of how
+// much, and so what part, is not known at first, and never of a stream.
 func (v view) line(columns int, bar, unicode bool) string {
-	percent := int64(0)
-	if v.total > 0 {
-		percent = v.done * 100 / v.total
-	}
 	fields := []string{v.Verb}
-	if bar {
+	if bar && v.total > 0 {
 		fields[0] += " " + drawBar(v.done, v.total, unicode)
 	}
-	fields = append(fields, fmt.Sprintf("%3d %%", percent))
-	if v.packs {
-		fields = append(fields, fmt.Sprintf("%d of %d packs", v.done, v.total))
-	} else {
-		fields = append(fields, human.Part(v.done, v.total))
-		if v.Rate > 0 {
-			fields = append(fields, human.Size(int64(v.Rate))+"/s")
-		}
-		if v.changed > 0 {
-			fields = append(fields, "changed "+human.Size(v.changed))
-		}
+	if v.total > 0 {
+		fields = append(fields, fmt.Sprintf("%3d %%", v.done*100/v.total))
 	}
-	if v.Rate > 0 && v.Seconds >= 1 {
+	fields = append(fields, v.part())
+	if !v.packs && v.Rate > 0 {
+		fields = append(fields, human.Size(int64(v.Rate))+"/s")
+	}
+	if !v.packs && v.changed > 0 {
+		fields = append(fields, "changed "+human.Size(v.changed))
+	}
+	if v.Rate > 0 && v.total > 0 && v.Seconds >= 1 {
 		fields = append(fields, formatLeft(time.Duration(v.Left*float64(time.Second)))+" left")
 	}
-	for len(fields) > 1 && utf8.RuneCountInString(strings.Join(fields, "  ")) > columns {
+	for len(fields) > 1 && cells(strings.Join(fields, "  ")) > columns {
 		fields = fields[:len(fields)-1]
 	}
 	return strings.Join(fields, "  ")
+}
+
+// part says how much is done, and of how much if that is known already.
+func (v view) part() string {
+	switch {
+	case v.total > 0 && v.packs:
+		return fmt.Sprintf("%d of %d packs", v.done, v.total)
+	case v.total > 0:
+		return human.Part(v.done, v.total)
+	case v.packs:
+		return formatCount(v.done, "pack") + " so far"
+	}
+	return human.Size(v.done) + " so far"
 }
 
 // drawBar draws a bar with half steps, or one of ASCII.

@@ -19,8 +19,10 @@ func TestProgressLine(t *testing.T) {
 		v.line(100, true, false): "reading ############-.......   63 %  38 of 60 GiB  1.9 GiB/s  changed 264 MiB  0:11 left",
 		v.line(50, false, false): "reading   63 %  38 of 60 GiB  1.9 GiB/s",
 		v.line(3, false, false):  "reading",
-		(view{Verb: "reading", sample: sample{done: 3, total: 7, packs: true}}).line(80, false, false): "reading   42 %  3 of 7 packs",
-		(view{Verb: "reading"}).line(80, false, false):                                                 "reading    0 %  0 of 0 bytes",
+		(view{Verb: "reading", sample: sample{done: 3, total: 7, packs: true}}).line(80, false, false):          "reading   42 %  3 of 7 packs",
+		(view{Verb: "reading"}).line(80, false, false):                                                          "reading  0 bytes so far",
+		(view{Verb: "reading", sample: sample{done: 5 << 20}, Seconds: 20, Rate: 1 << 20}).line(80, true, true): "reading  5 MiB so far  1 MiB/s",
+		(view{Verb: "reading", sample: sample{done: 1, packs: true}}).line(80, true, true):                      "reading  1 pack so far",
 	}
 	for got, want := range tests {
 		if got != want {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,10 +15,15 @@ type screen struct {
 	w   io.Writer
 	bar bool
 
-	blanks int // what takes the bar away, where codes for terminals are not understood
+	width int  // of the bar, in columns
+	plain bool // codes for terminals are not understood, and blanks take the bar away
 }
 
-const clearLine = "\r\x1b[K"
+// clearLine takes away the line that the cursor is on; clearBelow what comes below it too.
+const (
+	clearLine  = "\r\x1b[K"
+	clearBelow = "\r\x1b[J"
+)
 
 // Write implements [io.Writer].
 func (s *screen) Write(p []byte) (int, error) {
@@ -37,10 +43,7 @@ func (s *screen) draw(bar string, plain bool) error {
 	if err := s.clear(); err != nil || bar == "" {
 		return err
 	}
-	s.bar = true
-	if plain {
-		s.blanks = textWidth(bar)
-	}
+	s.bar, s.width, s.plain = true, textWidth(bar), plain
 	_, err := io.WriteString(s.w, bar)
 	return err
 }
@@ -52,11 +55,19 @@ func (s *screen) clear() error {
 	if !s.bar {
 		return nil
 	}
-	erase := clearLine
-	if s.blanks > 0 {
-		erase = "\r" + strings.Repeat(" ", s.blanks) + "\r"
-	}
-	s.bar, s.blanks = false, 0
-	_, err := io.WriteString(s.w, erase)
+	s.bar = false
+	_, err := io.WriteString(s.w, erase(s.width, columnsOf(s.w), s.plain))
 	return err
+}
+
+// erase is what takes a bar away, at the end of which the cursor is. Where the terminal
+// has become narrower since, it goes over several lines.
+func erase(width, columns int, plain bool) string {
+	switch {
+	case plain:
+		return "\r" + strings.Repeat(" ", width) + "\r"
+	case columns > 0 && width > columns:
+		return fmt.Sprintf("\x1b[%dA", (width-1)/columns) + clearBelow
+	}
+	return clearLine
 }

@@ -146,9 +146,24 @@ func TestProgressForWhoAsks(t *testing.T) {
 		if err := syscall.Kill(process, syscall.SIGUSR1); err != nil {
 			t.Fatalf("%v: process %q\n%s", err, data, term.screen())
 		}
-		line := regexp.MustCompile(`(?m)^reading +\d+ %  .* of `)
+		line := regexp.MustCompile(`(?m)^reading +(\d+ %  .* of |.* so far)`)
 		if screen, err := term.await(line.MatchString); err != nil || len(line.FindAllString(screen, -1)) != 1 {
 			t.Errorf("%q: %v:\n%s", flags, err, screen)
 		}
+	}
+}
+
+// A terminal that becomes narrower breaks the bar, which goes away all the same.
+func TestNothingIsLeftOfABarInANarrowerTerminal(t *testing.T) {
+	dir := terminalBench(t)
+	term := startTerminal(t, dir, 100, nil, "sh", "-c", "echo above; varve backup db1 --read-all --limit-rate 2MiB; read go")
+	if screen, err := term.await(func(s string) bool { return strings.Contains(s, "MiB/s") }); err != nil {
+		t.Fatalf("%v:\n%s", err, screen)
+	}
+	term.do("resize-window", "-x", "33", "-y", "50")
+	screen, err := term.await(func(s string) bool { return strings.Contains(s, "is safe") })
+	screen = strings.TrimRight(term.do("capture-pane", "-p", "-S", "-"), "\n") // with what went out of sight
+	if err != nil || !strings.HasPrefix(screen, "above\n") || regexp.MustCompile(`reading|━| %  `).MatchString(screen) {
+		t.Errorf("%v:\n%s", err, screen)
 	}
 }

@@ -22,6 +22,10 @@ func metricsCommand(s *session) *command {
 file for node_exporter's textfile collector, which is replaced in one step;
 the configuration's "monitor: textfile" names one, too.
 
+varve_backups_total counts the backups of the whole journal. What was counted of
+it is kept in this host's state, so that only what is new is read; a user who can
+keep nothing there waits for all of it.
+
 All times are timestamps, never ages, so that an alarm on them also rings when
 this command does not run any more.`,
 		example: `varve metrics
@@ -66,6 +70,11 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	}
 	m := &metrics{Textfile: textfile}
 	m.collect(report, in)
+	if backups, err := repo.TallyBackups(stateDir()); err == nil {
+		m.count(backups)
+	} else {
+		s.warn("how many backups there were cannot be told: %v", err)
+	}
 	if textfile == "" {
 		return m, nil
 	}
@@ -80,20 +89,18 @@ func (m *metrics) collect(r *status.Report, in status.Input) {
 	for i := range r.Volumes {
 		m.ofVolume(&r.Volumes[i])
 	}
-	results := map[string]int{repository.ResultOK: 0, repository.ResultFindings: 0, repository.ResultFailed: 0}
-	for _, e := range in.Events {
-		if e.Op == repository.OpBackup {
-			results[e.Result]++
-		}
-	}
-	for _, name := range []string{repository.ResultOK, repository.ResultFindings, repository.ResultFailed} {
-		m.add("varve_backups_recent", "result", name, float64(results[name]))
-	}
 	if in.Total > 0 {
 		m.add("varve_repository_size_bytes", "", "", float64(in.Total))
 		m.add("varve_repository_free_bytes", "", "", float64(in.Available))
 	}
 	m.add("varve_build_info", "version", version, 1)
+}
+
+// count adds how many backups there ever were, by how they ended.
+func (m *metrics) count(backups map[string]int64) {
+	for _, name := range []string{repository.ResultOK, repository.ResultFindings, repository.ResultFailed} {
+		m.add("varve_backups_total", "result", name, float64(backups[name]))
+	}
 }
 
 func (m *metrics) ofVolume(v *status.Volume) {
@@ -177,7 +184,7 @@ var metricHelp = [][2]string{
 	{"varve_volume_last_stored_bytes", "Bytes that the newest revision added to the repository."},
 	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
 	{"varve_volume_revisions", "The number of revisions."},
-	{"varve_backups_recent", "Backups of the last 50 hours by how they ended."},
+	{"varve_backups_total", "Backups in the journal by how they ended."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
 	{"varve_build_info", "The version of the program, as a label."},
@@ -193,13 +200,21 @@ func (m *metrics) text() string {
 				continue
 			}
 			if !headed {
-				fmt.Fprintf(&out, "# HELP %s %s\n# TYPE %s gauge\n", help[0], help[1], help[0])
+				fmt.Fprintf(&out, "# HELP %s %s\n# TYPE %s %s\n", help[0], help[1], help[0], typeOf(help[0]))
 				headed = true
 			}
 			fmt.Fprintf(&out, "%s%s %s\n", one.Name, one.label, strconv.FormatFloat(one.Value, 'f', -1, 64))
 		}
 	}
 	return out.String()
+}
+
+// typeOf is what Prometheus is told of a metric: what only grows has such a name.
+func typeOf(name string) string {
+	if strings.HasSuffix(name, "_total") {
+		return "counter"
+	}
+	return "gauge"
 }
 
 func (m *metrics) print(p *page) {

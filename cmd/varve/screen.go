@@ -61,7 +61,8 @@ func (s *screen) clear() error {
 }
 
 // erase is what takes a bar away, at the end of which the cursor is. Where the terminal
-// has become narrower since, it goes over several lines.
+// has become narrower since, it goes over several lines; on one that cuts lines instead,
+// what stands above is lost.
 func erase(width, columns int, plain bool) string {
 	switch {
 	case plain:

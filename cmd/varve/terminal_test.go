@@ -161,8 +161,8 @@ func TestNothingIsLeftOfABarInANarrowerTerminal(t *testing.T) {
 		t.Fatalf("%v:\n%s", err, screen)
 	}
 	term.do("resize-window", "-x", "33", "-y", "50")
-	screen, err := term.await(func(s string) bool { return strings.Contains(s, "is safe") })
-	screen = strings.TrimRight(term.do("capture-pane", "-p", "-S", "-"), "\n") // with what went out of sight
+	_, err := term.await(func(s string) bool { return strings.Contains(s, "is safe") })
+	screen := strings.TrimRight(term.do("capture-pane", "-p", "-S", "-"), "\n") // with what went out of sight
 	if err != nil || !strings.HasPrefix(screen, "above\n") || regexp.MustCompile(`reading|━| %  `).MatchString(screen) {
 		t.Errorf("%v:\n%s", err, screen)
 	}

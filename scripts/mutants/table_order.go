@@ -170,7 +170,7 @@ func errorMutants() []mutant {
 		{
 			name: "map-write-error-ignored", what: "a write into the map that failed, as on a full disk, is swallowed",
 			file: "repository/draft.go",
-			old:  "\td.at.Add(int64(n))\n\treturn n, err\n", new: "\td.at += int64(len(p))\n\t_, _ = n, err\n\treturn len(p), nil\n",
+			old:  "\td.at.Add(int64(n))\n\treturn n, err\n", new: "\td.at.Add(int64(len(p)))\n\t_, _ = n, err\n\treturn len(p), nil\n",
 			edits: []edit{{"\treturn checkMapFile(d.repo.fsys, d.name)\n", "\treturn nil\n"}},
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},

@@ -160,7 +160,12 @@ func (r *Repository) moveToTrash(temps *durable.Temps, v Volume, id revision.ID,
 		return err
 	}
 	visible, trashed := revisionName(v.Name, id), trashName(v.UUID, id)
-	if err := r.fsys.Rename(visible, trashed); err != nil { // over what an interrupted run left there
+	// A run that lost power may have left the name there: of two names of one file, a
+	// rename would leave both.
+	if err := r.fsys.Remove(trashed); err != nil && !notFound(err) {
+		return err
+	}
+	if err := r.fsys.RenameNew(visible, trashed); err != nil {
 		return errors.Join(err, r.moveBackFromTrash(visible, trashed))
 	}
 	// Where it is must be durable before where it was is gone.

@@ -50,17 +50,17 @@ var commands = []command{
 	{"rename, and the old name anew", twoVolumes, renameAndMakeAnew},
 	{"a backup after a rename that was cut off", twoVolumes, renameCutOff},
 	{"retire", twoVolumes, retire},
-	{"the end of a retirement", retired, unretire},
-	{"a backup that ends a retirement", retired, backUp("db", BackupOptions{})},
+	{"the end of a retirement", after(twoVolumes, retire), unretire},
+	{"a backup that ends a retirement", after(twoVolumes, retire), backUp("db", BackupOptions{})},
 	{"merge of one in between", fourNights, take(repository.OpMerge, 1)},
 	{"merge of the oldest, a full", fourNights, take(repository.OpMerge, 0)},
 	{"prune of neighbours", fourNights, take(repository.OpPrune, 0, 1, 2)},
 	{"rm of the newest", fourNights, take(repository.OpRemove, 3)},
-	{"rm of a volume", fourNights, take(repository.OpRemove)},
+	{"rm of a volume", twoVolumes, take(repository.OpRemove)},
 	{"a synthetic full", fourNights, flatten},
-	{"undelete of one in between", thinnedOut(1), undelete},
-	{"undelete of several", thinnedOut(0, 2, 3), undelete},
-	{"undelete of a volume that went", thinnedOut(), undelete},
+	{"undelete of one in between", after(fourNights, take(repository.OpPrune, 1)), undelete},
+	{"undelete of several", after(fourNights, take(repository.OpPrune, 0, 2)), undelete},
+	{"undelete of a volume that went", after(twoVolumes, take(repository.OpRemove)), undelete},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -197,21 +197,13 @@ func fourNights(ctx context.Context, w *World) {
 	}
 }
 
-// thinnedOut are four nights of which some were taken away.
-func thinnedOut(numbers ...int) func(context.Context, *World) {
+// after is a past in which a command was done.
+func after(past func(context.Context, *World), command func(context.Context, *World, durable.FS) error) func(context.Context, *World) {
 	return func(ctx context.Context, w *World) {
-		fourNights(ctx, w)
-		if err := w.Remove(ctx, w.Disk, "db", repository.OpPrune, numbers...); err != nil {
+		past(ctx, w)
+		if err := command(ctx, w, w.Disk); err != nil {
 			panic(fmt.Sprintf("prepare: %v", err))
 		}
-	}
-}
-
-// retired are two volumes of which one is not expected any more.
-func retired(ctx context.Context, w *World) {
-	twoVolumes(ctx, w)
-	if err := retire(ctx, w, w.Disk); err != nil {
-		panic(fmt.Sprintf("prepare: %v", err))
 	}
 }
 

@@ -44,9 +44,10 @@ func commands(s *session) []*command {
 	return []*command{
 		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
-		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s), renameCommand(s), retireCommand(s),
+		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
+		rmCommand(s), undeleteCommand(s), renameCommand(s), retireCommand(s),
 		checkConfigCommand(s), metricsCommand(s),
-		rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
+		mergeCommand(s), rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
 		probeLockCommand(), guardianCommand(s), completeCommand(s), manCommand(s),
 	}
 }

@@ -103,9 +103,11 @@ func gravityOf(err error) job.Gravity {
 		configuration *configurationError
 		distrusted    *distrustedError
 		findings      *findingsError
+		trashed       *notInTrashError
+		childless     *childlessError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
+	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository):
 		return job.Misuse
 	case errors.As(err, &distrusted), errors.As(err, &findings):

@@ -64,8 +64,17 @@ func hintOnRevision(err error, a about) string {
 		damage     *backup.DamageError
 		damaged    *repository.DamagedRevisionError
 		findings   *findingsError
+		pinned     *repository.PinnedError
+		trashed    *notInTrashError
+		childless  *childlessError
 	)
 	switch {
+	case errors.As(err, &pinned):
+		return "varve unpin " + address(pinned.Volume, pinned.ID) + ", if it may go"
+	case errors.As(err, &trashed):
+		return "varve log " + trashed.Volume.String() + " --deleted lists what can come back"
+	case errors.As(err, &childless):
+		return "varve rm " + address(childless.Volume, childless.ID) + " takes it away"
 	case errors.As(err, &distrusted) && distrusted.Good != "":
 		return "use " + address(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
 	case errors.As(err, &distrusted):

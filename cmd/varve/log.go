@@ -30,17 +30,22 @@ configuration's time zone, or this host's; with --json, UTC.`,
 		example: `varve log                                   # which volumes are there?
 varve log db1                               # the newest 20 revisions of db1
 varve log db1 --since 30d --json            # those of a month, for a program
-varve log db1 --unique                      # what would rm of each free?`,
+varve log db1 --unique                      # what would rm of each free?
+varve log --deleted                         # what can varve undelete bring back?`,
 		codes: "3  a volume is damaged; all others are listed",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "n", Value: &f.count, DefaultText: "20, with --since all",
 				Usage: "list the newest `N` revisions"},
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list all revisions"},
+			&cli.BoolFlag{Name: "deleted", Destination: &f.deleted, Usage: "list what was taken away and can come back"},
 			&cli.BoolFlag{Name: "unique", Destination: &f.unique, Usage: "tell what rm of each would free; reads all maps"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
 				Usage: "list what was begun since `TIME`: 7d, tuesday or 2026-11-19T02:00"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {
+			if f.deleted {
+				return runDeleted(s, optional(args, 0))
+			}
 			if len(args) == 0 {
 				return runVolumes(ctx, s, volumesFlags{unique: f.unique})
 			}
@@ -50,10 +55,11 @@ varve log db1 --unique                      # what would rm of each free?`,
 }
 
 type logFlags struct {
-	count  count // 0: the default
-	all    bool
-	unique bool
-	since  moment
+	count   count // 0: the default
+	all     bool
+	unique  bool
+	deleted bool
+	since   moment
 }
 
 // defaultCount is how many revisions are listed unless flags say otherwise.

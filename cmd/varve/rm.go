@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/internal/human"
+	"varve/repository"
+	"varve/revision"
+)
+
+func rmCommand(s *session) *command {
+	f := &rmFlags{}
+	return &command{
+		name: "rm", group: keepAndDelete, args: "VOLUME@REV...",
+		summary: "take revisions away",
+		about: `Takes the revisions away. What builds on them stays whole: its map is written
+anew without them, and no data is moved. A pinned revision is refused.
+
+They go into the trash, out of which varve undelete brings them back as long as
+the configuration's undelete says (7d unless it does). Only then does gc make
+room of what nothing else uses.
+
+With --all, every revision of VOLUME goes, and the volume itself. That asks for
+its name, or needs --confirm VOLUME.
+
+Here, a time names only a revision of that very day, minute or second.`,
+		example: `varve rm db1@k3f9
+varve rm db1@k3f9 db1@p7d1 --dry-run        # what would go?
+varve rm --all db1 --confirm db1            # the volume, with all it has`,
+		codes: "1  a revision is pinned, or could not be taken away\n3  what builds on a revision cannot be read, and so not be written anew\n4  the volume is being backed up",
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "take every revision of VOLUME away, and the volume"},
+			&cli.StringFlag{Name: "confirm", Destination: &f.confirm, Usage: "with --all: the name of `VOLUME`, instead of being asked"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun, Usage: "say what would go, and change nothing"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) { return runRm(ctx, s, f, args) },
+	}
+}
+
+func mergeCommand(s *session) *command {
+	f := &rmFlags{}
+	return &command{
+		name: "merge", group: plumbing, args: "VOLUME@REV",
+		summary: "fold a revision into those that build on it",
+		about: `Folds the revision into those that build on it, which then build on what it built
+on. It is what rm does with a revision that is not the newest; here it must be so.
+
+Here, a time names only a revision of that very day, minute or second.`,
+		example: "varve merge db1@k3f9",
+		codes:   "1  the revision is pinned\n2  nothing builds on the revision\n3  what builds on it cannot be read\n4  the volume is being backed up",
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun, Usage: "say what would go, and change nothing"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) {
+			f.op = repository.OpMerge
+			return runRm(ctx, s, f, args)
+		},
+	}
+}
+
+type rmFlags struct {
+	all     bool
+	confirm string
+	dryRun  bool
+	op      string // empty: rm
+}
+
+// taken is the result of rm and merge. Its fields are API.
+type taken struct {
+	Volume    revision.Name `json:"volume"`
+	DryRun    bool          `json:"dry_run"`
+	Removed   []revision.ID `json:"removed"`   // newest first
+	Rewritten []revision.ID `json:"rewritten"` // that stay, and into which others were folded
+	Until     *time.Time    `json:"until"`     // when they can no longer come back; null: with dry_run
+	Frees     *int64        `json:"frees"`     // bytes in packs that only they use; null: not looked up
+	All       bool          `json:"all"`       // the volume went, too
+}
+
+func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, error) {
+	repo, err := s.openRepository(toWrite)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	v, ids, err := s.toTake(repo, f, args)
+	if err != nil {
+		return nil, err
+	}
+	s.doing = "rm of " + quote(v.Name.String())
+	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: s.undeleteTime(v.Name), Wait: time.Duration(s.globals.wait), All: f.all}
+	if f.op != "" {
+		s.doing, opts.Op = "merge into what builds on it", f.op
+		if err := hasChildren(repo, v, ids[0]); err != nil {
+			return nil, err
+		}
+	}
+	out := &taken{Volume: v.Name, DryRun: f.dryRun, All: f.all, Removed: ids, Rewritten: []revision.ID{}}
+	if f.dryRun {
+		freed, unique, err := repo.Freed(ctx, v, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, unread := range unique.Unread {
+			s.warn("what is freed is told too large: %v", unread)
+		}
+		out.Frees = &freed
+		return out, nil
+	}
+	done, err := repo.Remove(ctx, v, ids, opts)
+	out.Removed, out.Until = done.Revisions, timeOrNil(done.Until)
+	out.Rewritten = append(out.Rewritten, done.Rewritten...)
+	if err != nil {
+		if len(done.Revisions) == 0 {
+			return nil, err
+		}
+		s.good = fmt.Sprintf("%s went, and can come back; the others are as they were", formatCount(len(done.Revisions), "revision"))
+	}
+	return out, err
+}
+
+// toTake finds the revisions that words name, all of one volume.
+func (s *session) toTake(repo *repository.Repository, f *rmFlags, args []string) (v repository.Volume, ids []revision.ID, err error) {
+	if len(args) == 0 {
+		return v, nil, &usageError{Text: "VOLUME@REV is missing", Command: s.command}
+	}
+	if f.all {
+		return s.wholeVolume(repo, f, args)
+	}
+	for i, word := range args {
+		rev, err := s.chooseExactly(repo, word)
+		if err != nil {
+			return v, nil, err
+		}
+		if i > 0 && rev.Volume.UUID != v.UUID {
+			return v, nil, &usageError{Text: "revisions of one volume at a time", Command: s.command}
+		}
+		if v = rev.Volume; !slices.Contains(ids, rev.ID) {
+			ids = append(ids, rev.ID)
+		}
+	}
+	return v, ids, nil
+}
+
+// wholeVolume is a volume with all of its revisions, if a person means it.
+func (s *session) wholeVolume(repo *repository.Repository, f *rmFlags, args []string) (v repository.Volume, ids []revision.ID, err error) {
+	if len(args) > 1 {
+		return v, nil, &usageError{Text: "surplus argument " + quote(args[1]), Command: s.command}
+	}
+	name, err := revision.ParseName(args[0])
+	if err != nil {
+		return v, nil, &usageError{Text: err.Error(), Command: s.command}
+	}
+	if v, err = repo.Volume(name); err != nil {
+		return v, nil, err
+	}
+	revisions, err := repo.Revisions(v)
+	if err != nil {
+		return v, nil, err
+	}
+	for _, rev := range revisions {
+		ids = append(ids, rev.ID)
+	}
+	if f.dryRun {
+		return v, ids, nil
+	}
+	return v, ids, s.confirm(f.confirm, name, len(ids))
+}
+
+// confirm makes sure that a person means the whole volume.
+func (s *session) confirm(given string, name revision.Name, revisions int) error {
+	if given == "" {
+		if !isTerminal(s.stdin) {
+			return &usageError{Text: "rm --all asks, and there is nobody to answer", Near: "varve rm --all " + name.String() + " --confirm " + name.String(), Command: s.command}
+		}
+		_, _ = fmt.Fprintf(s.stderr, "%s and the volume %s go. Type its name: ", formatCount(revisions, "revision"), name)
+		line, err := bufio.NewReader(s.stdin).ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+		given = strings.TrimRight(line, "\r\n")
+	}
+	if given != name.String() {
+		return &usageError{Text: fmt.Sprintf("%q is not the volume's name: nothing was done", given), Command: s.command}
+	}
+	return nil
+}
+
+// hasChildren makes sure that something builds on a revision.
+func hasChildren(repo *repository.Repository, v repository.Volume, id revision.ID) error {
+	revisions, err := repo.Revisions(v)
+	if err != nil {
+		return err
+	}
+	for _, rev := range revisions {
+		if rev.Statement != nil && rev.Statement.Parent != nil && rev.Statement.Parent.ID == id {
+			return nil
+		}
+	}
+	return &childlessError{Volume: v.Name, ID: id}
+}
+
+// A childlessError reports a revision that cannot be folded into others.
+type childlessError struct {
+	Volume revision.Name
+	ID     revision.ID
+}
+
+func (e *childlessError) Error() string {
+	return "nothing builds on " + address(e.Volume, e.ID) + ": there is nothing to fold it into"
+}
+
+// defaultUndelete is how long what was taken away can come back, unless the
+// configuration says otherwise.
+const defaultUndelete = 7 * 24 * time.Hour
+
+// undeleteTime is how long what goes of a volume can come back.
+func (s *session) undeleteTime(name revision.Name) time.Duration {
+	conf, err := s.configuration()
+	if err != nil || conf == nil {
+		return defaultUndelete
+	}
+	v, named := conf.Volume(name)
+	if !named {
+		return defaultUndelete
+	}
+	return v.Undelete
+}
+
+func wasWere(n int) string {
+	if n == 1 {
+		return " was"
+	}
+	return " were"
+}
+
+func (t *taken) print(p *page) {
+	verb := "went"
+	if t.DryRun {
+		verb = "would go"
+	}
+	names := make([]string, len(t.Removed))
+	for i, id := range t.Removed {
+		names[i] = address(t.Volume, id)
+	}
+	what := strings.Join(names, ", ")
+	switch {
+	case t.All:
+		what = fmt.Sprintf("volume %s and its %s", t.Volume, formatCount(len(names), "revision"))
+	case len(names) > 3:
+		what = fmt.Sprintf("%s of %s", formatCount(len(names), "revision"), t.Volume)
+	}
+	if t.DryRun {
+		p.line("%s; nothing was changed", p.bold(what+" "+verb))
+		p.line("about %s would be free, once the trash is empty and gc has run", human.Size(*t.Frees))
+		return
+	}
+	p.line("%s, and can come back until %s", p.bold(what+" "+verb), formatTime(*t.Until, p.now))
+	if len(t.Rewritten) > 0 {
+		p.line("%s written anew, and as whole as before: what built on them", formatCount(len(t.Rewritten), "map")+wasWere(len(t.Rewritten)))
+	}
+	if len(names) > 0 {
+		p.line("%s varve undelete %s brings it back", p.arrow(), names[0])
+	}
+}

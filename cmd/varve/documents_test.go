@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutUsage()
 	b.aboutRevisions()
 	b.aboutMarks()
+	b.aboutAges()
 	b.aboutDamage()
 	b.aboutStatus()
 	b.aboutPlumbing()
@@ -105,6 +107,39 @@ func (b *bench) aboutRevisions() {
 	b.says("verify-against", 0, "verify v --sha256 --against DIR/disk")
 	b.says("verify-differs", 3, "verify v@latest~5 --against DIR/disk")
 	b.says("verify-failed", 2, "verify v@tag:none")
+}
+
+// aboutAges is about what takes revisions away and brings them back.
+func (b *bench) aboutAges() {
+	for range 3 {
+		b.does("backup old DIR/disk")
+	}
+	b.says("prune-no-rules", 2, "prune old")
+	b.says("prune-dry-run", 0, "prune old --keep-last 2 --dry-run")
+	b.says("prune-done", 0, "prune old --keep-last 2 --keep-tag none")
+	b.does("pin old@latest")
+	b.says("rm-pinned", 1, "rm old@latest")
+	b.does("unpin old@latest")
+	b.says("rm-dry-run", 0, "rm old@latest -n")
+	b.says("merge-failed", 2, "merge old@latest")
+	b.says("merge-done", 0, "merge old@latest~1")
+	b.says("rm-done", 0, "rm old@latest")
+	b.says("rm-usage", 2, "rm old")
+	b.says("log-deleted", 0, "log old --deleted")
+	b.says("undelete-failed", 2, "undelete old@zzzz")
+	b.says("undelete-done", 0, "undelete old@"+b.trashed("old"))
+	b.says("rm-volume", 0, "rm --all old --confirm old")
+}
+
+// trashed is the id of the newest of a volume's revisions in the trash.
+func (b *bench) trashed(name string) string {
+	b.t.Helper()
+	files, err := filepath.Glob(b.path("repo/trash/*/*.rev"))
+	if err != nil || len(files) == 0 {
+		b.t.Fatalf("nothing of %s is in the trash: %v", name, err)
+	}
+	slices.Sort(files)
+	return strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".rev")
 }
 
 // aboutMarks is about what is noted of revisions and volumes.

@@ -10,6 +10,7 @@ import (
 	"varve/job"
 	"varve/repository"
 	"varve/revision"
+	"varve/volume"
 )
 
 // Exit codes; the help of each command lists them.
@@ -62,6 +63,21 @@ func (e *distrustedError) Error() string {
 	return text
 }
 
+// A partError reports a part of an image that was to take the place of what exists:
+// of a file that is larger, or of the first bytes of a device.
+type partError struct {
+	Target string
+	Forced bool // --force was given, which is for whole images
+}
+
+func (e *partError) Error() string {
+	text := fmt.Sprintf("target %q: %v, and a part of an image does not take its place", e.Target, volume.ErrExists)
+	if e.Forced {
+		text += ": --force is for all of it"
+	}
+	return text
+}
+
 // A findingsError reports that something is wrong with stored data or a source,
 // although the command did what it was asked to.
 type findingsError struct {
@@ -102,13 +118,14 @@ func gravityOf(err error) job.Gravity {
 		unmounted     *unmountedError
 		configuration *configurationError
 		distrusted    *distrustedError
+		part          *partError
 		findings      *findingsError
 		trashed       *notInTrashError
 		childless     *childlessError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
-		errors.Is(err, errNoRepository):
+		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse
 	case errors.As(err, &distrusted), errors.As(err, &findings):
 		return job.Damaged

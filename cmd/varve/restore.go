@@ -35,8 +35,9 @@ has the mark of LVM, a RAID, LUKS, ZFS and the like, is refused; a volume that
 has the same mark itself goes back to its own device. What the repository lies
 on is never overwritten.
 
---range restores a part: into a new file or a pipe exactly these bytes, with
---in-place at the same offset.`,
+--range restores a part: into a new file or a pipe exactly these bytes, into a
+TARGET that exists at the same offset, with --in-place. A part never takes the
+place of a file or a device, also with --force.`,
 		example: `varve restore db1 db1.img                   # the newest, to a new file
 varve restore db1@yesterday /dev/vg/db1 --in-place
 varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'
@@ -261,8 +262,8 @@ func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.Res
 	switch {
 	case r.part != nil && r.f.inPlace:
 		to.Range = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
-	case r.part != nil: // an extract: its first byte is that of the range
-		size, opts.Shift, to.Content = r.part.Length, -r.part.Offset, nil
+	case r.part != nil: // an extract: its first byte is that of the range, and it takes the place of nothing
+		size, opts.Shift, to.Content, to.Force = r.part.Length, -r.part.Offset, nil, false
 	}
 	if !r.f.inPlace {
 		var err error
@@ -271,6 +272,9 @@ func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.Res
 		}
 	}
 	target, err := filevolume.OpenTarget(r.target.Path, size, to)
+	if r.part != nil && errors.Is(err, volume.ErrExists) {
+		err = &partError{Target: r.target.Path, Forced: r.f.force}
+	}
 	return target, opts, err
 }
 

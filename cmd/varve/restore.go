@@ -27,7 +27,7 @@ func restoreCommand(s *session) *command {
 output. Everything that is read is checked, and success is told only after
 TARGET is synced and the digest of the image came out right.
 
-A new file is written as TARGET.partial and gets its name at the end. What
+A new file is written as TARGET.varve-partial and gets its name at the end. What
 exists is overwritten only with --force (a file is replaced at the end) or
 --in-place (what differs is written into it). A device may be larger than the
 image; the rest of it is left as it is. A device that something uses, or that
@@ -51,7 +51,7 @@ varve restore db1 part.img --range 8GiB+1MiB`,
 			&cli.BoolFlag{Name: "keep-going", Destination: &f.keepGoing, Usage: "restore around damage, and a damaged revision"},
 			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun,
-				Usage: "open and check everything, write nothing"},
+				Usage: "check everything, and make, write and remove nothing"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {
 			return runRestore(ctx, s, f, args[0], args[1])
@@ -202,23 +202,31 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if _, err := r.image.Regions(); err != nil {
 		return nil, err
 	}
-	former := r.longer()
-	target, opts, err := r.openTarget(ctx)
-	if err != nil {
-		return nil, err
-	}
 	done := &restored{
 		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: r.target.Path, DryRun: r.f.dryRun, Size: r.image.Size(),
-		Lost: []repository.Extent{}, Range: r.part, inPlace: r.f.inPlace, former: former,
+		Lost: []repository.Extent{}, Range: r.part, inPlace: r.f.inPlace, former: r.longer(),
+	}
+	size, to, opts, err := r.settleTarget(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if r.part != nil {
 		done.Size = r.part.Length
 	}
-	if larger, can := target.(volume.Larger); can && r.part == nil {
-		done.Untouched = larger.Surplus()
-	}
 	if r.f.dryRun {
-		return done, target.Close()
+		surplus, err := filevolume.CheckTarget(r.target.Path, size, to)
+		if err != nil {
+			return nil, r.refused(err)
+		}
+		done.noteSurplus(surplus)
+		return done, nil
+	}
+	target, err := filevolume.OpenTarget(r.target.Path, size, to)
+	if err != nil {
+		return nil, r.refused(err)
+	}
+	if larger, can := target.(volume.Larger); can {
+		done.noteSurplus(larger.Surplus())
 	}
 	if err := r.beginLostMap(); err != nil {
 		return nil, errors.Join(err, target.Close())
@@ -251,14 +259,14 @@ func (r *restoration) longer() int64 {
 	return info.Size()
 }
 
-// openTarget opens the target after all checks that can be made before the first
-// write, and says how to restore to it.
-func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.RestoreOptions, error) {
-	size := r.image.Size()
-	to := filevolume.TargetOptions{
+// settleTarget says how large the target is to be, and how it may be written and is
+// restored to.
+func (r *restoration) settleTarget(ctx context.Context) (size int64, to filevolume.TargetOptions, opts backup.RestoreOptions, err error) {
+	size = r.image.Size()
+	to = filevolume.TargetOptions{
 		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Repository: r.dir, Content: r.image,
 	}
-	opts := backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
+	opts = backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
 	switch {
 	case r.part != nil && r.f.inPlace:
 		to.Range = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
@@ -266,16 +274,17 @@ func (r *restoration) openTarget(ctx context.Context) (volume.Target, backup.Res
 		size, opts.Shift, to.Content, to.Force = r.part.Length, -r.part.Offset, nil, false
 	}
 	if !r.f.inPlace {
-		var err error
-		if to.Needed, err = r.needed(ctx); err != nil {
-			return nil, opts, err
-		}
+		to.Needed, err = r.needed(ctx)
 	}
-	target, err := filevolume.OpenTarget(r.target.Path, size, to)
+	return size, to, opts, err
+}
+
+// refused gives the refusal of a target the words of this command.
+func (r *restoration) refused(err error) error {
 	if r.part != nil && errors.Is(err, volume.ErrExists) {
-		err = &partError{Target: r.target.Path, Forced: r.f.force}
+		return &partError{Target: r.target.Path, Forced: r.f.force}
 	}
-	return target, opts, err
+	return err
 }
 
 // needed is how many bytes a new file will take up, as far as the maps tell.

@@ -35,6 +35,13 @@ func (r *restored) fill(done *backup.Restored, took time.Duration) {
 	}
 }
 
+// noteSurplus keeps what a larger device has beyond the image, if all of that is restored.
+func (r *restored) noteSurplus(n int64) {
+	if r.Range == nil {
+		r.Untouched = n
+	}
+}
+
 func (r *restored) print(p *page) {
 	from := address(r.Volume, r.Revision)
 	if r.Range != nil {

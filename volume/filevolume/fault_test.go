@@ -76,7 +76,7 @@ func TestTrapTargetNamedBeforeItIsSynced(t *testing.T) {
 	if err := replace(t, watched, path); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"write disk.img.partial", "fsync disk.img.partial", "rename disk.img", "fsync directory ."}
+	want := []string{"write disk.img.varve-partial", "fsync disk.img.varve-partial", "rename disk.img", "fsync directory ."}
 	if !slices.Equal(steps, want) {
 		t.Errorf("a restore did %q, want %q", steps, want)
 	}

@@ -21,6 +21,7 @@ import (
 type fileTarget struct {
 	name string // as given
 	size int64
+	dir  string // that it is in
 	tree durable.FS
 	file durable.File
 
@@ -93,7 +94,7 @@ func newFileTarget(path string, size int64, opts TargetOptions) (*fileTarget, er
 	if err != nil {
 		return nil, fmt.Errorf("target %q: %w", path, err)
 	}
-	return &fileTarget{name: path, size: size, tree: tree, base: filepath.Base(real)}, nil
+	return &fileTarget{name: path, size: size, dir: filepath.Dir(real), tree: tree, base: filepath.Base(real)}, nil
 }
 
 // Size implements [volume.Target].

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/sys/unix"
+
 	"varve/internal/durable"
 	"varve/volume"
 )
 
-// partialSuffix marks a target that is not complete.
-const partialSuffix = ".partial"
+// partialSuffix marks a target that is not complete. A file of such a name is ours by its name, and what a run that was
+// killed left is taken away by the next one; so it is a name that nobody else gives.
+const partialSuffix = ".varve-partial"
 
-// openNewTarget makes TARGET.partial, for a name that is free or in place of a file that exists.
+// openNewTarget makes TARGET.varve-partial, for a name that is free or in place of a file that exists.
 func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOptions) (*fileTarget, error) {
 	t, err := newFileTarget(path, size, opts)
 	if err != nil {
@@ -25,14 +28,37 @@ func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOpt
 	return t, nil
 }
 
-// create makes the file under the name that it has until Commit.
-func (t *fileTarget) create(needed int64) error {
+// checkNewTarget makes the checks of openNewTarget, and no file.
+func checkNewTarget(path string, size int64, opts TargetOptions) error {
+	t, err := newFileTarget(path, size, opts)
+	if err != nil {
+		return err
+	}
+	err = t.checkRoom(opts.Needed)
+	if err == nil {
+		if err = unix.Access(t.dir, unix.W_OK|unix.X_OK); err != nil {
+			err = fmt.Errorf("target %q: make a file in %q: %w", path, t.dir, err)
+		}
+	}
+	return errors.Join(err, t.tree.Close())
+}
+
+// checkRoom refuses a file for which there is not enough room.
+func (t *fileTarget) checkRoom(needed int64) error {
 	available, _, err := t.tree.Free()
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.name, err)
 	}
 	if needed > available {
 		return &volume.SpaceError{Target: t.name, Available: available, Need: needed}
+	}
+	return nil
+}
+
+// create makes the file under the name that it has until Commit.
+func (t *fileTarget) create(needed int64) (err error) {
+	if err := t.checkRoom(needed); err != nil {
+		return err
 	}
 	partial := t.base + partialSuffix
 	t.file, err = createPartial(t.tree, partial)

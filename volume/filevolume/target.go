@@ -53,6 +53,38 @@ func (o TargetOptions) check(size int64) error {
 // [*volume.InUseError], [volume.ErrRepository], [*volume.SizeError], [*volume.SpaceError], and [volume.ErrBusy] while
 // another run writes the same new file.
 func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, error) {
+	info, err := admit(path, size, opts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.makesFile(info) {
+		return openNewTarget(path, size, info, opts)
+	}
+	return openExisting(path, size, info, opts)
+}
+
+// CheckTarget makes the checks of [OpenTarget], and refuses what that would refuse, but for what another run is writing.
+// It makes, changes and removes nothing. Surplus is that of a [volume.Larger], else 0.
+func CheckTarget(path string, size int64, opts TargetOptions) (surplus int64, err error) {
+	info, err := admit(path, size, opts)
+	if err != nil {
+		return 0, err
+	}
+	if opts.makesFile(info) {
+		return 0, checkNewTarget(path, size, opts)
+	}
+	target, err := openExisting(path, size, info, opts)
+	if err != nil {
+		return 0, err
+	}
+	if larger, can := target.(volume.Larger); can {
+		surplus = larger.Surplus()
+	}
+	return surplus, target.Close()
+}
+
+// admit makes the checks for which nothing has to be opened for writing, and tells what is there; nil: nothing.
+func admit(path string, size int64, opts TargetOptions) (fs.FileInfo, error) {
 	if err := opts.check(size); err != nil {
 		return nil, fmt.Errorf("target %q: %w", path, err)
 	}
@@ -63,7 +95,7 @@ func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, err
 	case errors.Is(err, fs.ErrNotExist) && opts.InPlace:
 		return nil, fmt.Errorf("target %q: %w", path, volume.ErrNoTarget)
 	case errors.Is(err, fs.ErrNotExist):
-		return openNewTarget(path, size, nil, opts)
+		return nil, nil
 	case err != nil:
 		return nil, err
 	}
@@ -73,16 +105,20 @@ func OpenTarget(path string, size int64, opts TargetOptions) (volume.Target, err
 	if !opts.Force && !opts.InPlace {
 		return nil, fmt.Errorf("target %q: %w", path, volume.ErrExists)
 	}
-	if err := guard(path, info, size, opts); err != nil {
-		return nil, err
-	}
-	switch {
-	case isBlockDevice(info.Mode()):
+	return info, guard(path, info, size, opts)
+}
+
+// makesFile tells whether a new file is made, where this is there.
+func (o TargetOptions) makesFile(info fs.FileInfo) bool {
+	return info == nil || !isBlockDevice(info.Mode()) && !o.InPlace
+}
+
+// openExisting opens what is there as it is.
+func openExisting(path string, size int64, info fs.FileInfo, opts TargetOptions) (volume.Target, error) {
+	if isBlockDevice(info.Mode()) {
 		return openDeviceTarget(path, size, opts)
-	case opts.InPlace:
-		return openInPlaceTarget(path, size, opts)
 	}
-	return openNewTarget(path, size, info, opts)
+	return openInPlaceTarget(path, size, opts)
 }
 
 // isAmongDevices tells whether a new file would lie in /dev, where only a mistyped name of a device leads. What is

@@ -27,7 +27,7 @@ func TestNewTargetAppearsAtCommit(t *testing.T) {
 	if err := target.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantAbsent(t, path+".partial")
+	wantAbsent(t, path+".varve-partial")
 	if err := target.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestTargetGivenUp(t *testing.T) {
 	if err := target.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantAbsent(t, path+".partial")
+	wantAbsent(t, path+".varve-partial")
 	if got := readFile(t, path); string(got) != "old" {
 		t.Errorf("it holds %q, want the old content", got)
 	}
@@ -131,7 +131,7 @@ func TestTargetThatSomebodyMakesMeanwhile(t *testing.T) {
 	if err := target.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantAbsent(t, path+".partial")
+	wantAbsent(t, path+".varve-partial")
 	if got := readFile(t, path); string(got) != "theirs" {
 		t.Errorf("it holds %q, want theirs", got)
 	}
@@ -147,7 +147,7 @@ func TestPartialOfAnotherRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A dead one has left its file, here with a second name: that must not change.
-	stale, other := path+".partial", path+".other"
+	stale, other := path+".varve-partial", path+".other"
 	if err := os.WriteFile(stale, []byte("stale"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +164,78 @@ func TestPartialOfAnotherRun(t *testing.T) {
 	}
 	if got := readFile(t, other); string(got) != "stale" {
 		t.Errorf("the other name of the stale file holds %q, want it untouched", got)
+	}
+}
+
+// To look whether a target could be written changes nothing, be it a file that is to be made, replaced or written in place.
+func TestCheckTarget(t *testing.T) {
+	device, _ := newDevice(t, make([]byte, 1<<20))
+	tests := map[string]struct {
+		there   bool
+		size    int64
+		opts    filevolume.TargetOptions
+		refused error
+	}{
+		"new":               {size: 3},
+		"replaced":          {there: true, size: 3, opts: filevolume.TargetOptions{Force: true}},
+		"in place":          {there: true, size: 1000, opts: filevolume.TargetOptions{InPlace: true}},
+		"nobody allowed it": {there: true, size: 3, refused: volume.ErrExists},
+		"nothing is there":  {size: 3, opts: filevolume.TargetOptions{InPlace: true}, refused: volume.ErrNoTarget},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "disk.img")
+			held := map[string]string{path + ".partial": "theirs", path + ".varve-partial": "of a dead run"}
+			if tt.there {
+				held[path] = "old"
+			}
+			for name, content := range held {
+				if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if surplus, err := filevolume.CheckTarget(path, tt.size, tt.opts); !errors.Is(err, tt.refused) || surplus != 0 {
+				t.Errorf("got a surplus of %d and %v, want %v", surplus, err, tt.refused)
+			}
+			for name, content := range held {
+				if got := readFile(t, name); string(got) != content {
+					t.Errorf("%s holds %q, want %q", name, got, content)
+				}
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(held) {
+				t.Errorf("there are %v (%v)", entries, err)
+			}
+		})
+	}
+	if surplus, err := filevolume.CheckTarget(device, 1<<20-100, filevolume.TargetOptions{Force: true}); err != nil || surplus != 100 {
+		t.Errorf("a larger device: surplus %d, %v", surplus, err)
+	}
+	tooSmall, noRoom := new(volume.SizeError), new(volume.SpaceError)
+	if _, err := filevolume.CheckTarget(device, 1<<20+1, filevolume.TargetOptions{Force: true}); !errors.As(err, &tooSmall) {
+		t.Errorf("a smaller device: %v", err)
+	}
+	if _, err := filevolume.CheckTarget(t.TempDir()+"/x", 1<<60, filevolume.TargetOptions{Needed: 1 << 59}); !errors.As(err, &noRoom) {
+		t.Errorf("no room: %v", err)
+	}
+	if _, err := filevolume.CheckTarget("/proc/self/x", 1, filevolume.TargetOptions{}); err == nil {
+		t.Error("a file could be made in /proc")
+	}
+}
+
+// A file that happens to be called .partial is somebody else's.
+func TestPartialOfSomebodyElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	if err := os.WriteFile(path+".partial", []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target := openTarget(t, path, 3, filevolume.TargetOptions{})
+	closeAtEnd(t, target)
+	if err := target.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := readFile(t, path+".partial"); string(got) != "theirs" {
+		t.Errorf("it holds %q, want theirs", got)
 	}
 }
 
@@ -239,7 +311,7 @@ func TestNoFileAmongDevices(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 		wantAbsent(t, "/dev/varve-none")
-		wantAbsent(t, "/dev/varve-none.partial")
+		wantAbsent(t, "/dev/varve-none.varve-partial")
 	}
 }
 
@@ -289,5 +361,5 @@ func TestSpaceForNewTarget(t *testing.T) {
 	if !errors.As(err, &spaceErr) || spaceErr.Need != 1<<59 || spaceErr.Available <= 0 {
 		t.Errorf("got %v, want a *SpaceError with both sizes", err)
 	}
-	wantAbsent(t, path+".partial")
+	wantAbsent(t, path+".varve-partial")
 }

@@ -304,7 +304,7 @@ func (f *field) restoreWhole() {
 	}
 	volume := f.ledger.attempts[len(f.ledger.attempts)-1].volume
 	mustSucceed(f.t, f.state, "-r", f.repo, "restore", volume, target)
-	if _, err := os.Stat(target + ".partial"); !os.IsNotExist(err) {
+	if _, err := os.Stat(target + ".varve-partial"); !os.IsNotExist(err) {
 		f.t.Errorf("a restore leaves its partial file: %v", err)
 	}
 	if sum, err := sumOf(target); err != nil || sum != f.ledger.attempts[len(f.ledger.attempts)-1].sum {

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"varve/chunkstore"
-	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -92,6 +91,7 @@ type Result struct {
 	// made without relying on them.
 	Findings []Finding
 	Warnings []string
+	Alarms   []string // of Warnings, those that somebody has to look at
 }
 
 // creation is one run of Create.
@@ -107,6 +107,7 @@ type creation struct {
 	snap   volume.Snapshot
 	feed   *feed // of a volume whose size is not known; nil: it is
 	geo    geometry
+	filled filled
 	result Result
 	found  findings
 
@@ -284,25 +285,14 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	}, nil
 }
 
-// warnAboutSource says what a person should know of the source.
-func (c *creation) warnAboutSource() {
-	st, parent := c.result.Statement, c.result.Parent
-	if st.Consistency == revision.Live {
-		c.warn("the source was in use while it was read (%s): what was written meanwhile may be torn; "+
-			"back up a snapshot of it (lvcreate --snapshot), or have hooks freeze what writes", st.Reason)
-	}
-	if parent == nil || parent.Size == st.Size {
-		return
-	}
-	change, by := "grew", st.Size-parent.Size
-	if st.Size < parent.Size {
-		change, by = "shrank", parent.Size-st.Size
-	}
-	c.warn("the source %s by %s since %s", change, human.Size(int64(by)), parent.ID.Short())
-}
-
 func (c *creation) warn(format string, args ...any) {
 	c.result.Warnings = append(c.result.Warnings, fmt.Sprintf(format, args...))
+}
+
+// alarm is a warning that somebody has to look at: status tells it until the next backup.
+func (c *creation) alarm(format string, args ...any) {
+	c.warn(format, args...)
+	c.result.Alarms = append(c.result.Alarms, c.result.Warnings[len(c.result.Warnings)-1])
 }
 
 // interruptedBy says by what an operation was interrupted, if that is why it failed.
@@ -319,7 +309,7 @@ func (c *creation) journal(begun time.Time, failure error) {
 	e := repository.Event{
 		Op: repository.OpBackup, Result: repository.ResultOK, Volume: c.opts.Volume,
 		Seconds: time.Since(begun).Round(time.Millisecond).Seconds(), Read: c.opts.Meter.Read.Load(),
-		Stored: c.opts.Meter.Stored.Load(), Warnings: c.result.Warnings,
+		Stored: c.opts.Meter.Stored.Load(), Warnings: c.result.Warnings, Alarms: c.result.Alarms,
 	}
 	if st := c.result.Statement; st != nil {
 		e.UUID, e.Revision, e.Sequence, e.Kind = &st.Volume.UUID, st.ID, st.Sequence, string(st.Kind)

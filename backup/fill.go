@@ -93,10 +93,13 @@ func (c *creation) fillRegion(ctx context.Context, p *plan, region uint64, outco
 	if err != nil {
 		return nil, err
 	}
+	c.filled.before += len(parent)
 	if !changed && !shrunk {
+		c.filled.now += len(parent)
 		return before, nil
 	}
 	now := overlay(parent, outcomes, first, end)
+	c.filled.now += len(now)
 	if len(now) == 0 {
 		return nil, nil
 	}

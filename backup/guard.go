@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"varve/repository"
 	"varve/revision"
 	"varve/volume"
 )
@@ -52,13 +51,14 @@ func (c *creation) guardSource(ctx context.Context) error {
 	if err := c.warnOfFormat(patient{c}, c.snap.Size()); err != nil {
 		return err
 	}
-	was := newestSource(c.backup.Revisions())
+	newest := newestOf(c.backup.Revisions(), nil)
 	now := c.describeSource()
-	if was == nil || isSame(*was, now) {
+	if newest == nil || isSame(newest.Source, now) {
 		return nil
 	}
+	was := newest.Source
 	if !c.opts.SourceChanged {
-		if err := c.compareSamples(ctx, *was, now); err != nil {
+		if err := c.compareSamples(ctx, was, now); err != nil {
 			return err
 		}
 	}
@@ -88,16 +88,6 @@ func cureOf(f volume.Format) string {
 		return "back up the disks in it"
 	}
 	return "to back up the disk, attach it (qemu-nbd --read-only --connect=/dev/nbd0) or convert it (qemu-img convert -O raw)"
-}
-
-// newestSource is what the newest revision that tells it was read from.
-func newestSource(revisions []repository.Revision) *revision.Source {
-	for _, rev := range slices.Backward(revisions) {
-		if rev.Statement != nil {
-			return &rev.Statement.Source
-		}
-	}
-	return nil
 }
 
 // isSame tells whether two sources are known to be one. A path alone does not tell: a disk gets the name of another

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,72 @@ func TestWrongSource(t *testing.T) {
 			}
 			if !bytes.Equal(p.restored(t, "v", result.Statement.ID), test.second.data) {
 				t.Error("the revision does not hold what the source does")
+			}
+		})
+	}
+}
+
+// TestEmptiedSource has the right disk lose what it held: that is stored, and said.
+func TestEmptiedSource(t *testing.T) {
+	t.Parallel()
+	const size = 40 * chunkSize
+	disk, zeros := randomBytes(size, 1), make([]byte, size)
+	left := func(chunks int) []byte {
+		data := make([]byte, size)
+		copy(data, disk[:chunks*chunkSize])
+		return data
+	}
+	full, meant := backup.CreateOptions{Full: true}, backup.CreateOptions{SourceChanged: true}
+	tests := map[string]struct {
+		nights [][]byte
+		opts   backup.CreateOptions // of the last night
+		want   string               // of the last night's alarm, if any
+	}{
+		"emptied":                  {nights: [][]byte{disk, nil}, want: "IS EMPTY"},
+		"emptied, read whole":      {nights: [][]byte{disk, nil}, opts: full, want: "IS EMPTY"},
+		"still empty":              {nights: [][]byte{disk, nil, nil}, want: "IS EMPTY"},
+		"always empty":             {nights: [][]byte{nil, nil}},
+		"wiped":                    {nights: [][]byte{disk, zeros}, want: "NOTHING BUT ZEROS"},
+		"wiped, read whole":        {nights: [][]byte{disk, zeros}, opts: full, want: "NOTHING BUT ZEROS"},
+		"still wiped":              {nights: [][]byte{disk, zeros, zeros}, want: "NOTHING BUT ZEROS"},
+		"wiped, and that is meant": {nights: [][]byte{disk, zeros}, opts: meant},
+		"new disk":                 {nights: [][]byte{zeros, zeros, disk}},
+		"came back":                {nights: [][]byte{disk, zeros, disk}},
+		"a new file system":        {nights: [][]byte{disk, left(3)}, want: "ALL OF ITS DATA: of 40 chunks, 3 are not zeros"},
+		"and used since":           {nights: [][]byte{disk, left(3), left(3)}},
+		"a tenth is left":          {nights: [][]byte{disk, left(4)}},
+		"there never was much":     {nights: [][]byte{left(15), left(1)}},
+		"cut":                      {nights: [][]byte{disk, disk[:3*chunkSize]}, want: "ALL OF ITS SIZE"},
+		"cut, read whole":          {nights: [][]byte{disk, disk[:3*chunkSize]}, opts: full, want: "ALL OF ITS SIZE"},
+		"shrunk":                   {nights: [][]byte{disk, disk[:4*chunkSize]}},
+		"all of it new":            {nights: [][]byte{disk, randomBytes(size, 2)}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := testPlace(t)
+			var last *backup.Result
+			for i, data := range tt.nights {
+				opts := backup.CreateOptions{}
+				if i == len(tt.nights)-1 {
+					opts = tt.opts
+				}
+				last = p.mustCreate(t, named(data, "/dev/sda", "A"), opts)
+			}
+			events, err := p.repo.Events()
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := [][]string{last.Alarms, events[len(events)-1].Alarms}
+			for _, alarms := range told {
+				if tt.want == "" && len(alarms) > 0 || tt.want != "" && (len(alarms) != 1 || !strings.Contains(alarms[0], tt.want)) {
+					t.Errorf("alarms %q, want %q", alarms, tt.want)
+				}
+			}
+			for _, text := range last.Alarms {
+				if !slices.Contains(last.Warnings, text) {
+					t.Errorf("warnings %q lack it", last.Warnings)
+				}
 			}
 		})
 	}

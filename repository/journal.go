@@ -33,6 +33,7 @@ type Event struct {
 	Detail   string         `json:"detail,omitempty"`  // what exactly was done, for people
 	Error    string         `json:"error,omitempty"`
 	Warnings []string       `json:"warnings,omitempty"`
+	Alarms   []string       `json:"alarms,omitempty"` // of Warnings, those that somebody has to look at
 	Findings []string       `json:"findings,omitempty"`
 	Holder   Holder         `json:"who"`
 	Prev     string         `json:"prev"` // xxh3-128 of the line before, without its newline
@@ -165,6 +166,8 @@ func sealEvent(e Event) ([]byte, error) {
 			e.Findings = e.Findings[:len(e.Findings)/2]
 		case len(e.Warnings) > 0:
 			e.Warnings = e.Warnings[:len(e.Warnings)/2]
+		case len(e.Alarms) > 0:
+			e.Alarms = e.Alarms[:len(e.Alarms)/2]
 		case len(e.Detail) > 0:
 			e.Detail = strings.ToValidUTF8(e.Detail[:len(e.Detail)/2], "")
 		case len(e.Error) > 0:

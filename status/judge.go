@@ -115,6 +115,9 @@ func (v *Volume) judge(in Input, tries *late) {
 	case failed > 0:
 		v.add(Failed, "", tries.say(failed), "varve backup "+v.Name.String())
 	}
+	for _, text := range tries.warnings() {
+		v.add(Warned, "", text, "varve history --volume "+v.Name.String())
+	}
 	if !v.hasRevisions() {
 		return
 	}
@@ -154,6 +157,7 @@ func (v *Volume) add(kind Kind, id revision.ID, why, do string) {
 // late is what was tried of late with one volume.
 type late struct {
 	failures []repository.Event // in order
+	alarms   []string           // of the last one
 }
 
 // newLate sorts the backups among events by volume.
@@ -168,6 +172,7 @@ func newLate(events []repository.Event) map[revision.Name]*late {
 			l = new(late)
 			byVolume[e.Volume] = l
 		}
+		l.alarms = e.Alarms
 		if e.Result == repository.ResultFailed {
 			l.failures = append(l.failures, e)
 		} else {
@@ -188,6 +193,14 @@ func (l *late) failuresSince(t time.Time) (n int) {
 		}
 	}
 	return n
+}
+
+// warnings are those of the last try that somebody has to look at.
+func (l *late) warnings() []string {
+	if l == nil {
+		return nil
+	}
+	return l.alarms
 }
 
 // say tells of so many failures, and of the last one why.

@@ -63,6 +63,12 @@ func failure(name revision.Name, ago time.Duration, why string) repository.Event
 	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultFailed, Volume: name, Error: why}
 }
 
+func alarm(name revision.Name, ago time.Duration, why string) repository.Event {
+	e := success(name, ago)
+	e.Warnings, e.Alarms = []string{"it grew", why}, []string{why}
+	return e
+}
+
 func success(name revision.Name, ago time.Duration) repository.Event {
 	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultOK, Volume: name}
 }
@@ -110,6 +116,19 @@ func TestJudge(t *testing.T) {
 		},
 		"within the promise": {
 			in: status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(36*hour, proven))}},
+		},
+		"the last backup had to warn": {
+			in: status.Input{
+				Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				Events:  []repository.Event{success("db", 2*hour), alarm("db", hour, "the source is empty")},
+			},
+			grade: status.Warning, cases: "warned db: the source is empty",
+		},
+		"the last but one had": {
+			in: status.Input{
+				Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				Events:  []repository.Event{alarm("db", 2*hour, "the source is empty"), success("db", hour)},
+			},
 		},
 		"overdue, nobody tried": {
 			in:    status.Input{Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(36*hour+1, good))}},

@@ -33,6 +33,7 @@ const (
 	Failed    Kind = "failed"      // the last try failed, and the promise still holds
 	Suspect   Kind = "suspect"     // the newest revision is not trusted
 	Live      Kind = "live-source" // the source was in use while it was read
+	Warned    Kind = "warned"      // the last backup, of the last days, warned of what somebody has to look at
 	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
 	Filling   Kind = "filling-up"  // the repository will be full before long
 )

@@ -74,13 +74,14 @@ type happened struct {
 	Host     string               `json:"host"`
 	User     string               `json:"user"`
 	PID      int                  `json:"pid"`
+	alarms   []string             // of Warnings, those that are listed
 }
 
 func newHappened(e repository.Event) happened {
 	h := happened{
 		Ended: e.Time.UTC(), Op: e.Op, Volume: known[revision.Name]{e.Volume}, Revision: known[revision.ID]{e.Revision},
 		Result: e.Result, Detail: e.Detail, Seconds: e.Seconds, Read: e.Read, Stored: e.Stored, Error: e.Error, Warnings: e.Warnings, Findings: e.Findings,
-		Host: e.Holder.Host, User: e.Holder.User, PID: e.Holder.PID,
+		Host: e.Holder.Host, User: e.Holder.User, PID: e.Holder.PID, alarms: e.Alarms,
 	}
 	if h.Warnings == nil {
 		h.Warnings = []string{}
@@ -161,7 +162,7 @@ func (h *past) print(p *page) {
 		rows = append(rows, []cell{
 			left(formatTime(e.Ended, p.now)), left(e.Op), left(what), outcome, right(took), right(stored), left(e.User + "@" + e.Host),
 		})
-		troubles = append(troubles, strings.Join(slices.Concat([]string{e.Error}, e.Findings), "; "))
+		troubles = append(troubles, strings.Join(slices.Concat([]string{e.Error}, e.Findings, e.alarms), "; "))
 	}
 	for i, lines := range p.lay(rows, p.width) {
 		for _, line := range lines {

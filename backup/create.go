@@ -43,8 +43,9 @@ type CreateOptions struct {
 	// Open gives the source, in the place of src, once nobody else backs the volume up;
 	// done, if it is not nil, is called with what came of the backup (nil: nothing)
 	// when the source is not read any more, and still nobody else does. After an error
-	// there is no backup, and done is called too. Nil: src is the source.
-	Open func(ctx context.Context) (src volume.Source, done func(*revision.Statement), err error)
+	// there is no backup, and done is called too. An error of done is an alarm. Nil: src
+	// is the source.
+	Open func(ctx context.Context) (src volume.Source, done func(*revision.Statement) error, err error)
 	// Freeze is called just before the source's snapshot is taken, and what it returns
 	// when reading can do without: right after, of a snapshot that is independent of its
 	// source, or else when reading has ended. After an error nothing is to be thawed, and
@@ -152,7 +153,11 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	}()
 	defer c.tellProgress()()
 	done, err := c.open(ctx)
-	defer func() { done(c.result.Statement) }()
+	defer func() {
+		if derr := done(c.result.Statement); derr != nil {
+			c.alarm("%v", derr)
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -213,12 +218,12 @@ func (c *creation) conclude() {
 }
 
 // open opens the source, if that was left to us. It always returns what ends it.
-func (c *creation) open(ctx context.Context) (done func(*revision.Statement), err error) {
+func (c *creation) open(ctx context.Context) (done func(*revision.Statement) error, err error) {
 	if c.opts.Open != nil {
 		c.src, done, err = c.opts.Open(ctx)
 	}
 	if done == nil {
-		done = func(*revision.Statement) {}
+		done = func(*revision.Statement) error { return nil }
 	}
 	return done, err
 }

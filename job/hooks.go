@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"fmt"
 
 	"varve/hook"
 	"varve/revision"
@@ -30,8 +29,8 @@ func (a *attempt) arm() error {
 // openBetweenHooks is [backup.CreateOptions.Open]: the hook before is run first, and
 // the one after at the end, also when the one before failed, for what was half made
 // is to be cleared away.
-func (a *attempt) openBetweenHooks(ctx context.Context) (src volume.Source, done func(*revision.Statement), err error) {
-	done = func(made *revision.Statement) { a.after(ctx, made) }
+func (a *attempt) openBetweenHooks(ctx context.Context) (src volume.Source, done func(*revision.Statement) error, err error) {
+	done = func(made *revision.Statement) error { return a.after(ctx, made) }
 	if err := a.runner.Before(ctx); err != nil {
 		return nil, done, err
 	}
@@ -40,12 +39,11 @@ func (a *attempt) openBetweenHooks(ctx context.Context) (src volume.Source, done
 }
 
 // after runs the hook after the backup, whatever came of that, interruptions too.
-func (a *attempt) after(ctx context.Context, made *revision.Statement) {
+func (a *attempt) after(ctx context.Context, made *revision.Statement) error {
 	o := hook.Outcome{OK: made != nil}
 	if made != nil {
 		o.Revision = made.ID.String()
 	}
-	if err := a.runner.After(context.WithoutCancel(ctx), o); err != nil {
-		a.warn(fmt.Errorf("%s: %w", a.Volume, err))
-	}
+	a.leftOver = a.runner.After(context.WithoutCancel(ctx), o)
+	return a.leftOver
 }

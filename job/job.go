@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -67,6 +68,8 @@ type attempt struct {
 	history []repository.Revision
 	slot    slot
 	runner  hook.Runner
+
+	leftOver error // why the hook after failed; nil: it did not
 }
 
 // Do does a job. What keeps it from beginning is in the journal, too, unless somebody
@@ -109,6 +112,9 @@ func (a *attempt) run(ctx context.Context) (created *backup.Result, journaled bo
 	if h := a.runner.Hooks; h.Before != "" || h.After != "" {
 		create.Open = a.openBetweenHooks
 		created, err = backup.Create(ctx, a.repo, nil, create)
+		if created == nil && a.leftOver != nil { // else it is among what the revision warns of
+			a.warn(fmt.Errorf("%s: %w", a.Volume, a.leftOver))
+		}
 		return created, true, err
 	}
 	src, err := a.open()

@@ -161,11 +161,23 @@ func TestHooksOfAJob(t *testing.T) {
 			trouble = append(trouble, e.Err.Error())
 		}
 	}
-	if done := job.Do(t.Context(), b.repo, j, opts); done.Err != nil {
-		t.Errorf("it ended with %v", done.Err)
+	done := job.Do(t.Context(), b.repo, j, opts)
+	if done.Err != nil {
+		t.Fatalf("it ended with %v", done.Err)
 	}
-	if len(trouble) != 1 || !strings.HasPrefix(trouble[0], "v: hook after") {
-		t.Errorf("told %q", trouble)
+	if len(trouble) > 0 || len(done.Created.Alarms) != 1 || !strings.HasPrefix(done.Created.Alarms[0], "hook after") {
+		t.Errorf("told %q, and the alarms of the revision are %q", trouble, done.Created.Alarms)
+	}
+	if events, err := b.repo.Events(); err != nil || !slices.Equal(events[len(events)-1].Alarms, done.Created.Alarms) {
+		t.Errorf("the journal has %+v (%v)", events, err)
+	}
+	j.Hooks.Before = "false" // of a backup that failed, too
+	done = job.Do(t.Context(), b.repo, j, opts)
+	if len(trouble) != 1 || !strings.HasPrefix(trouble[0], "v: hook after") || done.Err == nil {
+		t.Errorf("told %q, and it ended with %v", trouble, done.Err)
+	}
+	if events := failures(b); len(events) != 1 || len(events[0].Alarms) != 1 {
+		t.Errorf("the journal has %+v", events)
 	}
 	if _, err := b.open("file:" + b.path("configured")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the configured hook was run: %v", err)

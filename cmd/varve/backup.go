@@ -169,11 +169,10 @@ func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, f 
 	if done.Err != nil {
 		return nil, s.inWords(done.Err)
 	}
-	for _, text := range done.Created.Warnings {
-		s.warnings.add(text)
-	}
 	s.about.volume, s.about.id = j.Volume, done.Created.Statement.ID
-	return newBacked(done.Created, done.History)
+	b, err := newBacked(done.Created, done.History)
+	s.noteWarnings("", b.warnings, !s.globals.quiet || err != nil)
+	return b, err
 }
 
 // announceBackup says what is about to be done. Nobody is told who does not watch:

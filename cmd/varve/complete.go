@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ type candidates struct{ list []candidate }
 
 func (c *candidates) print(p *page) {
 	for _, one := range c.list {
-		p.line("%s%s", one.word, markup(prefixed("\t", harmless(one.meaning))))
+		p.line("%s%s", one.word, markup(prefixed("\t", harmless(oneLine(one.meaning)))))
 	}
 }
 
@@ -47,7 +48,7 @@ const patience = 2 * time.Second
 // wrong: nobody reads that between two keys. Where the repository's disk hangs, it
 // gives up.
 func (s *session) completeInTime(words []string) []candidate {
-	s.globals.quiet, s.log = true, slog.New(slog.DiscardHandler)
+	s.globals.quiet, s.log, s.stderr = true, slog.New(slog.DiscardHandler), &screen{w: io.Discard}
 	found := make(chan []candidate, 1)
 	go func() { found <- complete(s, words) }()
 	select {

@@ -40,7 +40,7 @@ func (g *globalFlags) flags() []cli.Flag {
 		&cli.StringFlag{Name: "config", EnvVars: []string{"VARVE_CONFIG"}, Destination: &g.config,
 			Usage: "the configuration is `FILE`"},
 		&cli.BoolFlag{Name: "json", Destination: &g.json, Usage: "print one JSON document and nothing else"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &g.quiet, Usage: "say nothing when all went well"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &g.quiet, Usage: "say nothing when all went well, and only warnings and errors else"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &g.verbose, Usage: "say more"},
 		&cli.GenericFlag{Name: "log-format", Value: &g.logFormat, Usage: "`FORM` of log lines: text or json"},
 		&cli.GenericFlag{Name: "color", Value: &g.color, Usage: "colours: `WHEN` is auto, always or never"},

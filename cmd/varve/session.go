@@ -95,11 +95,8 @@ func (s *session) begin(c *command) error {
 
 func (s *session) newLogger() *slog.Logger {
 	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
-	switch {
-	case s.globals.verbose:
+	if s.globals.verbose {
 		opts.Level = slog.LevelDebug
-	case s.globals.quiet:
-		opts.Level = slog.LevelError
 	}
 	if s.globals.logFormat.is("json") {
 		return slog.New(slog.NewJSONHandler(s.stderr, opts))
@@ -121,9 +118,10 @@ func (s *session) say(format string, args ...any) {
 }
 
 // warn tells of something that is not as it should be, and does not change the outcome.
+// Who asked for quiet is told too: all is not well.
 func (s *session) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !s.warnings.add(text) || s.globals.quiet || s.json {
+	if !s.warnings.add(text) || s.json {
 		return
 	}
 	p := s.page(s.stderr.w)

@@ -112,7 +112,11 @@ func (e *severalError) Error() string { return e.Text }
 
 // tellEntry says how one of several volumes ended, as soon as it has.
 func (s *session) tellEntry(e nightEntry) {
-	if s.json || s.globals.quiet && e.OK {
+	shown := !s.json && (!s.globals.quiet || !e.OK)
+	if e.Result != nil {
+		s.noteWarnings(e.Volume.String()+": ", e.Result.warnings, shown)
+	}
+	if !shown {
 		return
 	}
 	p := s.page(s.stderr.w)

@@ -33,6 +33,18 @@ func (w *warnings) list() []string {
 	return append([]string{}, w.texts...)
 }
 
+// noteWarnings notes what a backup warned of. Where its result, which has it, is not
+// shown to people, it is told.
+func (s *session) noteWarnings(prefix string, texts []string, shown bool) {
+	for _, text := range texts {
+		if shown {
+			s.warnings.add(prefix + text)
+		} else {
+			s.warn("%s%s", prefix, text)
+		}
+	}
+}
+
 // warnHandler makes warnings of what packages log: one line for people, and a part
 // of the JSON document for programs.
 type warnHandler struct {

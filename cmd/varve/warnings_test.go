@@ -26,13 +26,23 @@ func TestLogLinesBecomeWarnings(t *testing.T) {
 	}
 }
 
-func TestWarningsAreQuiet(t *testing.T) {
-	var stderr bytes.Buffer
-	s := newSession(nil, discard{}, &stderr)
-	s.globals.quiet = true
-	s.log = s.newLogger()
-	s.log.Warn("gone")
-	if got := s.warnings.list(); len(got) != 1 || stderr.Len() > 0 {
-		t.Errorf("noted %q, printed %q", got, &stderr)
+// Who asked for quiet hears of what is not well, and of nothing else; a program finds it
+// in the document.
+func TestWarningsThroughQuiet(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		var stderr bytes.Buffer
+		s := newSession(nil, discard{}, &stderr)
+		s.globals.quiet, s.json = true, json
+		s.log = s.newLogger()
+		s.log.Info("here")
+		s.say("here")
+		s.log.Warn("gone")
+		want := "WARNING  gone\n"
+		if json {
+			want = ""
+		}
+		if got := s.warnings.list(); !slices.Equal(got, []string{"gone"}) || stderr.String() != want {
+			t.Errorf("noted %q, printed %q, want %q", got, &stderr, want)
+		}
 	}
 }

@@ -24,7 +24,7 @@ type Consistency string
 const (
 	Frozen      Consistency = "frozen"   // hooks froze the guest
 	Snapshotted Consistency = "snapshot" // the source made a snapshot
-	Still       Consistency = "still"    // nothing wrote while it was read
+	Still       Consistency = "still"    // nothing wrote while it was read; with a reason, that was not seen
 	Live        Consistency = "live"     // something may have written while it was read
 )
 

@@ -23,7 +23,8 @@ type Snapshot interface {
 	io.Closer
 	// Size is the volume's length in bytes when it was frozen. It can be any number, zero included.
 	Size() int64
-	// Consistency says what the reading saw, and for Live why. Ask after the last read and before Close.
+	// Consistency says what the reading saw, and why: for Live always, for Still where that was not seen but is
+	// somebody's word. Ask after the last read and before Close.
 	Consistency() (c Consistency, reason string, err error)
 }
 
@@ -71,7 +72,7 @@ type Consistency string
 const (
 	Frozen      Consistency = "frozen"   // hooks froze the guest around a snapshot
 	Snapshotted Consistency = "snapshot" // the storage froze it: as after a power cut, and usable
-	Still       Consistency = "still"    // nothing wrote to it while it was read
+	Still       Consistency = "still"    // nothing wrote to it while it was read, or so somebody says
 	Live        Consistency = "live"     // something did, or could have
 )
 

@@ -37,8 +37,11 @@ func (s *stream) Size() int64 { return -1 }
 
 func (s *stream) ReadAt([]byte, int64) (int, error) { return 0, errSequential }
 
-// Consistency takes the word of whoever made the stream: nothing can be seen from here.
-func (s *stream) Consistency() (Consistency, string, error) { return Still, "", nil }
+// Consistency takes the word of whoever made the stream, and says that it does: nothing can be seen from here.
+func (s *stream) Consistency() (Consistency, string, error) { return Still, onTrust, nil }
+
+// onTrust is why a stream is Still.
+const onTrust = "on the word of whoever wrote the stream, for what happens at its other end cannot be seen"
 
 func (s *stream) Close() error { return nil }
 

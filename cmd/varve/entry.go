@@ -149,7 +149,10 @@ func (e *entry) notes(now time.Time, before *entry) string {
 	} else if e.State == repository.Damaged || e.State == repository.Suspect {
 		notes = append(notes, e.Reason)
 	}
-	if e.Consistency != revision.Still && e.Consistency != "" {
+	switch {
+	case e.Consistency == revision.Still && e.Why != "":
+		notes = append(notes, "on trust")
+	case e.Consistency != revision.Still && e.Consistency != "":
 		notes = append(notes, string(e.Consistency))
 	}
 	if before != nil && before.Kind != "" && e.Kind != "" && before.Size != e.Size {

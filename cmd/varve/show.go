@@ -81,7 +81,7 @@ func (v *shown) print(p *page) {
 		"kind", strings.TrimSpace(string(st.Kind)+" "+parent),
 		"number", fmt.Sprint(st.Sequence),
 		"source", strings.TrimSpace(st.Source.Kind+" "+st.Source.Path)+prefixed(", ", st.Source.Identity),
-		"consistency", consistencyText(st.Consistency)+prefixed(": ", st.Reason),
+		"consistency", consistencyText(st),
 		"looked at", planText(st.Plan),
 		"read", fmt.Sprintf("%s, %s of holes skipped", human.Size(int64(e.Read)), human.Size(int64(e.Holes))),
 		"changed", fmt.Sprintf("%s in %s", human.Size(int64(e.Changed)), formatCount(e.Chunks, "chunk")),
@@ -112,18 +112,21 @@ func formatExtent(x repository.Extent) string {
 	return fmt.Sprintf("%s at byte %s", human.Size(x.Length), formatBytes(x.Offset))
 }
 
-func consistencyText(c revision.Consistency) string {
-	switch c {
+func consistencyText(st *revision.Statement) string {
+	text := string(st.Consistency)
+	switch st.Consistency {
 	case revision.Frozen:
-		return "frozen, the guest was frozen around a snapshot"
+		text = "frozen, the guest was frozen around a snapshot"
 	case revision.Snapshotted:
-		return "snapshot, one moment of its source"
+		text = "snapshot, one moment of its source"
 	case revision.Still:
-		return "still, nothing wrote to it while it was read"
+		if st.Reason == "" {
+			text = "still, nothing wrote to it while it was read"
+		}
 	case revision.Live:
-		return "live, something may have written to it while it was read"
+		text = "live, something may have written to it while it was read"
 	}
-	return string(c)
+	return text + prefixed(": ", st.Reason)
 }
 
 func planText(plan revision.Plan) string {

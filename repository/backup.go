@@ -220,17 +220,23 @@ func (b *Backup) survey() (err error) {
 }
 
 // checkOrder refuses a time in the past that would leave the numbers of the
-// revisions and their times in different orders.
+// revisions and their times in different orders; and one of which there is a revision
+// already, unless that was taken away.
 func (b *Backup) checkOrder() error {
 	if b.opts.Begun.IsZero() {
 		return nil
 	}
+	var newer revision.ID
 	for id := range b.known {
-		if id.Begun().After(b.begun) {
-			return &OrderError{Volume: b.volume.Name, Newer: id}
+		there := slices.ContainsFunc(b.visible, func(rev Revision) bool { return rev.ID == id })
+		if (id.Begun().After(b.begun) || there && id.Begun().Equal(b.begun)) && id > newer {
+			newer = id
 		}
 	}
-	return nil
+	if newer == "" {
+		return nil
+	}
+	return &OrderError{Volume: b.volume.Name, Newer: newer, Same: newer.Begun().Equal(b.begun)}
 }
 
 // newID makes an id whose short part no other revision of the volume has.

@@ -45,14 +45,18 @@ var (
 	errGone       = fmt.Errorf("there is no such revision: %w", fs.ErrNotExist)
 )
 
-// An OrderError reports a revision that was to be made of a time before that of one
-// that the volume has, or had.
+// An OrderError reports a revision that was to be made of a time that is not after that
+// of one that the volume has, or before that of one that it had.
 type OrderError struct {
 	Volume revision.Name
-	Newer  revision.ID
+	Newer  revision.ID // the newest of them
+	Same   bool        // Newer is of that very time
 }
 
 func (e *OrderError) Error() string {
+	if e.Same {
+		return fmt.Sprintf("volume %q has revision %s, which is of that very time: history is brought along oldest first, and once", e.Volume, e.Newer)
+	}
 	return fmt.Sprintf("volume %q has revision %s, which is newer: history is brought along oldest first", e.Volume, e.Newer)
 }
 

@@ -54,7 +54,7 @@ func TestSummaryAgreesWithTheList(t *testing.T) {
 		},
 		"none is good":                          {times: nightly(2), states: states(d, s)},
 		"damage in the middle":                  {times: nightly(6), states: states(g, g, d, g, s, v)},
-		"in one second":                         {times: slices.Repeat([]time.Time{now}, 5), states: states(g, g, g, s, g)},
+		"now, several in a second":              {times: make([]time.Time, 5), states: states(g, g, g, s, g)},
 		"a clock ran ahead":                     {times: append(nightly(4), now.Add(48*time.Hour))},
 		"the newest cannot be read":             {times: nightly(5), remove: ".rev"},
 		"the newest has lost what it builds on": {times: nightly(6), gone: 1},
@@ -133,6 +133,13 @@ func TestHistoryIsBroughtAlongInOrder(t *testing.T) {
 	_, err := store(t.Context(), r, "db", randomImage(1, 2), storeOptions{begun: times[1]})
 	if !errors.As(err, &order) || order.Newer.Begun().Unix() != times[2].Unix() {
 		t.Errorf("a revision before others: %v", err)
+	}
+	if order.Same {
+		t.Error("it is called one that there is")
+	}
+	_, err = store(t.Context(), r, "db", randomImage(1, 2), storeOptions{begun: times[2]})
+	if !errors.As(err, &order) || !order.Same || order.Newer.Begun().Unix() != times[2].Unix() {
+		t.Errorf("one that there is already: %v", err)
 	}
 	st, err := store(t.Context(), r, "db", randomImage(1, 2), storeOptions{begun: times[2].Add(time.Hour)})
 	if err != nil || st.Begun.Unix() != times[2].Add(time.Hour).Unix() || !st.Ended.Equal(st.Begun) {

@@ -44,6 +44,8 @@ func hintOnWords(err error, a about) string {
 		return "varve help" + prefixed(" ", misuse.Command)
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
+	case errors.As(err, &order) && order.Same:
+		return "it is there already: varve show " + address(order.Volume, order.Newer) + "; the next one needs a later --time"
 	case errors.As(err, &order):
 		return "bring older history along as a volume of its own: varve backup " + a.name() + "-history - --time TIME"
 	case errors.As(err, &short), errors.Is(err, backup.ErrEmptyStream):

@@ -63,6 +63,13 @@ func Init(ctx context.Context, fsys durable.FS, opts InitOptions) (*Descriptor, 
 	return d, nil
 }
 
+// Holds tells whether there is a repository in fsys, also one that this program cannot
+// read, or that is damaged.
+func Holds(fsys durable.FS) bool {
+	_, _, err := descriptors(fsys)
+	return err == nil || errors.As(err, new(*FormatError)) || errors.As(err, new(*DamagedFileError))
+}
+
 // makeRepository makes everything, the descriptors last.
 func makeRepository(fsys durable.FS, d *Descriptor) error {
 	temps := durable.NewTemps("init-" + randomHex())

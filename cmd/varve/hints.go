@@ -119,7 +119,10 @@ func hintOnRepository(err error, a about) string {
 	var format *repository.FormatError
 	var unmounted *unmountedError
 	var unsupported *revision.UnsupportedError
+	var within *withinError
 	switch {
+	case errors.As(err, &within):
+		return "name a directory outside of " + within.Repository
 	case errors.As(err, &busy):
 		return "--wait 10m waits for it"
 	case errors.As(err, &unmounted):

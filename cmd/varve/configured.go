@@ -74,9 +74,10 @@ func (s *session) configuration() (*config.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
-	c, err := config.Load(path)
-	if info, serr := os.Stat(path); err == nil && serr == nil && info.Mode()&0o002 != 0 {
-		err = fmt.Errorf("%s can be written by everybody, who could have commands run by you: chmod o-w %s", path, path)
+	var c *config.Config
+	err := config.CheckExposed(path, os.Geteuid())
+	if err == nil {
+		c, err = config.Load(path)
 	}
 	if err != nil {
 		known.err = &configurationError{Path: path, Err: err}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"varve/backup"
+	"varve/config"
 	"varve/hook"
 	"varve/internal/durable"
 	"varve/repository"
@@ -31,7 +32,12 @@ func hintOnWords(err error, a about) string {
 	var configuration *configurationError
 	var order *repository.OrderError
 	var short *backup.StreamSizeError
+	var exposed *config.ExposedError
 	switch {
+	case errors.As(err, &exposed) && exposed.Owner >= 0:
+		return "look what is in it, then: chown root:root " + shellWord(exposed.Path)
+	case errors.As(err, &exposed):
+		return "look what is in it, then: chmod go-w " + shellWord(exposed.Path)
 	case errors.As(err, &configuration) && configuration.Listed:
 		return "put right what is listed above; varve.yaml(5) has every key"
 	case errors.As(err, &configuration) && errors.Is(err, fs.ErrNotExist):

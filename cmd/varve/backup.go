@@ -243,6 +243,8 @@ func medianChange(history []repository.Revision) (median uint64, known bool) {
 
 const firstRevision = "first revision of a new volume"
 
+func (b *backed) lasting() string { return address(b.Volume, b.ID) + " is safe" }
+
 func (b *backed) print(p *page) {
 	if p.terse {
 		kind := string(b.Kind)

@@ -22,6 +22,9 @@ type outcome struct {
 // A verdictResult is what was asked for, and has an exit code of its own.
 type verdictResult interface{ exitStatus() int }
 
+// A lastingResult is of something that was done, and stands, whoever can be told of it.
+type lastingResult interface{ lasting() string }
+
 // report puts out how the session ended, and returns the exit code.
 func (s *session) report(ctx context.Context, res result, err error) int {
 	o := outcome{result: res, err: err, code: exitCode(err)}
@@ -39,30 +42,46 @@ func (s *session) report(ctx context.Context, res result, err error) int {
 		r = jsonRenderer{s}
 	}
 	if err := r.render(o); err != nil {
-		p := s.page(s.stderr.w)
-		p.line("%s write the result: %v", p.red("varve:"), err)
-		s.tell(p)
-		return max(o.code, exitFailed)
+		return s.untold(o, err)
 	}
 	return o.code
 }
 
+// untold says that the result could not be written, and what of it stands all the same.
+// It returns the exit code.
+func (s *session) untold(o outcome, err error) int {
+	p := s.page(s.stderr.w)
+	p.line("%s write the result: %v", p.red("varve:"), err)
+	switch done, is := o.result.(lastingResult); {
+	case is:
+		p.line("  good   %s", done.lasting())
+	case o.err == nil:
+		p.line("  good   what was to be done is done")
+	}
+	if s.json && o.err != nil { // which was to be in the document
+		s.failure(p, o.err)
+	}
+	s.tell(p)
+	if s.command == checkName {
+		return pluginUnknown
+	}
+	return max(o.code, exitFailed)
+}
+
 type textRenderer struct{ s *session }
 
-func (r textRenderer) render(o outcome) error {
+func (r textRenderer) render(o outcome) (err error) {
 	if o.result != nil && (!r.s.globals.quiet || r.s.asks || o.code != 0) {
 		p := r.s.page(r.s.stdout)
 		o.result.print(p)
-		if err := p.writeTo(r.s.stdout); err != nil {
-			return err
-		}
+		err = p.writeTo(r.s.stdout)
 	}
 	if o.err == nil || r.s.command == checkName { // whose result has told it
-		return nil
+		return err
 	}
 	p := r.s.page(r.s.stderr.w)
 	r.s.failure(p, o.err)
-	return p.writeTo(r.s.stderr)
+	return errors.Join(err, p.writeTo(r.s.stderr))
 }
 
 // failure is one block: what was being done, why it failed, what is still good,

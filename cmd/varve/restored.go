@@ -42,6 +42,13 @@ func (r *restored) noteSurplus(n int64) {
 	}
 }
 
+func (r *restored) lasting() string {
+	if r.DryRun {
+		return "nothing was written"
+	}
+	return "what could be read of " + address(r.Volume, r.Revision) + " is in " + r.Target
+}
+
 func (r *restored) print(p *page) {
 	from := address(r.Volume, r.Revision)
 	if r.Range != nil {

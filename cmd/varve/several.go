@@ -158,6 +158,10 @@ func (n *night) judge(gravest job.Gravity) error {
 	}
 }
 
+func (n *night) lasting() string {
+	return fmt.Sprintf("%d of %s safe", n.safe, isAre(len(n.Volumes), n.safe))
+}
+
 func (n *night) print(p *page) {
 	var read, stored uint64
 	for _, e := range n.Volumes {

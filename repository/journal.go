@@ -144,13 +144,31 @@ func (r *Repository) append(ctx context.Context, dir string, e Event) (err error
 	if _, err := f.WriteAt(line, end.size); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := r.syncJournal(f); err != nil {
 		return err
 	}
 	if end.size == 0 { // the file is new, or as good as new
 		return r.fsys.SyncDir(dir)
 	}
 	return nil
+}
+
+// syncJournal makes a month's file durable. Once that failed, this process says so of
+// every later line: the kernel may have dropped the one, and report the next as done.
+func (r *Repository) syncJournal(f durable.File) error {
+	r.journalMu.Lock()
+	defer r.journalMu.Unlock()
+	if err := r.unsynced[f.Name()]; err != nil {
+		return fmt.Errorf("%s could not be made durable before: %w", f.Name(), err)
+	}
+	err := f.Sync()
+	if err != nil {
+		if r.unsynced == nil {
+			r.unsynced = map[string]error{}
+		}
+		r.unsynced[f.Name()] = err
+	}
+	return err
 }
 
 // sealEvent encodes an event as a line that is not too long: of many findings and

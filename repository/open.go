@@ -39,6 +39,9 @@ type Repository struct {
 
 	unmended bool // one copy of the descriptor is missing or stale
 
+	journalMu sync.Mutex
+	unsynced  map[string]error // months of the journal whose sync failed
+
 	damageMu sync.Mutex
 	damaged  map[chunkstore.Copy]bool // never changed once set: replaced
 }

@@ -194,12 +194,17 @@ func (r *Repository) moveBackFromTrash(visible, trashed string) error {
 }
 
 // dropTrash removes, inside the gate, what lies in the trash of a revision that is
-// visible. Left-overs are nobody's, so failing to is not worth an error.
+// visible. What is left of it is nobody's, so failing to is not worth an error.
 func (r *Repository) dropTrash(uuid revision.UUID, id revision.ID) {
+	var errs []error
 	for _, name := range []string{trashName(uuid, id), trashInfoName(uuid, id), trashRecordName(uuid, id)} {
 		if err := r.fsys.Remove(name); err != nil && !notFound(err) {
-			r.opts.Log.Warn("a file of a revision that came back stays in the trash", "error", err)
+			errs = append(errs, err)
 		}
+	}
+	errs = append(errs, r.fsys.SyncDir(trashDirOf(uuid)))
+	if err := errors.Join(errs...); err != nil {
+		r.opts.Log.Warn("something of a revision that came back stays in the trash", "error", err)
 	}
 }
 

@@ -29,6 +29,6 @@
 // packs being filled and a few caches, never by the size of a volume.
 //
 // The package knows nothing of volumes, revisions or leases, and removes no sealed
-// pack but its own after a failed sync. docs/format.md is the normative description
+// pack but a Writer's own, of a run that failed. docs/format.md is the normative description
 // of the files.
 package chunkstore

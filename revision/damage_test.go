@@ -231,3 +231,22 @@ func (w *limitedWriter) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// The first bytes of a file tell which writing it is, whatever became of the rest.
+func TestReadNonce(t *testing.T) {
+	t.Parallel()
+	st := statement(1, 1, nil)
+	e := whole(0, 1)
+	data := write(t, &st, entries(e), regionsOf(contents(e)))
+	if n, err := revision.ReadNonce(bytes.NewReader(data[:64])); err != nil || n != st.Nonce {
+		t.Errorf("ReadNonce = %s, %v, want %s", n, err, st.Nonce)
+	}
+	damaged := bytes.Clone(data)
+	damaged[20] ^= 1
+	for _, data := range [][]byte{damaged, data[:63], {}} {
+		var corrupt *revision.CorruptError
+		if n, err := revision.ReadNonce(bytes.NewReader(data)); !errors.As(err, &corrupt) {
+			t.Errorf("of %d bytes: ReadNonce = %s, %v, want a CorruptError", len(data), n, err)
+		}
+	}
+}

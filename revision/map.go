@@ -118,6 +118,21 @@ func (m *Map) checkTableSizes() error {
 	return nil
 }
 
+// ReadNonce reads which writing of a revision a file is, and no more of it. Damage and
+// versions of the future are told as by [Open].
+func ReadNonce(r io.ReaderAt) (Nonce, error) {
+	m := &Map{r: r}
+	preamble := make([]byte, preambleSize)
+	if err := m.read(preamble, 0, partNames[partPreamble]); err != nil {
+		return Nonce{}, err
+	}
+	h, err := decodePreamble(preamble)
+	if err != nil {
+		return Nonce{}, m.corrupt(partNames[partPreamble], 0, err)
+	}
+	return h.Nonce, nil
+}
+
 // Statement gives what the revision says about itself. It must not be changed.
 func (m *Map) Statement() *Statement { return m.statement }
 

@@ -38,13 +38,19 @@ func (r *Repository) atGate(ctx context.Context, change func() error) error {
 }
 
 func (r *Repository) atGateWithin(ctx context.Context, wait time.Duration, change func() error) error {
+	return r.passGate(ctx, wait, func(uint64) error { return change() })
+}
+
+// passGate is atGate for who must know whether anybody was there in between: of two
+// passages that follow each other directly, the second has the next number.
+func (r *Repository) passGate(ctx context.Context, wait time.Duration, change func(passage uint64) error) error {
 	f, err := waitGate(ctx, r.fsys, wait)
 	if err != nil {
 		return err
 	}
-	err = raiseCounter(f)
+	passage, err := raiseCounter(f)
 	if err == nil {
-		err = change()
+		err = change(passage)
 	}
 	if cerr := f.Close(); cerr != nil { // what was done is done, and the lock has ended
 		r.opts.Log.Warn("the gate did not close well", "error", cerr)
@@ -52,21 +58,21 @@ func (r *Repository) atGateWithin(ctx context.Context, wait time.Duration, chang
 	return err
 }
 
-// raiseCounter adds one to the counter. A counter that cannot be understood, as
+// raiseCounter adds one to the counter, and tells what it is now. A counter that cannot be understood, as
 // after a power cut, goes on from a random number, so that nobody takes it for one
 // that was read before.
-func raiseCounter(gate durable.File) error {
+func raiseCounter(gate durable.File) (uint64, error) {
 	var text [counterDigits + 1]byte
 	got, err := gate.ReadAt(text[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the gate's counter: %w", err)
+		return 0, fmt.Errorf("read the gate's counter: %w", err)
 	}
 	n, err := strconv.ParseUint(string(text[:counterDigits]), 10, 64)
 	if got < len(text) || text[counterDigits] != '\n' || err != nil {
 		n = rand.Uint64()
 	}
 	if _, err := gate.WriteAt(fmt.Appendf(nil, "%0*d\n", counterDigits, n+1), 0); err != nil {
-		return fmt.Errorf("raise the gate's counter: %w", err)
+		return 0, fmt.Errorf("raise the gate's counter: %w", err)
 	}
-	return nil
+	return n + 1, nil
 }

@@ -213,7 +213,7 @@ func errorMutants() []mutant {
 		{
 			name: "counter-error-ignored", what: "the gate's counter cannot be raised, and the change goes on",
 			file: "repository/gate.go",
-			old:  "\terr = raiseCounter(f)\n", new: "\t_ = raiseCounter(f)\n",
+			old:  "\tpassage, err := raiseCounter(f)\n", new: "\tpassage, _ := raiseCounter(f)\n",
 			tests: []tests{trapFaults, trapSync, unitRepository, backupFaults, faults},
 		},
 		{

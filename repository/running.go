@@ -57,31 +57,39 @@ func (r *Repository) Running() ([]Running, error) {
 // readLease reads what a lease says. One that ended meanwhile, that is being
 // written, or that may not be read, says nothing.
 func (r *Repository) readLease(name string) (run Running, alive bool) {
-	f, err := r.fsys.Open(name)
-	if err != nil {
+	record, rest, heard, ok := r.leaseAt(name)
+	if !ok {
 		return run, false
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil || info.Size() > maxLease {
-		return run, false
-	}
-	content := make([]byte, info.Size())
-	if n, err := f.ReadAt(content, 0); err != nil && (err != io.EOF || n < len(content)) {
-		return run, false
-	}
-	first, rest, _ := bytes.Cut(content, []byte("\n"))
-	data, err := unsealData(append(first, '\n'))
-	var record leaseRecord
-	if err != nil || json.Unmarshal(data, &record) != nil { // a newer program's fields are passed over
-		return run, false
-	}
-	run = Running{Holder: record.Holder, Volume: revision.Name(record.Volume), Heard: info.ModTime()}
+	run = Running{Holder: record.Holder, Volume: revision.Name(record.Volume), Heard: heard}
 	_, _ = fmt.Sscanf(string(rest), progressForm, &run.Done, &run.Total) // without: zeros
 	if record.Holder.Host != r.me.Host {
 		return run, time.Since(run.Heard) < silence
 	}
 	return run, record.Boot == r.boot && record.Holder.Runs()
+}
+
+// leaseAt reads a lease: its record, what stands below that, and when it was last written.
+func (r *Repository) leaseAt(name string) (record leaseRecord, rest []byte, heard time.Time, ok bool) {
+	f, err := r.fsys.Open(name)
+	if err != nil {
+		return record, nil, heard, false
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil || info.Size() > maxLease {
+		return record, nil, heard, false
+	}
+	content := make([]byte, info.Size())
+	if n, err := f.ReadAt(content, 0); err != nil && (err != io.EOF || n < len(content)) {
+		return record, nil, heard, false
+	}
+	first, rest, _ := bytes.Cut(content, []byte("\n"))
+	data, err := unsealData(append(first, '\n'))
+	if err != nil || json.Unmarshal(data, &record) != nil { // a newer program's fields are passed over
+		return leaseRecord{}, nil, heard, false
+	}
+	return record, rest, info.ModTime(), true
 }
 
 // progressForm is the line below a lease's record that says how far its holder is.

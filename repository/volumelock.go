@@ -20,16 +20,20 @@ const signTime = time.Second
 // ends by itself. The lock's file says who holds it; that word is for people, and
 // for how long to wait.
 func (r *Repository) lockVolume(ctx context.Context, v Volume, kind string, wait time.Duration) (durable.File, error) {
-	name := volumeLockName(v.UUID)
+	return r.lockSigned(ctx, volumeLockName(v.UUID), fmt.Sprintf("volume %q", v.Name), kind, wait)
+}
+
+// lockSigned takes a lock whose file says who holds it. What is locked, the messages say.
+func (r *Repository) lockSigned(ctx context.Context, name, what, kind string, wait time.Duration) (durable.File, error) {
 	begun := time.Now()
 	for {
 		f, err := durable.OpenLocked(r.fsys, name)
 		if err != nil {
-			return nil, fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err))
+			return nil, fmt.Errorf("lock %s: %w", what, wrapReadOnly(err))
 		}
 		if f != nil {
 			if err := r.signLock(f, kind); err != nil {
-				return nil, errors.Join(fmt.Errorf("lock volume %q: %w", v.Name, wrapReadOnly(err)), f.Close())
+				return nil, errors.Join(fmt.Errorf("lock %s: %w", what, wrapReadOnly(err)), f.Close())
 			}
 			return f, nil
 		}
@@ -42,11 +46,11 @@ func (r *Repository) lockVolume(ctx context.Context, v Volume, kind string, wait
 			patience = max(wait, maintenanceWait)
 		}
 		if time.Since(begun) >= patience {
-			return nil, &BusyError{What: fmt.Sprintf("volume %q", v.Name), Holder: holder}
+			return nil, &BusyError{What: what, Holder: holder}
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the lock of volume %q: %w", v.Name, ctx.Err())
+			return nil, fmt.Errorf("wait for the lock of %s: %w", what, ctx.Err())
 		case <-time.After(volumePoll):
 		}
 	}

@@ -12,8 +12,11 @@
 // durable objects. docs/protocol.md gives the steps, their reasons and the names
 // used in comments (gate, lease, generation, barrier, ★).
 //
-// Lock order: volume lock, then gate. Nobody waits for a volume lock while
-// holding the gate, and no transaction of the catalog is open meanwhile.
+// [Repository.CollectGarbage] takes away what nothing names any more.
+//
+// Lock order: volume lock, then gc lock, then gate. Nobody waits for a volume lock
+// while holding either of the others, and no transaction of the catalog is open while
+// the gate is awaited or held.
 //
 // A Repository and a Reader are safe for concurrent use; a Backup's writers say
 // for themselves what they allow.

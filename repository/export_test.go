@@ -3,6 +3,8 @@ package repository
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
@@ -117,3 +119,58 @@ func (r *Repository) StoredSizes(ctx context.Context, within map[chunkstore.Pack
 	}
 	return sizes, nil
 }
+
+// MoveToTrash takes a revision out of what is visible. What builds on it, the caller
+// has taken away before.
+func (r *Repository) MoveToTrash(ctx context.Context, st *revision.Statement, until time.Time) error {
+	v := Volume{Name: st.Volume.Name, UUID: st.Volume.UUID}
+	record := trashRecord{Volume: v.Name, Since: until.AddDate(0, 0, -7), Until: until, Op: OpRemove, By: r.me}
+	return r.atGate(ctx, func() error { return r.moveToTrash(durable.NewTemps("rm-"+randomHex()), v, st.ID, record) })
+}
+
+// CompareTrashed lends the image of a revision in the trash.
+func (r *Repository) CompareTrashed(ctx context.Context, st *revision.Statement, use func(*Image) error) (err error) {
+	rd, err := r.NewReader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	var maps []*mapFile
+	defer func() { err = errors.Join(err, closeAll(maps)) }()
+	for next := st.ID; next != ""; {
+		m, err := r.openTrashed(st.Volume.UUID, next)
+		if notFound(err) {
+			m, err = r.openRevision(Volume{Name: st.Volume.Name, UUID: st.Volume.UUID}, next)
+		}
+		if err != nil {
+			return err
+		}
+		maps = append(maps, m)
+		next = ""
+		if p := m.Statement().Parent; p != nil {
+			next = p.ID
+		}
+	}
+	im := &Image{rd: rd, id: st.ID, maps: maps, regions: map[uint64]*region{}}
+	return use(im)
+}
+
+// Contents lists what a pack holds.
+func (r *Repository) Contents(_ context.Context, pack chunkstore.PackID) (entries []chunkstore.Entry, err error) {
+	p, err := r.store.Pack(pack)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(p.Entries()), nil
+}
+
+// LiveSet is a liveSet for tests.
+type LiveSet struct{ set liveSet }
+
+func (s *LiveSet) Add(key uint64) bool { return s.set.add(objectKey(key)) }
+
+func (s *LiveSet) Find(key uint64) (int, bool) { return s.set.find(objectKey(key)) }
+
+func (s *LiveSet) Len() int { return s.set.len() }
+
+func (s *LiveSet) Places() int { return s.set.places() }

@@ -26,6 +26,7 @@ const (
 	volumeLocksDir = "locks/volumes"
 	leasesDir      = "locks/leases"
 	gateName       = "locks/gate"
+	gcLockName     = "locks/gc"
 	journalDir     = "journal"
 
 	volumeFile  = "volume.json"

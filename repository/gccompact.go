@@ -91,7 +91,7 @@ func (g *collector) compactBatch(ctx context.Context, batch []*gcPack) error {
 	}
 	copied := int64(0)
 	for _, p := range moved {
-		if p.doomed {
+		if p.doomed && p.copied > 0 {
 			g.result.Compacted++
 			copied += p.copied
 		}

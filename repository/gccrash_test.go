@@ -176,6 +176,13 @@ func TestGCOrder(t *testing.T) {
 	if at := c.after(t, first, "fsync directory gc", ""); at > c.after(t, 0, "remove packs/", ".pack") {
 		t.Error("a pack is removed before it is durably condemned")
 	}
+	for i, call := range c.list {
+		if name, removed := strings.CutPrefix(call, "remove packs/"); removed && strings.HasSuffix(name, ".pack") {
+			if at := c.after(t, i, "fsync directory packs/"+name[:2], ""); at > c.after(t, i, "open for writing locks/gate", "") {
+				t.Errorf("the gate is left before the removal of %s is durable", name)
+			}
+		}
+	}
 	record := c.after(t, 0, "rename runs/", ".json")
 	durable := c.after(t, record, "fsync directory runs", "")
 	packed := c.after(t, 0, "create packs/", "")

@@ -139,7 +139,7 @@ func TestGCDryRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if foretold.Freed != result.Freed || foretold.Copied != result.Copied || foretold.Compacted != result.Compacted ||
+	if foretold.Freed != result.Freed || foretold.FreedBytes != result.FreedBytes || foretold.Copied != result.Copied || foretold.Compacted != result.Compacted ||
 		foretold.Live != result.Live || foretold.Dead != result.Dead || len(foretold.Purged) != len(result.Purged) || foretold.Kept != result.Kept {
 		t.Errorf("foretold %+v\n     was %+v", foretold, result)
 	}

@@ -3,11 +3,13 @@ package repository_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"varve/chunkstore"
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
@@ -258,6 +260,88 @@ func TestGCWaitsForALeaseThatItCannotRead(t *testing.T) {
 	}
 }
 
+// While a pack is being emptied, somebody finds the copy hurt, or takes it away, that
+// makes it needless. The pack stays, unless it was condemned before.
+func TestGCLeansOnNoCopyThatIsLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := &gcWorld{place: &place{t: t}, disk: durabletest.NewDisk(), kept: map[*revision.Statement]*image{}}
+	if _, err := repository.Init(t.Context(), w.disk, repository.InitOptions{ChunkSize: chunkSize, Codec: "lz4"}); err != nil {
+		t.Fatal(err)
+	}
+	im := randomImage(1, 3)
+	for _, name := range []revision.Name{"a", "b"} {
+		w.kept[w.mustStoreWith(w.openWith(w.disk, ""), name, im, storeOptions{full: true})] = im
+	}
+	for what, lose := range map[string]func(disk *durabletest.Disk, pack chunkstore.PackID) error{
+		"found hurt": func(disk *durabletest.Disk, pack chunkstore.PackID) error {
+			r := w.openWith(disk, "")
+			e := chunkstore.CorruptError{Pack: pack, ID: r.Hasher().ChunkID(im.chunks[1]), Kind: chunkstore.Chunk}
+			return r.RecordDamage(t.Context(), &e)
+		},
+		"taken away": func(disk *durabletest.Disk, pack chunkstore.PackID) error {
+			return disk.Remove(repository.PackName(pack))
+		},
+	} {
+		stayed, went, passages := 0, 0, 1
+		for at := 3; at < passages || passages == 1; at++ {
+			for _, name := range w.packsOn(w.disk) {
+				hurt, err := chunkstore.ParsePackID(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				disk, late := w.disk.Copy(), false
+				_, passages, err = w.interleaved(disk, func(passage int) {
+					if passage != at {
+						return
+					}
+					late = w.generationOn(disk).Number > 0
+					if err := lose(disk, hurt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+						t.Error(err)
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w.isElsewhere(disk, hurt, w.openWith(disk, "").Hasher().ChunkID(im.chunks[1])) {
+					stayed++
+				} else if went++; !late {
+					t.Errorf("%s before passage %d: the good copy is gone", what, at)
+				}
+				if !late {
+					if err := w.check(disk); err != nil {
+						t.Errorf("%s before passage %d: %v", what, at, err)
+					}
+				}
+			}
+		}
+		if stayed == 0 || went == 0 {
+			t.Errorf("%s: the other copy stayed %d times, and went %d times", what, stayed, went)
+		}
+	}
+}
+
+// isElsewhere tells whether an object is in a pack that stays, besides one.
+func (w *gcWorld) isElsewhere(disk *durabletest.Disk, besides chunkstore.PackID, id chunkstore.ID) bool {
+	w.t.Helper()
+	r := w.openWith(disk, "")
+	g := w.generation(r)
+	for _, name := range w.packsOn(disk) {
+		pack, err := chunkstore.ParsePackID(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		entries, err := r.Contents(w.t.Context(), pack)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		_, condemned := g.Condemned[pack]
+		if pack != besides && !condemned && slices.ContainsFunc(entries, func(e chunkstore.Entry) bool { return e.ID == id }) {
+			return true
+		}
+	}
+	return false
+}
+
 // Two collections at once: the second is told who is at it.
 func TestGCTwiceAtOnce(t *testing.T) {
 	t.Parallel()
@@ -327,4 +411,52 @@ func TestTrapGCMarksAChildBeforeAndItsParentAfterAMerge(t *testing.T) {
 func (h *history) fold(st *revision.Statement) []byte {
 	h.t.Helper()
 	return foldImage(h.t, h.openImage(h.open(), st))
+}
+
+// The lease of a collection is taken from it, as from a process that was taken for dead:
+// from then on it condemns nothing, and removes nothing.
+func TestGCThatLostItsLease(t *testing.T) {
+	t.Parallel()
+	w := newGCWorld(t)
+	_, passages, err := w.interleaved(w.disk.Copy(), func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 3; at < passages; at++ {
+		disk := w.disk.Copy()
+		var before []string
+		state := func() (names []string) { // but for what it made itself
+			for name := range disk.Files() {
+				if _, old := w.disk.Files()[name]; old && strings.HasPrefix(name, "packs/") || strings.HasPrefix(name, "gc/") && !strings.HasPrefix(name, "gc/moved/") ||
+					strings.HasPrefix(name, "trash/") || strings.HasPrefix(name, "copies/") {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
+			return names
+		}
+		_, _, err := w.interleaved(disk, func(passage int) {
+			if passage != at {
+				return
+			}
+			for name := range disk.Files() {
+				if strings.HasPrefix(name, "locks/leases/") {
+					if err := disk.Remove(name); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			before = state()
+		})
+		if last := at == passages-1; (err == nil) != last || err != nil && !errors.Is(err, repository.ErrLostGround) {
+			t.Errorf("lost before passage %d of %d: %v", at, passages, err)
+		}
+		if after := state(); err != nil && !slices.Equal(after, before) {
+			t.Errorf("lost before passage %d: there were\n%q, and are\n%q", at, before, after)
+		}
+		left := disk.Copy()
+		if err := errors.Join(w.check(left), w.finish(left)); err != nil {
+			t.Errorf("lost before passage %d: %v", at, err)
+		}
+	}
 }

@@ -45,9 +45,10 @@ func (g *collector) foretell() {
 	}
 	for _, p := range g.sparse() {
 		take(p)
-		r.Compacted++
-		r.Copied += p.needed
-		r.FreedBytes -= p.needed
+		if p.needed > 0 {
+			r.Compacted++
+			r.Copied += p.needed
+		}
 	}
 	for _, p := range g.dead() {
 		take(p)

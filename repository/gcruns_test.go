@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 )
 
@@ -97,7 +98,9 @@ func TestGCRemovesRecordsOfRunsThatAreOver(t *testing.T) {
 	h.write(name, record)
 	h.write("runs/0123456789abcdef0123456789abcdef.json", []byte("torn"))
 	packs := len(h.packsOf())
-	result, err := h.open().CollectGarbage(t.Context(), repository.GCOptions{})
+	c := &calls{}
+	result, err := h.openOn(durabletest.NewWatched(h.tree(), c.note)).CollectGarbage(t.Context(), repository.GCOptions{})
+	c.after(t, c.after(t, 0, "fsync directory packs/", ""), "remove "+name, "") // anybody may rely on its packs from then on
 	if err != nil || result.Freed != 0 || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), "runs/0123") {
 		t.Errorf("%+v, %v", result, err)
 	}

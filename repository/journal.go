@@ -57,6 +57,7 @@ const (
 	OpRename   = "rename"   // Volume has that name now; Detail tells the one before
 	OpRetire   = "retire"   // Volume is not expected to be backed up any more
 	OpUnretire = "unretire" // it is again
+	OpGC       = "gc"       // Detail tells what was freed
 )
 
 // Results of an event.

@@ -61,6 +61,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"pin":          {[]string{"v@latest"}, []string{"--until", "2d", "--reason=audit"}, map[string]any{"pin": nil}},
 		"unpin":        {[]string{"v@latest"}, nil, map[string]any{"pin": nil}},
 		"distrust":     {[]string{"w@latest"}, []string{"--reason", "so"}, map[string]any{"state": "suspect", "reason": "so"}},
+		"gc":           {nil, []string{"--threshold", "50%", "--empty-trash", "-n"}, map[string]any{"dry_run": true}},
 		"rename":       {[]string{"w", "NEW"}, nil, map[string]any{"was": "w"}},
 		"retire":       {[]string{"v"}, []string{"--undo"}, map[string]any{"retired": nil}},
 		"rebuild":      {nil, nil, map[string]any{"packs": nil}},

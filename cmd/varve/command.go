@@ -45,7 +45,7 @@ func commands(s *session) []*command {
 		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
-		pruneCommand(s), rmCommand(s), undeleteCommand(s), renameCommand(s), retireCommand(s),
+		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),
 		checkConfigCommand(s), metricsCommand(s),
 		mergeCommand(s), rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
 		probeLockCommand(), guardianCommand(s), completeCommand(s), manCommand(s),

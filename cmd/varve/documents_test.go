@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -23,6 +24,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutRevisions()
 	b.aboutMarks()
 	b.aboutAges()
+	b.aboutGarbage()
 	b.aboutDamage()
 	b.aboutStatus()
 	b.aboutPlumbing()
@@ -166,6 +168,55 @@ func (b *bench) aboutMarks() {
 	b.says("retire-failed", 2, "retire x")
 }
 
+// aboutGarbage is about what nothing needs any more, in a repository of its own.
+func (b *bench) aboutGarbage() {
+	b.does("init DIR/lean --chunk-size 64K --compression none")
+	b.does("-r DIR/lean backup v DIR/disk")
+	b.says("gc-none", 0, "-r DIR/lean gc")
+	b.does("-r DIR/lean backup v --full")
+	b.says("gc-dry-run", 0, "-r DIR/lean gc -n")
+	b.says("gc-done", 0, "-r DIR/lean gc --threshold 50%")
+	b.toTrash("lean", "v")
+	b.says("gc-emptied", 0, "-r DIR/lean gc --empty-trash")
+	b.says("gc-usage", 2, "gc --threshold much")
+	b.says("gc-failed", 2, "-r DIR/absent gc")
+	lock, err := os.Open(b.path("lean/locks/gc"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		b.t.Fatal(err)
+	}
+	b.says("gc-busy", 4, "-r DIR/lean gc")
+	if err := lock.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.ruin("lean/volumes/v/*.rev")
+	b.says("gc-findings", 3, "-r DIR/lean gc")
+}
+
+// toTrash takes the newest revision of a volume away by hand, so that nothing says
+// when it was.
+func (b *bench) toTrash(repo, volume string) {
+	b.t.Helper()
+	copies, err := filepath.Glob(b.path(repo + "/copies/*"))
+	if err != nil || len(copies) != 1 {
+		b.t.Fatalf("copies of %v, %v", copies, err)
+	}
+	revisions, err := filepath.Glob(b.path(repo + "/volumes/" + volume + "/*.rev"))
+	if err != nil || len(revisions) == 0 {
+		b.t.Fatalf("revisions %v, %v", revisions, err)
+	}
+	trash := b.path(repo + "/trash/" + filepath.Base(copies[0]))
+	if err := os.Mkdir(trash, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	newest := revisions[len(revisions)-1]
+	if err := os.Rename(newest, filepath.Join(trash, filepath.Base(newest))); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // aboutDamage is about stored bytes that are not what they were.
 func (b *bench) aboutDamage() {
 	b.disk("one", 65536, 3) // a chunk, so that it is known which one is hurt
@@ -240,6 +291,8 @@ func (b *bench) aboutStatus() {
 		b.says("status-running", 0, "status")
 		b.says("backup-busy", 4, "backup busy DIR/disk")
 		b.says("rename-busy", 4, "rename busy idle")
+		b.does("backup calm DIR/other --full")
+		b.says("gc-waiting", 0, "gc")
 	})
 	b.says("metrics-done", 0, "metrics")
 	b.says("metrics-textfile", 0, "metrics --textfile DIR/varve.prom")

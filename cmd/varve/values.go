@@ -84,6 +84,20 @@ func (e *extent) String() string {
 	return fmt.Sprintf("%d+%d", e.Offset, e.Length)
 }
 
+// percent is a part of a hundred: 5%, 12.5%.
+type percent float64
+
+// Set implements [flag.Value].
+func (n *percent) Set(text string) error {
+	number, err := human.ParsePercent(text)
+	if err == nil {
+		*n = percent(number)
+	}
+	return err
+}
+
+func (n *percent) String() string { return strconv.FormatFloat(float64(*n), 'f', -1, 64) + "%" }
+
 // count is a number of things.
 type count uint
 

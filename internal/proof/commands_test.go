@@ -61,6 +61,9 @@ var commands = []command{
 	{"undelete of one in between", after(fourNights, take(repository.OpPrune, 1)), undelete},
 	{"undelete of several", after(fourNights, take(repository.OpPrune, 0, 2)), undelete},
 	{"undelete of a volume that went", after(twoVolumes, take(repository.OpRemove)), undelete},
+	{"gc of what is stored twice", then(twoVolumes, storeAgain), collect},
+	{"gc of what a dead run left", then(interruptedFull, superseded), collect},
+	{"gc beside the trash", after(fourNights, take(repository.OpPrune, 0, 2)), collect},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -205,6 +208,27 @@ func after(past func(context.Context, *World), command func(context.Context, *Wo
 			panic(fmt.Sprintf("prepare: %v", err))
 		}
 	}
+}
+
+// collect collects garbage, and compacts whatever can be.
+func collect(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		result, err := r.CollectGarbage(ctx, repository.GCOptions{Threshold: 1e-9})
+		return errors.Join(append(result.Findings, err)...)
+	})
+}
+
+// storeAgain stores all of a volume once more, a part of it changed.
+func storeAgain(ctx context.Context, w *World) {
+	w.Change("db", 1, 1)
+	w.mustBackup(ctx, "db", BackupOptions{Full: true})
+}
+
+// superseded makes a revision of the number of the run that died, which uses a part of
+// what that left.
+func superseded(ctx context.Context, w *World) {
+	w.Change("db", 1, 1)
+	w.mustBackup(ctx, "db", BackupOptions{})
 }
 
 // noteDamage writes that a copy of an object is hurt: of one in a pack that is not

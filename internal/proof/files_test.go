@@ -36,6 +36,26 @@ func (w *World) stillHas(files map[string][]byte) bool {
 	return true
 }
 
+// stands tells whether a pack is there and not condemned, or else all of those to which
+// a collection moved what was alive in it.
+func stands(files map[string][]byte, pack chunkstore.PackID, condemned map[chunkstore.PackID]bool) bool {
+	if _, there := files[chunkstore.PackName(pack)]; there && !condemned[pack] {
+		return true
+	}
+	var moved struct {
+		Data struct{ To []chunkstore.PackID }
+	}
+	if json.Unmarshal(files["gc/moved/"+pack.String()], &moved) != nil || len(moved.Data.To) == 0 {
+		return false
+	}
+	for _, to := range moved.Data.To {
+		if !stands(files, to, condemned) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkFiles looks at what a listed revision consists of: its file, the copy of it,
 // and packs that are there and not condemned.
 func (w *World) checkFiles(rev repository.Revision, condemned map[chunkstore.PackID]bool) error {
@@ -57,7 +77,7 @@ func (w *World) checkFiles(rev repository.Revision, condemned map[chunkstore.Pac
 		return err
 	}
 	for _, pack := range packs {
-		if _, there := files[chunkstore.PackName(pack)]; !there || condemned[pack] {
+		if !stands(files, pack, condemned) {
 			return fmt.Errorf("pack %s is gone or condemned", pack)
 		}
 	}

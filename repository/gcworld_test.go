@@ -119,11 +119,15 @@ func (w *gcWorld) check(disk *durabletest.Disk) error {
 // finish collects garbage once more, and makes sure that there is none after that, and
 // nothing that says something of what is gone.
 func (w *gcWorld) finish(disk *durabletest.Disk) error {
+	return w.finishWith(disk, repository.GCOptions{Now: gcTime, Threshold: 1e-9})
+}
+
+func (w *gcWorld) finishWith(disk *durabletest.Disk, opts repository.GCOptions) error {
 	r, err := repository.Open(disk, repository.Options{Command: "gc"})
 	if err != nil {
 		return err
 	}
-	result, err := r.CollectGarbage(w.t.Context(), repository.GCOptions{Now: gcTime, Threshold: 1e-9})
+	result, err := r.CollectGarbage(w.t.Context(), opts)
 	if err := errors.Join(append(result.Findings, err)...); err != nil {
 		return err
 	}

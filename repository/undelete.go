@@ -14,7 +14,8 @@ import (
 // undeletion brings a revision back.
 type undeletion struct {
 	folding
-	id revision.ID
+	id     revision.ID
+	nonces map[revision.ID]revision.Nonce // of the trashed maps that were read
 }
 
 // kindUndelete is what the lock of a volume says of an undeletion.
@@ -26,7 +27,7 @@ const kindUndelete = "undelete"
 // trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
 // [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait.
 func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration) (_ *Revision, err error) {
-	u := &undeletion{folding: folding{work: &work{repo: r, volume: t.Volume, run: newRunID()}}, id: t.ID}
+	u := &undeletion{folding: folding{work: &work{repo: r, volume: t.Volume, run: newRunID()}}, id: t.ID, nonces: map[revision.ID]revision.Nonce{}}
 	defer func() { err = errors.Join(err, u.end()) }()
 	rev, err := u.undelete(ctx, wait)
 	if err != nil {
@@ -191,6 +192,7 @@ func (u *undeletion) openWholeTrashed(id revision.ID) (*mapFile, error) {
 		}
 		return nil, err
 	}
+	u.nonces[id] = m.Statement().Nonce
 	damage := m.Check()
 	if damage == nil {
 		return m, nil
@@ -210,6 +212,9 @@ func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) err
 		return err
 	}
 	if err := u.nobodyCame(); err != nil {
+		return err
+	}
+	if err := u.stillTrashed(); err != nil {
 		return err
 	}
 	if below != "" {
@@ -235,6 +240,26 @@ func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) err
 		return errors.Join(err, u.takeBack(visible))
 	}
 	r.dropTrash(u.volume.UUID, u.id)
+	return nil
+}
+
+// stillTrashed makes sure, inside the gate, that the maps that were read lie in the trash.
+// A collection that took one away may have condemned what it named, and nothing else
+// named it then.
+func (u *undeletion) stillTrashed() error {
+	for id, nonce := range u.nonces {
+		m, err := u.repo.openTrashed(u.volume.UUID, id)
+		if err != nil {
+			return fmt.Errorf("%w: %s is not in the trash any more: %w", ErrLostGround, id, err)
+		}
+		same := m.Statement().Nonce == nonce
+		if err := m.Close(); err != nil {
+			return err
+		}
+		if !same {
+			return fmt.Errorf("%w: another writing of %s is in the trash", ErrLostGround, id)
+		}
+	}
 	return nil
 }
 

@@ -329,8 +329,9 @@ func (c *creation) journal(begun time.Time, failure error) {
 		}
 		e.Result, e.Error = repository.ResultFailed, failure.Error()
 	}
-	if busy := new(repository.BusyError); errors.As(failure, &busy) || errors.Is(failure, repository.ErrReadOnly) {
-		return // nothing was begun
+	busy, order := new(repository.BusyError), new(repository.OrderError)
+	if errors.As(failure, &busy) || errors.As(failure, &order) || errors.Is(failure, repository.ErrReadOnly) {
+		return // nothing was begun; what is there already, or never can be, is nobody's failure
 	}
 	if err := c.repo.Record(context.Background(), e); err != nil {
 		c.warn("%v", err)

@@ -216,11 +216,22 @@ func TestAResizeIsSaid(t *testing.T) {
 	p := testPlace(t)
 	src := &memSource{data: randomBytes(3*chunkSize+17, 1)}
 	p.mustCreate(t, src, backup.CreateOptions{})
-	for _, size := range []int{2*chunkSize - 5, 5 * chunkSize, 0, 1} {
+	for _, resize := range []struct {
+		size int
+		told []string
+	}{
+		{2*chunkSize - 5, []string{"shrank"}}, {5 * chunkSize, []string{"grew"}}, {0, []string{"IS EMPTY"}}, {1, []string{"BUT ZEROS", "grew"}},
+	} {
+		size := resize.size
 		src.data = append(bytes.Clone(src.data), make([]byte, 5*chunkSize)...)[:size]
 		result := p.mustCreate(t, src, backup.CreateOptions{})
-		if len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], " since ") {
+		if len(result.Warnings) != len(resize.told) {
 			t.Errorf("resize to %d: warnings %q", size, result.Warnings)
+		}
+		for i, warning := range result.Warnings {
+			if !strings.Contains(warning, resize.told[min(i, len(resize.told)-1)]) {
+				t.Errorf("resize to %d: warnings %q, want %q", size, result.Warnings, resize.told)
+			}
 		}
 		if got := p.restored(t, "v", result.Statement.ID); !bytes.Equal(got, src.data) {
 			t.Errorf("resize to %d: restored bytes differ", size)

@@ -164,4 +164,8 @@ func TestAStreamFromElsewhere(t *testing.T) {
 	if !errors.As(err, &order) {
 		t.Errorf("a revision before that: %v", err)
 	}
+	events, err := p.repo.Events()
+	if err != nil || events[len(events)-1].Result != repository.ResultOK {
+		t.Errorf("the journal has %+v (%v): what is passed over has not failed", events, err)
+	}
 }

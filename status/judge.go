@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -99,9 +100,9 @@ func (v *Volume) judge(in Input, tries *late) {
 	failed := tries.failuresSince(v.LastGood())
 	switch {
 	case v.LastGood().IsZero() && failed > 0 && v.Expectation == nil && !v.hasRevisions():
-		v.add(Failed, "", "a first backup failed; "+tries.say(failed), "varve backup "+v.Name.String()+" SOURCE")
+		v.add(Failed, "", "a first backup failed; "+tries.say(failed), "varve backup "+v.typed("")+" SOURCE")
 	case v.LastGood().IsZero() && failed > 0:
-		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), "varve backup "+v.Name.String())
+		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), "varve backup "+v.typed(""))
 	case v.isOverdue(in.Now):
 		why := "nobody tried"
 		if failed > 0 {
@@ -111,12 +112,12 @@ func (v *Volume) judge(in Input, tries *late) {
 		} else if v.LastGood().IsZero() {
 			why = "no revision is to be trusted"
 		}
-		v.add(Overdue, "", why, "varve backup "+v.Name.String())
+		v.add(Overdue, "", why, "varve backup "+v.typed(""))
 	case failed > 0:
-		v.add(Failed, "", tries.say(failed), "varve backup "+v.Name.String())
+		v.add(Failed, "", tries.say(failed), "varve backup "+v.typed(""))
 	}
 	for _, text := range tries.warnings() {
-		v.add(Warned, "", text, "varve history --volume "+v.Name.String())
+		v.add(Warned, "", text, "varve history --volume "+v.typed(""))
 	}
 	if !v.hasRevisions() {
 		return
@@ -126,12 +127,12 @@ func (v *Volume) judge(in Input, tries *late) {
 	switch {
 	case newest == nil || newest.Statement == nil:
 	case newest.Info.State == repository.Suspect:
-		v.add(Suspect, newest.ID, newest.Info.Reason, "varve verify "+v.Name.String()+"@"+newest.ID.Short()+" --against SOURCE")
+		v.add(Suspect, newest.ID, newest.Info.Reason, "varve verify "+v.typed("@"+newest.ID.Short())+" --against SOURCE")
 	case newest.Statement.Consistency == revision.Live:
 		v.add(Live, newest.ID, newest.Statement.Reason+": back up a snapshot of it", "")
 	}
 	if in.Configured && v.Expectation == nil {
-		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.Name.String())
+		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.typed(""))
 	}
 }
 
@@ -139,7 +140,7 @@ func (v *Volume) judge(in Input, tries *late) {
 func (v *Volume) damages() {
 	for _, rev := range v.Summary.Troubled {
 		if rev.Info.State == repository.Damaged {
-			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.Name.String()+"@"+rev.ID.Short())
+			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.typed("@"+rev.ID.Short()))
 		}
 	}
 }
@@ -153,6 +154,9 @@ func (v *Volume) add(kind Kind, id revision.ID, why, do string) {
 		Kind: kind, Volume: v.Name, Revision: id, LastGood: v.LastGood(), Promise: v.Promise, Why: why, Do: do,
 	})
 }
+
+// typed is the name, and what goes behind, for a shell.
+func (v *Volume) typed(behind string) string { return human.ShellWord(v.Name.String() + behind) }
 
 // late is what was tried of late with one volume.
 type late struct {

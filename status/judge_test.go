@@ -3,6 +3,7 @@ package status_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -326,6 +327,26 @@ func TestLongPromise(t *testing.T) {
 }
 
 // The counts that a report gives.
+// What is to be typed names the volume to a shell, whatever it is called.
+func TestWhatToType(t *testing.T) {
+	t.Parallel()
+	r := status.Judge(status.Input{
+		Configured: true,
+		Volumes:    []repository.Summary{summary("it's bad", rev(hour, repository.Suspect))},
+		Events:     []repository.Event{alarm("it's bad", hour, "why")},
+	})
+	var got []string
+	for _, c := range r.Cases {
+		got = append(got, c.Do)
+	}
+	want := []string{
+		`varve history --volume 'it'\''s bad'`, `varve verify 'it'\''s bad@k3f9' --against SOURCE`, `varve retire 'it'\''s bad'`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	r := status.Judge(status.Input{

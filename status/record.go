@@ -69,5 +69,5 @@ func (v *Volume) missing(n int) {
 	if n == 1 {
 		have, what = "has", "revision"
 	}
-	v.add(Damaged, "", fmt.Sprintf("%d %s that the journal tells of %s vanished", n, what, have), "varve history --volume "+v.Name.String())
+	v.add(Damaged, "", fmt.Sprintf("%d %s that the journal tells of %s vanished", n, what, have), "varve history --volume "+v.typed(""))
 }

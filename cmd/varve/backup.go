@@ -54,7 +54,7 @@ zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "every volume of the configuration"},
 			&cli.BoolFlag{Name: "due", Destination: &f.due, Usage: "every volume of the configuration that is due now"},
 			&cli.GenericFlag{Name: "tag", Value: &f.tags, Usage: "give the revision a `TAG`; may be repeated"},
-			&cli.StringFlag{Name: "note", Destination: &f.note, Usage: "give the revision a note, any `TEXT`"},
+			&cli.StringFlag{Name: "note", Destination: &f.note, Usage: "give the revision a note, a line of `TEXT`"},
 			&cli.BoolFlag{Name: "full", Destination: &f.full, Usage: "no parent: read everything, trust nothing stored"},
 			&cli.BoolFlag{Name: "read-all", Destination: &f.readAll, Usage: "read everything, holes too, and store what changed"},
 			&cli.GenericFlag{Name: "limit-rate", Value: &f.limitRate, DefaultText: "no limit",
@@ -117,6 +117,9 @@ func (f backupFlags) options(s *session) (backup.CreateOptions, error) {
 	opts := backup.CreateOptions{
 		Tags: f.tags, Note: f.note, Full: f.full, ReadAll: f.readAll, SourceChanged: f.sourceChanged, Begun: f.time.Time, StreamSize: int64(f.size),
 		BytesPerSecond: int64(f.limitRate), Wait: time.Duration(s.globals.wait), Meter: new(backup.Meter), Log: s.log,
+	}
+	if err := checkText(s.command, "--note", f.note); err != nil {
+		return opts, err
 	}
 	if f.codec != "" {
 		codec, err := chunkstore.ParseCodec(f.codec)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"varve/internal/human"
 	"varve/revision"
 	"varve/status"
 )
@@ -156,7 +157,7 @@ func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 	}
 	found := judgedCase{
 		Kind: status.Overdue, Volume: known[revision.Name]{v.Name}, LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{limit.Seconds()},
-		Why: "older than " + formatLong(limit), Do: "varve backup " + v.Name.String(),
+		Why: "older than " + formatLong(limit), Do: "varve backup " + human.ShellWord(v.Name.String()),
 	}
 	switch {
 	case isEmpty:
@@ -233,7 +234,11 @@ func (c *checked) print(p *page) {
 	}
 	p.line("VARVE %s - %s%s", c.State, unbarred(c.Summary), prefixed(" | ", strings.Join(data, " ")))
 	for _, found := range slices.Concat(c.Trouble, c.Warnings) {
-		p.line("%s", unbarred(strings.TrimSpace(found.Kind.Words()+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", found.Do)))
+		do := found.Do
+		if strings.Contains(do, "|") { // without it, it would name another volume
+			do = ""
+		}
+		p.line("%s", unbarred(strings.TrimSpace(found.Kind.Words()+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", do)))
 	}
 }
 

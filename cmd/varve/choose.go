@@ -12,6 +12,9 @@ import (
 // address writes a revision as people type it.
 func address(v revision.Name, id revision.ID) string { return v.String() + "@" + id.Short() }
 
+// typedAddress is an address for a shell.
+func typedAddress(v revision.Name, id revision.ID) string { return human.ShellWord(address(v, id)) }
+
 // wanted is what a person wrote to name a revision: VOLUME[@REV].
 type wanted struct {
 	volume   revision.Name
@@ -54,7 +57,7 @@ func (s *session) chooseExactly(repo *repository.Repository, text string) (repos
 	}
 	if !want.named {
 		return repository.Revision{}, &usageError{
-			Text: fmt.Sprintf("which revision? %s@REV names one", want.volume), Near: "varve " + s.command + " " + text + "@latest", Command: s.command,
+			Text: fmt.Sprintf("which revision? %s@REV names one", want.volume), Near: "varve " + s.command + " " + human.ShellWord(text+"@latest"), Command: s.command,
 		}
 	}
 	return s.find(repo, want, revision.Strict)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"varve/internal/human"
 	"varve/repository"
 )
 
@@ -23,7 +24,7 @@ Here, a time names only a revision of that very day, minute or second.`,
 varve verify db1@k3f9 --against /dev/vg/db1-snap    # ends it, if they are the same`,
 		codes: "3  the revision is damaged, which is worse",
 		flags: []cli.Flag{
-			&cli.StringFlag{Name: "reason", Destination: &reason, Usage: "say why, any `TEXT`"},
+			&cli.StringFlag{Name: "reason", Destination: &reason, Usage: "say why, a line of `TEXT`"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runDistrust(ctx, s, reason, args[0]) },
 	}
@@ -52,7 +53,7 @@ func runDistrust(ctx context.Context, s *session, reason, text string) (result, 
 			return
 		}
 		p.line("%s: %s", p.yellow(m.name()+" is SUSPECT"), m.Reason)
-		p.line("%s varve verify %s --against SOURCE ends that, if SOURCE still holds what it held then", p.arrow(), m.name())
+		p.line("%s varve verify %s --against SOURCE ends that, if SOURCE still holds what it held then", p.arrow(), human.ShellWord(m.name()))
 	}
 	return m, err
 }

@@ -132,17 +132,6 @@ func group(digits string) string {
 // quote writes text of unknown origin so that its ends can be seen.
 func quote(text string) string { return strconv.Quote(text) }
 
-// shellWord writes a word so that a shell takes it for one, as it is.
-func shellWord(text string) string {
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("%+,-./:=@_^", r)
-	}
-	if text != "" && text[0] != '-' && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
 // harmless replaces what would make a terminal do something.
 func harmless(text string) string {
 	return strings.Map(func(r rune) rune {

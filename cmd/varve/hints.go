@@ -10,6 +10,7 @@ import (
 	"varve/config"
 	"varve/hook"
 	"varve/internal/durable"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -35,9 +36,9 @@ func hintOnWords(err error, a about) string {
 	var exposed *config.ExposedError
 	switch {
 	case errors.As(err, &exposed) && exposed.Owner >= 0:
-		return "look what is in it, then: chown root:root " + shellWord(exposed.Path)
+		return "look what is in it, then: chown root:root " + human.ShellWord(exposed.Path)
 	case errors.As(err, &exposed):
-		return "look what is in it, then: chmod go-w " + shellWord(exposed.Path)
+		return "look what is in it, then: chmod go-w " + human.ShellWord(exposed.Path)
 	case errors.As(err, &configuration) && configuration.Listed:
 		return "put right what is listed above; varve.yaml(5) has every key"
 	case errors.As(err, &configuration) && errors.Is(err, fs.ErrNotExist):
@@ -51,9 +52,9 @@ func hintOnWords(err error, a about) string {
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
 	case errors.As(err, &order) && order.Same:
-		return "it is there already: varve show " + address(order.Volume, order.Newer) + "; the next one needs a later --time"
+		return "it is there already: varve show " + typedAddress(order.Volume, order.Newer) + "; the next one needs a later --time"
 	case errors.As(err, &order):
-		return "bring older history along as a volume of its own: varve backup " + a.name() + "-history - --time TIME"
+		return "bring older history along as a volume of its own: varve backup " + a.name("-history") + " - --time TIME"
 	case errors.As(err, &short), errors.Is(err, backup.ErrEmptyStream):
 		return "look at what writes into the pipe; in a script, set -o pipefail"
 	case errors.Is(err, errTerminal):
@@ -84,26 +85,26 @@ func hintOnRevision(err error, a about) string {
 	case errors.As(err, &childless):
 		return "varve rm " + address(childless.Volume, childless.ID) + " takes it away"
 	case errors.As(err, &distrusted) && distrusted.Good != "":
-		return "use " + address(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
+		return "use " + typedAddress(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
 	case errors.As(err, &distrusted):
 		return "add --keep-going to get all but what is lost; no revision of this volume is good"
 	case errors.As(err, &selection):
-		return "varve log " + selection.Volume.String() + " lists its revisions"
+		return "varve log " + human.ShellWord(selection.Volume.String()) + " lists its revisions"
 	case errors.Is(err, repository.ErrNoVolume):
 		return "varve log lists the volumes"
 	case errors.As(err, &difference):
-		return "a source that went on since differs rightly; otherwise: varve backup " + a.name() + " --full"
+		return "a source that went on since differs rightly; otherwise: varve backup " + a.name("") + " --full"
 	case errors.As(err, &damage):
 		return hintOnDamage(a)
 	case errors.As(err, &damaged):
-		return "varve log " + damaged.Volume.String() + " shows what is good; the next backup does without it"
+		return "varve log " + human.ShellWord(damaged.Volume.String()) + " shows what is good; the next backup does without it"
 	case errors.As(err, &findings) && findings.Frozen:
 		return "thaw the source by hand, as its hook should have: what writes to it may hang until then"
 	case errors.As(err, &findings):
 		if a.volume == "" {
 			return "varve verify of each volume shows what is hurt"
 		}
-		return "varve verify " + a.address() + " shows what else is hurt; varve backup " + a.name() + " --full stands on nothing stored"
+		return "varve verify " + a.address() + " shows what else is hurt; varve backup " + a.name("") + " --full stands on nothing stored"
 	}
 	return ""
 }
@@ -112,7 +113,7 @@ func hintOnRevision(err error, a about) string {
 func hintOnDamage(a about) string {
 	text := "no other revision of this volume is good"
 	if a.good != "" {
-		text = "the newest other one that is good is " + address(a.volume, a.good)
+		text = "the newest other one that is good is " + typedAddress(a.volume, a.good)
 	}
 	if !a.keepGoing {
 		text += "; varve restore " + a.address() + " TARGET --keep-going gives all but what is lost"
@@ -132,7 +133,7 @@ func hintOnRepository(err error, a about) string {
 	case errors.As(err, &busy):
 		return "--wait 10m waits for it"
 	case errors.As(err, &unmounted):
-		return "mount " + unmounted.Point + ", and run it again"
+		return "mount " + human.ShellWord(unmounted.Point) + ", and run it again"
 	case errors.Is(err, repository.ErrNoRepository):
 		return "if there was one, is its disk mounted? findmnt --target " + a.directory() + " tells; varve init " + a.directory() + " makes a new one"
 	case errors.Is(err, repository.ErrVolumeExists):
@@ -159,8 +160,8 @@ func hintOnSource(err error, _ about) string {
 	var wrong *backup.WrongSourceError
 	switch {
 	case errors.As(err, &wrong):
-		return "look which disk it is (lsblk, blkid); if it is the right one: varve backup " + wrong.Volume.String() + " " +
-			wrong.Now.Path + " --source-changed"
+		return "look which disk it is (lsblk, blkid); if it is the right one: varve backup " + human.ShellWord(wrong.Volume.String()) + " " +
+			human.ShellWord(wrong.Now.Path) + " --source-changed"
 	case errors.Is(err, volume.ErrOwnSource):
 		return "back up what the repository does not lie on, or move the repository to a disk of its own"
 	case errors.Is(err, volume.ErrNotVolume):

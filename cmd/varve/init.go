@@ -75,7 +75,7 @@ type made struct {
 func (m *made) print(p *page) {
 	p.line("%s in %s", p.bold("made a repository"), m.Directory)
 	p.line("chunks of %s, compressed with %s", human.Size(int64(m.ChunkSize)), m.Codec)
-	p.line("%s varve -r %s backup NAME /dev/VOLUME   (or: export VARVE_REPO=%s)", p.arrow(), m.Directory, m.Directory)
+	p.line("%s varve -r %s backup NAME /dev/VOLUME   (or: export VARVE_REPO=%s)", p.arrow(), human.ShellWord(m.Directory), human.ShellWord(m.Directory))
 }
 
 func runInit(ctx context.Context, s *session, f initFlags, dir string) (result, error) {

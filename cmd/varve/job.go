@@ -8,6 +8,7 @@ import (
 	"varve/backup"
 	"varve/hook"
 	"varve/hostlimit"
+	"varve/internal/human"
 	"varve/job"
 	"varve/repository"
 	"varve/revision"
@@ -78,7 +79,7 @@ func (s *session) inWords(err error) error {
 	switch {
 	case errors.As(err, &source):
 		return &usageError{
-			Text: fmt.Sprintf("%v: a first backup needs its SOURCE: varve backup %s /dev/…", source, source.Volume), Command: s.command,
+			Text: fmt.Sprintf("%v: a first backup needs its SOURCE: varve backup %s /dev/…", source, human.ShellWord(source.Volume.String())), Command: s.command,
 		}
 	case errors.As(err, &hooks), errors.As(err, &match):
 		return &usageError{Text: err.Error(), Command: s.command}
@@ -92,7 +93,7 @@ func stillGood(r job.Result) string {
 	case r.Err == nil:
 		return address(r.Volume, r.Created.Statement.ID) + " is safe: it relies on nothing that is hurt"
 	case errors.Is(r.Err, repository.ErrUndecided):
-		return "the revisions there were are as they were; varve log " + r.Volume.String() + " tells whether there is a new one, which is whole then"
+		return "the revisions there were are as they were; varve log " + human.ShellWord(r.Volume.String()) + " tells whether there is a new one, which is whole then"
 	case r.Gravity() == job.Busy:
 		return ""
 	}

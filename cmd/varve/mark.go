@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"varve/repository"
 	"varve/revision"
@@ -82,10 +85,18 @@ func needReason(command, reason string) error {
 // maxText bounds what a person notes, in bytes.
 const maxText = 4096
 
-// checkText refuses text that is longer than anybody reads.
+// checkText refuses text that is longer than anybody reads, or more than a line of it.
 func checkText(command, flag, text string) error {
-	if len(text) > maxText {
-		return &usageError{Text: fmt.Sprintf("%s has %d bytes, at most %d are possible", flag, len(text), maxText), Command: command}
+	problem := ""
+	switch {
+	case len(text) > maxText:
+		problem = fmt.Sprintf("%s has %d bytes, at most %d are possible", flag, len(text), maxText)
+	case !utf8.ValidString(text):
+		problem = flag + " is not UTF-8"
+	case strings.ContainsFunc(text, unicode.IsControl):
+		problem = flag + " is to be one line: it holds a newline, or another control character"
+	default:
+		return nil
 	}
-	return nil
+	return &usageError{Text: problem, Command: command}
 }

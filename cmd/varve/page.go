@@ -80,9 +80,9 @@ func (p *page) facts(pairs ...string) {
 		if pairs[i+1] == "" {
 			continue
 		}
-		lines := []string{pairs[i+1]}
+		lines := []string{oneLine(pairs[i+1])}
 		if room := p.width - factsAt; room > 0 && pairs[i] != "" && textWidth(lines[0]) > room {
-			lines = fold(oneLine(lines[0]), room)
+			lines = fold(lines[0], room)
 		}
 		for k, line := range lines {
 			p.line("%-*s %s", factsAt-1, map[bool]string{true: pairs[i]}[k == 0], line)

@@ -28,7 +28,7 @@ varve pin db1@k3f9 --until 2027-12-31       # through that day`,
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "until", Value: &f.until, DefaultText: "for ever",
 				Usage: "`WHEN` it ends: 30d, 2027-12-31 or 2027-12-31T18:00"},
-			&cli.StringFlag{Name: "reason", Destination: &f.reason, Usage: "say why, any `TEXT`"},
+			&cli.StringFlag{Name: "reason", Destination: &f.reason, Usage: "say why, a line of `TEXT`"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runPin(ctx, s, f, args[0]) },
 	}

@@ -54,6 +54,21 @@ WARNING    the source grew
 	}
 }
 
+// What an older program let people note over several lines stays on one, where a line
+// means something.
+func TestNotesOfSeveralLines(t *testing.T) {
+	p := testPage()
+	p.facts("note", "two\nlines", "id", "x")
+	if got, want := p.text.String(), "note          two lines\nid            x\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	p = testPage()
+	(&candidates{[]candidate{{"v@k3f9", "good, two\nrm -rf x"}}}).print(p)
+	if got, want := p.text.String(), "v@k3f9\tgood, two rm -rf x\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestBackupInOneLine(t *testing.T) {
 	done := &backup.Result{Statement: statement(), Findings: []backup.Finding{{Kind: backup.FoundDamage, Text: "a hurt chunk"}}}
 	res, err := newBacked(done, deltas(1, 2))

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -16,6 +18,8 @@ func renameCommand(s *session) *command {
 who reads it at that moment goes on reading. While OLD is backed up, it waits, if
 --wait says so. A name that a volume has is refused, also if all revisions of
 that one are in the trash.
+
+NEW cannot hold what patterns are written with: * ? [ \
 
 Whoever backs OLD up from then on makes a new volume of that name: change the
 cron line or the configuration too.`,
@@ -43,6 +47,9 @@ func runRename(ctx context.Context, s *session, oldText, newText string) (result
 			return nil, &usageError{Text: err.Error(), Command: s.command}
 		}
 		names[i] = name
+	}
+	if revision.IsGlob(newText) {
+		return nil, &usageError{Text: fmt.Sprintf("%q would be taken for a pattern: a name has none of * ? [ \\", newText), Command: s.command}
 	}
 	if names[0] == names[1] {
 		return nil, &usageError{Text: "that is its name already", Command: s.command}
@@ -74,7 +81,11 @@ func runRename(ctx context.Context, s *session, oldText, newText string) (result
 }
 
 func (r *renamed) print(p *page) {
+	path := ""
+	if r.path != "" {
+		path = human.ShellWord(r.path)
+	}
 	p.line("%s now, with its %s", p.bold(r.Was.String()+" is "+r.Volume.String()), formatCount(r.Revisions, "revision"))
-	p.line("%s change your cron line or configuration: varve backup %s", p.arrow(), r.Volume.String()+prefixed(" ", r.path))
-	p.line("   (varve backup %s would make a new volume of the old name)", r.Was)
+	p.line("%s change your cron line or configuration: varve backup %s", p.arrow(), human.ShellWord(r.Volume.String())+prefixed(" ", path))
+	p.line("   (varve backup %s would make a new volume of the old name)", human.ShellWord(r.Was.String()))
 }

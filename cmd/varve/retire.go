@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
@@ -110,6 +111,6 @@ func (r *retiredVolume) print(p *page) {
 		p.line("%s already, since %s", p.bold(r.Volume.String()+" is retired"), formatTime(*r.Retired, p.now))
 	default:
 		p.line("%s: it is not expected to be backed up any more. Its revisions stay", p.bold(r.Volume.String()+" is retired"))
-		p.line("%s varve retire %s --undo ends that, and so does a backup of it", p.arrow(), r.Volume)
+		p.line("%s varve retire %s --undo ends that, and so does a backup of it", p.arrow(), human.ShellWord(r.Volume.String()))
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"varve/internal/human"
 	"varve/revision"
 )
 
@@ -48,31 +49,31 @@ type about struct {
 	repo      string
 }
 
-// address names the revision; without one, what stands for it.
+// address names the revision as it is typed; without one, what stands for it.
 func (a about) address() string {
 	if a.volume == "" {
 		return "VOLUME"
 	}
 	if a.id == "" {
-		return a.volume.String()
+		return a.name("")
 	}
-	return address(a.volume, a.id)
+	return typedAddress(a.volume, a.id)
 }
 
-// name is the volume's, or what stands for it.
-func (a about) name() string {
+// name is the volume's and what goes behind, as it is typed, or what stands for it.
+func (a about) name(behind string) string {
 	if a.volume == "" {
-		return "VOLUME"
+		return "VOLUME" + behind
 	}
-	return a.volume.String()
+	return human.ShellWord(a.volume.String() + behind)
 }
 
-// directory is the repository's, or what stands for it.
+// directory is the repository's as it is typed, or what stands for it.
 func (a about) directory() string {
 	if a.repo == "" {
 		return "DIRECTORY"
 	}
-	return a.repo
+	return human.ShellWord(a.repo)
 }
 
 func newSession(stdin io.Reader, stdout, stderr io.Writer) *session {

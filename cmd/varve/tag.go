@@ -29,7 +29,7 @@ varve tag db1@k3f9 --note ""                # takes the note away`,
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "add", Value: &f.add, Usage: "give it the tag `T`; may be repeated"},
 			&cli.GenericFlag{Name: "remove", Value: &f.remove, Usage: "take the tag `T` away; may be repeated"},
-			&cli.GenericFlag{Name: "note", Value: &f.note, Usage: "give it another note, any `TEXT`; empty: none"},
+			&cli.GenericFlag{Name: "note", Value: &f.note, Usage: "give it another note, a line of `TEXT`; empty: none"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runTag(ctx, s, f, args[0]) },
 	}

@@ -62,6 +62,27 @@ func guardMutants() []mutant {
 			tests: []tests{unitSources},
 		},
 		{
+			name: "emptied-source-not-told", what: "a source that was wiped is stored without a word",
+			file:  "backup/guard_content.go",
+			old:   "\tif newest == nil || c.opts.SourceChanged {\n",
+			new:   "\tif newest != nil || c.opts.SourceChanged {\n",
+			tests: []tests{{"backup", "EmptiedSource"}},
+		},
+		{
+			name: "part-in-the-place-of-the-whole", what: "a range is written over the beginning of a device, or in the place of an image",
+			file:  "cmd/varve/restore.go",
+			old:   "-r.part.Offset, nil, false\n",
+			new:   "-r.part.Offset, nil, r.f.force\n",
+			tests: []tests{{"cmd/varve", "^TestScript$/^restore-range$"}},
+		},
+		{
+			name: "configuration-of-anybody", what: "root runs the hooks of a configuration that lies in somebody else's directory",
+			file:  "config/exposed.go",
+			old:   "\tif st.Uid != 0 {\n",
+			new:   "\tif st.Uid != 0 && !info.IsDir() {\n",
+			tests: []tests{{"config", "Exposed"}},
+		},
+		{
 			name: "one-of-several-not-reported", what: "of several volumes, one fails, and the run ends as if all had gone well",
 			file:  "cmd/varve/several.go",
 			old:   "\treturn n, n.judge(job.Gravest(results, agenda.Problems))\n",

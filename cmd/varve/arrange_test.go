@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"varve/revision"
 )
 
 // typed runs varve in this process, as if somebody had typed the words.
@@ -34,6 +36,8 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	}
 	mustType(t, "init", repo, "--chunk-size", "64K")
 	mustType(t, "-r", repo, "backup", "v", disk)
+	mustType(t, "-r", repo, "backup", "m", disk, "--tag", "older")
+	mustType(t, "-r", repo, "backup", "m", disk)
 
 	tests := map[string]struct {
 		args, flags []string
@@ -61,6 +65,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"pin":          {[]string{"v@latest"}, []string{"--until", "2d", "--reason=audit"}, map[string]any{"pin": nil}},
 		"unpin":        {[]string{"v@latest"}, nil, map[string]any{"pin": nil}},
 		"distrust":     {[]string{"w@latest"}, []string{"--reason", "so"}, map[string]any{"state": "suspect", "reason": "so"}},
+		"prune":        {[]string{"m"}, []string{"--keep-last", "2", "--keep-daily=3", "--keep-within", "1d", "--keep-tag", "x", "-n"}, map[string]any{"dry_run": true}},
+		"rm":           {[]string{"m@latest"}, []string{"--dry-run"}, map[string]any{"dry_run": true}},
+		"merge":        {[]string{"m@tag:older"}, []string{"--dry-run"}, map[string]any{"dry_run": true}},
+		"undelete":     {[]string{"GONE"}, nil, map[string]any{"state": "good"}},
 		"gc":           {nil, []string{"--threshold", "50%", "--empty-trash", "-n"}, map[string]any{"dry_run": true}},
 		"rename":       {[]string{"w", "NEW"}, nil, map[string]any{"was": "w"}},
 		"retire":       {[]string{"v"}, []string{"--undo"}, map[string]any{"retired": nil}},
@@ -94,6 +102,12 @@ func TestFlagsStandAnywhere(t *testing.T) {
 				}
 				if i := slices.Index(words, "OLD"); i >= 0 { // likewise: of one time there is one revision
 					words[i] = "old " + place
+				}
+				if i := slices.Index(words, "GONE"); i >= 0 {
+					name := "gone " + place
+					mustType(t, "-r", repo, "backup", name, disk)
+					words[i] = name + "@" + revisionsIn(t, repo, revision.Name(name))[0].ID.Short()
+					mustType(t, "-r", repo, "rm", words[i])
 				}
 				if i := slices.Index(words, "NEW"); i >= 0 { // another name each time
 					words[i] = "w " + place

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestJSONDocuments types every command with --json: done, failed, with findings,
@@ -129,19 +130,28 @@ func (b *bench) aboutAges() {
 	b.says("rm-usage", 2, "rm old")
 	b.says("log-deleted", 0, "log old --deleted")
 	b.says("undelete-failed", 2, "undelete old@zzzz")
-	b.says("undelete-done", 0, "undelete old@"+b.trashed("old"))
+	b.says("undelete-done", 0, "undelete old@"+b.trashed())
 	b.says("rm-volume", 0, "rm --all old --confirm old")
 }
 
-// trashed is the id of the newest of a volume's revisions in the trash.
-func (b *bench) trashed(name string) string {
+// trashed is the id of what was made last of all that is in the trash.
+func (b *bench) trashed() (id string) {
 	b.t.Helper()
 	files, err := filepath.Glob(b.path("repo/trash/*/*.rev"))
 	if err != nil || len(files) == 0 {
-		b.t.Fatalf("nothing of %s is in the trash: %v", name, err)
+		b.t.Fatalf("nothing is in the trash: %v", err)
 	}
-	slices.Sort(files)
-	return strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".rev")
+	var last time.Time
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if info.ModTime().After(last) { // of its content
+			last, id = info.ModTime(), strings.TrimSuffix(filepath.Base(name), ".rev")
+		}
+	}
+	return id
 }
 
 // aboutMarks is about what is noted of revisions and volumes.

@@ -68,6 +68,7 @@ func liveYears(rt *rapid.T, state string) {
 		"remove":      func(rt *rapid.T) { y.rt = rt; y.remove() },
 		"remove many": func(rt *rapid.T) { y.rt = rt; y.remove() },
 		"undelete":    func(rt *rapid.T) { y.rt = rt; y.undelete() },
+		"gc":          func(rt *rapid.T) { y.rt = rt; y.collect() },
 		"reopen":      func(rt *rapid.T) { y.rt = rt; y.reopen() },
 		"":            func(rt *rapid.T) { y.rt = rt; y.check() },
 	})
@@ -183,6 +184,21 @@ func (y *years) undelete() {
 	}
 	y.trashed = slices.DeleteFunc(y.trashed, func(other revision.ID) bool { return other == id })
 	y.visible, y.dirty = append(y.visible, id), true
+}
+
+// collect collects garbage, and empties the trash now and then.
+func (y *years) collect() {
+	opts := repository.GCOptions{
+		Threshold:  rapid.SampledFrom([]float64{1e-9, 0.2, 2}).Draw(y.rt, "threshold"),
+		EmptyTrash: rapid.SampledFrom([]bool{false, false, true}).Draw(y.rt, "empty trash"),
+	}
+	result, err := y.repo.CollectGarbage(y.rt.Context(), opts)
+	if err := errors.Join(append(result.Findings, err)...); err != nil {
+		y.rt.Fatal(err)
+	}
+	if y.dirty = true; opts.EmptyTrash {
+		y.trashed = nil
+	}
 }
 
 // check compares all that is listed with the model, byte for byte, if anything changed.

@@ -220,8 +220,8 @@ func (w *World) checkJournal(r *repository.Repository, listed, inTrash map[named
 	return nil
 }
 
-// nextNight backs every volume up, changed a little, thins one out and brings back what
-// is in the trash.
+// nextNight backs every volume up, changed a little, thins one out, collects garbage and
+// brings back what is in the trash.
 func (w *World) nextNight(ctx context.Context) error {
 	if len(w.Volumes) == 0 {
 		w.Volumes["db"] = Noise(1, ChunkSize)
@@ -243,6 +243,9 @@ func (w *World) nextNight(ctx context.Context) error {
 	}
 	if err := w.thin(ctx, w.names()[0]); err != nil {
 		return fmt.Errorf("merge: %w", err)
+	}
+	if err := collect(ctx, w, w.Disk); err != nil {
+		return fmt.Errorf("gc: %w", err)
 	}
 	if err := w.Undelete(ctx, w.Disk); err != nil {
 		return fmt.Errorf("undelete: %w", err)

@@ -214,6 +214,9 @@ func after(past func(context.Context, *World), command func(context.Context, *Wo
 func collect(ctx context.Context, w *World, fsys durable.FS) error {
 	return w.with(fsys, func(r *repository.Repository) error {
 		result, err := r.CollectGarbage(ctx, repository.GCOptions{Threshold: 1e-9})
+		if err == nil && result.NoRoom {
+			err = fmt.Errorf("compact what is left: %w", syscall.ENOSPC)
+		}
 		return errors.Join(append(result.Findings, err)...)
 	})
 }

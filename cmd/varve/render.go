@@ -89,6 +89,7 @@ func (r textRenderer) render(o outcome) (err error) {
 func (s *session) failure(p *page, err error) {
 	var misuse *usageError
 	var sig *signalError
+	var several *severalError
 	switch {
 	case errors.As(err, &misuse):
 		p.line("%s %s", p.red("varve"+prefixed(" ", misuse.Command)+":"), misuse.Text)
@@ -97,6 +98,8 @@ func (s *session) failure(p *page, err error) {
 		}
 	case errors.As(err, &sig):
 		p.line("%s %s was %s", p.red("varve:"), s.subject(), sig.Error())
+	case errors.As(err, &several): // of which each has been told
+		p.line("%s %s: %s", p.red("varve:"), s.subject(), strings.ReplaceAll(err.Error(), "\n", "; "))
 	default:
 		p.line("%s %s %s", p.red("varve:"), s.subject(), verdict(err))
 		p.line("  why    %s", strings.ReplaceAll(why(err), "\n", "; "))

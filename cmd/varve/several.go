@@ -125,7 +125,7 @@ func (s *session) tellEntry(e nightEntry) {
 	case e.Result != nil:
 		e.Result.print(p)
 	default:
-		p.line("%s %s", p.red(e.Volume.String()), strings.ReplaceAll(e.Error.Message, "\n", "; "))
+		p.line("%s was not backed up: %s", p.red(e.Volume.String()), strings.ReplaceAll(e.Error.Message, "\n", "; "))
 		if e.Error.Hint != "" {
 			p.line("  next   %s", e.Error.Hint)
 		}

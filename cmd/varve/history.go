@@ -27,7 +27,7 @@ or not, the newest last. Several filters must all hold.`,
 		example: `varve history                               # the newest 20
 varve history --since yesterday --result failed
 varve history --volume 'vms/*' --all --json # for a program
-varve history --who root --since 30d        # by a user, a host or a command`,
+varve history --who root --since 30d        # by a user, or from a host`,
 		codes: "3  a part of the journal cannot be read; the rest is listed",
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "n", Value: &f.count, DefaultText: "20, with --since all", Usage: "list the newest `N`"},
@@ -142,7 +142,7 @@ func (h *past) print(p *page) {
 		return
 	}
 	rows := [][]cell{{left("ENDED"), left("WHAT"), left("VOLUME"), left("RESULT"), right("TOOK"), right("STORED"), left("BY")}}
-	var troubles []string // of the row with that number
+	var more []string // of the row with that number: what exactly was done, and what was wrong
 	for _, e := range h.Events {
 		outcome := left(e.Result)
 		if e.Result != repository.ResultOK {
@@ -162,14 +162,14 @@ func (h *past) print(p *page) {
 		rows = append(rows, []cell{
 			left(formatTime(e.Ended, p.now)), left(e.Op), left(what), outcome, right(took), right(stored), left(e.User + "@" + e.Host),
 		})
-		troubles = append(troubles, strings.Join(slices.Concat([]string{e.Error}, e.Findings, e.alarms), "; "))
+		more = append(more, strings.Join(slices.Concat([]string{e.Detail, e.Error}, e.Findings, e.alarms), "; "))
 	}
 	for i, lines := range p.lay(rows, p.width) {
 		for _, line := range lines {
 			p.line("%s", line)
 		}
-		if i > 0 && strings.Trim(troubles[i-1], "; ") != "" {
-			for _, text := range wrap(strings.Trim(troubles[i-1], "; "), p.prose()-4) {
+		if i > 0 && strings.Trim(more[i-1], "; ") != "" {
+			for _, text := range wrap(strings.Trim(more[i-1], "; "), p.prose()-4) {
 				p.line("    %s", text)
 			}
 		}

@@ -163,22 +163,3 @@ func (b *Backup) unretire() {
 		b.repo.opts.Log.Warn("the file that says a volume is retired could not be removed", "error", err)
 	}
 }
-
-// takeBack removes, inside the gate, names that nobody was told of: whether the
-// rename or the sync that failed took effect is open. The revision is gone for
-// good before its copy goes; where it cannot be removed, it keeps its copy.
-func (b *Backup) takeBack(names ...string) error {
-	for _, name := range names {
-		err := b.repo.fsys.Remove(name)
-		if err == nil || notFound(err) {
-			err = b.repo.fsys.SyncDir(path.Dir(name))
-		}
-		switch {
-		case err != nil && name == revisionName(b.volume.Name, b.id):
-			return fmt.Errorf("%w: %w", ErrUndecided, err)
-		case err != nil: // a copy alone makes nothing visible
-			return err
-		}
-	}
-	return nil
-}

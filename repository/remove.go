@@ -308,10 +308,7 @@ func (r *replaced) settle() {
 // of these revisions, the maps that were read are the same, and those that go are not
 // pinned; and what a new map is to build on is there.
 func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
-	if err := m.lease.holds(); err != nil {
-		return err
-	}
-	if err := m.nobodyCame(); err != nil {
+	if err := m.stillOurs(); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -325,9 +322,10 @@ func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
 		}
 	}
 	if len(below) > 0 {
-		st := below[0].Statement()
-		if _, err := m.repo.fsys.Lstat(revisionName(m.volume.Name, st.ID)); err != nil && !m.lost[st.ID] {
-			return fmt.Errorf("%w: %s, on which it is to build, is gone: %w", ErrLostGround, st.ID, err)
+		if id := below[0].Statement().ID; !m.lost[id] {
+			if err := m.groundStands(id); err != nil {
+				return err
+			}
 		}
 	}
 	if m.chunks != nil {
@@ -346,14 +344,7 @@ func (m *removal) isAsRead(id revision.ID) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s cannot be read any more: %w", ErrLostGround, id, err)
 	}
-	same := f.Statement().Nonce == nonce
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if !same {
-		return fmt.Errorf("%w: %s was rewritten", ErrLostGround, id)
-	}
-	return nil
+	return checkWriting(f, nonce)
 }
 
 // notPinned refuses, inside the gate, a revision that was pinned meanwhile.

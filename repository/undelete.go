@@ -109,14 +109,9 @@ func (u *undeletion) findHome(ctx context.Context) error {
 		if err := r.freeName(u.volume.Name); err != nil {
 			return err
 		}
-		if err := r.fsys.SyncDir(volumesDir); err != nil { // see makeVolume
-			return err
-		}
-		if err := durable.MkdirAll(r.fsys, volumeDir(u.volume.Name)); err != nil {
-			return err
-		}
-		created := time.Now().UTC().Truncate(time.Second)
-		return replaceSmall(r.fsys, temps, volumeRecordName(u.volume.Name), volumeRecord{UUID: u.volume.UUID, Created: created})
+		made := u.volume
+		made.Created = time.Now().UTC().Truncate(time.Second)
+		return r.writeVolume(temps, made)
 	})
 }
 
@@ -205,21 +200,19 @@ func (u *undeletion) openWholeTrashed(id revision.ID) (*mapFile, error) {
 }
 
 // makeVisible gives, inside the gate, the copy and then the revision their names. What
-// was noted of it is there before.
+// was noted of it is there before. A name that may not last is taken back: the revision
+// lies in the trash still.
 func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) error {
 	r, fsys := u.repo, u.repo.fsys
-	if err := u.lease.holds(); err != nil {
-		return err
-	}
-	if err := u.nobodyCame(); err != nil {
+	if err := u.stillOurs(); err != nil {
 		return err
 	}
 	if err := u.stillTrashed(); err != nil {
 		return err
 	}
 	if below != "" {
-		if _, err := fsys.Lstat(revisionName(u.volume.Name, below)); err != nil {
-			return fmt.Errorf("%w: %s, on which it is to build: %w", ErrLostGround, below, err)
+		if err := u.groundStands(below); err != nil {
+			return err
 		}
 	}
 	copied, visible := copyName(u.volume.UUID, u.id), revisionName(u.volume.Name, u.id)
@@ -252,25 +245,9 @@ func (u *undeletion) stillTrashed() error {
 		if err != nil {
 			return fmt.Errorf("%w: %s is not in the trash any more: %w", ErrLostGround, id, err)
 		}
-		same := m.Statement().Nonce == nonce
-		if err := m.Close(); err != nil {
+		if err := checkWriting(m, nonce); err != nil {
 			return err
 		}
-		if !same {
-			return fmt.Errorf("%w: another writing of %s is in the trash", ErrLostGround, id)
-		}
-	}
-	return nil
-}
-
-// takeBack removes, inside the gate, a name of which it is open whether it is durable.
-// The revision still lies in the trash.
-func (u *undeletion) takeBack(visible string) error {
-	if err := u.repo.fsys.Remove(visible); err != nil && !notFound(err) {
-		return fmt.Errorf("%w: %w", ErrUndecided, err)
-	}
-	if err := u.repo.fsys.SyncDir(path.Dir(visible)); err != nil {
-		return fmt.Errorf("%w: %w", ErrUndecided, err)
 	}
 	return nil
 }

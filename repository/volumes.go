@@ -163,18 +163,24 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 			return err
 		}
 		v.Created = now // or found again
-		// The name may be free because a volume was renamed by somebody who died before
-		// that was durable: it is to stay free.
-		if err := r.fsys.SyncDir(volumesDir); err != nil {
-			return err
-		}
-		if err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {
-			return err
-		}
-		return replaceSmall(r.fsys, temps, volumeRecordName(name), volumeRecord{UUID: v.UUID, Created: v.Created})
+		return r.writeVolume(temps, v)
 	})
 	if err != nil {
 		return Volume{}, fmt.Errorf("make volume %q: %w", name, wrapReadOnly(err))
 	}
 	return v, nil
+}
+
+// writeVolume makes, inside the gate, a volume's directory with its file in it, or the
+// file anew.
+func (r *Repository) writeVolume(temps *durable.Temps, v Volume) error {
+	// The name may be free because a volume was renamed by somebody who died before
+	// that was durable: it is to stay free.
+	if err := r.fsys.SyncDir(volumesDir); err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(r.fsys, volumeDir(v.Name)); err != nil {
+		return err
+	}
+	return replaceSmall(r.fsys, temps, volumeRecordName(v.Name), volumeRecord{UUID: v.UUID, Created: v.Created})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
@@ -138,6 +139,56 @@ func (w *work) packsStand() error {
 		return w.repo.publish(w.lease.temps, current.Number+1, spared)
 	case current.Number > 0: // it may spare what we rely on, and its writer have died before it was durable
 		return w.repo.fsys.SyncDir(generationsDir)
+	}
+	return nil
+}
+
+// stillOurs makes sure, inside the gate, that the work is still ours: that we hold the
+// lease, and that no revision came.
+func (w *work) stillOurs() error {
+	if err := w.lease.holds(); err != nil {
+		return err
+	}
+	return w.nobodyCame()
+}
+
+// groundStands makes sure, inside the gate, that the revision that a new map is to build
+// on is visible.
+func (w *work) groundStands(id revision.ID) error {
+	if _, err := w.repo.fsys.Lstat(revisionName(w.volume.Name, id)); err != nil {
+		return fmt.Errorf("%w: %s, on which it is to build, is gone: %w", ErrLostGround, id, err)
+	}
+	return nil
+}
+
+// checkWriting closes a map that was opened again, inside the gate, and refuses it if it
+// is another writing of its revision than the one that was read.
+func checkWriting(m *mapFile, read revision.Nonce) error {
+	st := m.Statement()
+	if err := m.Close(); err != nil {
+		return err
+	}
+	if st.Nonce != read {
+		return fmt.Errorf("%w: %s was rewritten", ErrLostGround, st.ID)
+	}
+	return nil
+}
+
+// takeBack removes, inside the gate, names that nobody was told of: whether the
+// rename or the sync that failed took effect is open. The revision is gone for
+// good before its copy goes; where it cannot be removed, it keeps its copy.
+func (w *work) takeBack(names ...string) error {
+	for _, name := range names {
+		err := w.repo.fsys.Remove(name)
+		if err == nil || notFound(err) {
+			err = w.repo.fsys.SyncDir(path.Dir(name))
+		}
+		switch {
+		case err != nil && path.Dir(name) == volumeDir(w.volume.Name):
+			return fmt.Errorf("%w: %w", ErrUndecided, err)
+		case err != nil: // a copy alone makes nothing visible
+			return err
+		}
 	}
 	return nil
 }

@@ -252,15 +252,15 @@ func dirSyncMutants() []mutant {
 		{
 			name: "volume-folder-not-durable", what: "the folder of a new volume is not made durable",
 			file:  "repository/volumes.go",
-			old:   "\t\tif err := durable.MkdirAll(r.fsys, volumeDir(name)); err != nil {\n",
-			new:   "\t\tif err := r.fsys.Mkdir(volumeDir(name)); err != nil && !errors.Is(err, fs.ErrExist) {\n",
+			old:   "\tif err := durable.MkdirAll(r.fsys, volumeDir(v.Name)); err != nil {\n",
+			new:   "\tif err := r.fsys.Mkdir(volumeDir(v.Name)); err != nil && !errors.Is(err, fs.ErrExist) {\n",
 			edits: []edit{{"\t\"fmt\"\n", "\t\"fmt\"\n\t\"io/fs\"\n"}},
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{
 			name: "taking-back-not-synced", what: "a revision that is taken back may be there again after a power cut",
-			file: "repository/commit.go",
-			old:  "\t\t\terr = b.repo.fsys.SyncDir(path.Dir(name))\n", new: "\t\t\terr = nil\n",
+			file: "repository/work.go",
+			old:  "\t\t\terr = w.repo.fsys.SyncDir(path.Dir(name))\n", new: "\t\t\terr = nil\n",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 	}

@@ -12,7 +12,9 @@
 // durable objects. docs/protocol.md gives the steps, their reasons and the names
 // used in comments (gate, lease, generation, barrier, ★).
 //
-// [Repository.CollectGarbage] takes away what nothing names any more.
+// [Repository.Remove] takes revisions into the trash, having folded them into those that
+// build on them and stay, and [Repository.Undelete] brings them back; [Repository.Flatten]
+// makes fulls of deltas. [Repository.CollectGarbage] takes away what nothing names any more.
 //
 // Lock order: volume lock, then gc lock, then gate. Nobody waits for a volume lock
 // while holding either of the others, and no transaction of the catalog is open while

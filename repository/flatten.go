@@ -14,13 +14,10 @@ import (
 // data and what builds on it stay as they are, and nothing but maps is read.
 //
 // It is as safe as [Repository.Remove]: after an error, a revision has either map. It
-// tells which became fulls; those that were stay as they are. A backup under way is
-// a [*BusyError], after wait.
+// tells which became fulls; those that were stay as they are. Errors are those of
+// [Repository.Remove].
 func (r *Repository) Flatten(ctx context.Context, v Volume, ids []revision.ID, wait time.Duration) (done []revision.ID, err error) {
-	m := &removal{
-		folding: folding{work: &work{repo: r, volume: v, run: newRunID()}},
-		opts:    RemoveOptions{Op: OpMerge, Wait: wait}, going: map[revision.ID]bool{},
-	}
+	m := r.newRemoval(v, nil, RemoveOptions{Op: OpMerge, Wait: wait})
 	defer func() { err = errors.Join(err, m.close()) }()
 	if err := m.open(ctx); err != nil {
 		return nil, fmt.Errorf("shorten the chains of volume %q: %w", v.Name, wrapReadOnly(err))

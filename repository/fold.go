@@ -28,6 +28,11 @@ type folding struct {
 	left    int    // long stacks that could not be read
 }
 
+// newFolding is one that no lock or lease is had for yet.
+func (r *Repository) newFolding(v Volume) folding {
+	return folding{work: &work{repo: r, volume: v, run: newRunID()}}
+}
+
 // fold writes a revision's map anew, with those of the ids folded into it, each the
 // parent of the one before. Open opens them. The outcome is sealed, and was found to
 // give the very image that the revision has.
@@ -36,12 +41,12 @@ func (f *folding) fold(ctx context.Context, newest *mapFile, ids []revision.ID, 
 	if err != nil {
 		return nil, damagedMap(newest.name, err)
 	}
-	var so *draft // far
+	var soFar *draft
 	for top := newest; ; {
 		n := min(len(ids), maxFolded)
 		next, err := f.foldSome(ctx, top, ids[:n], open, regions)
-		if so != nil {
-			err = errors.Join(err, top.Close(), so.discard())
+		if soFar != nil {
+			err = errors.Join(err, top.Close(), soFar.discard())
 		}
 		if err != nil {
 			if next != nil {
@@ -49,11 +54,11 @@ func (f *folding) fold(ctx context.Context, newest *mapFile, ids []revision.ID, 
 			}
 			return nil, err
 		}
-		if so, ids = next, ids[n:]; len(ids) == 0 {
-			return so, nil
+		if soFar, ids = next, ids[n:]; len(ids) == 0 {
+			return soFar, nil
 		}
-		if top, err = openMap(f.repo.fsys, so.name); err != nil {
-			return nil, errors.Join(err, so.discard())
+		if top, err = openMap(f.repo.fsys, soFar.name); err != nil {
+			return nil, errors.Join(err, soFar.discard())
 		}
 	}
 }

@@ -47,14 +47,13 @@ type removal struct {
 // stacks are too long.
 //
 // At every moment, and after a crash at any moment, each listed revision is whole.
-// After an error what went has gone, as the result says, and all else is as it was. A
-// pinned revision is a [*PinnedError], and then nothing goes. One that is unknown
-// is [fs.ErrNotExist]. A backup under way is a [*BusyError], after Wait.
+// After an error what went has gone, as the result says, which is never nil, and all else
+// is as it was. A pinned revision is a [*PinnedError], and then nothing goes, unless it was
+// pinned meanwhile. One that is unknown is [fs.ErrNotExist]; one that cannot be read and
+// would have to be folded a [*DamagedRevisionError]; a backup under way a [*BusyError],
+// after Wait. [ErrLostGround] says that something changed meanwhile: it can be tried again.
 func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, opts RemoveOptions) (_ *Removed, err error) {
-	m := &removal{folding: folding{work: &work{repo: r, volume: v, run: newRunID()}}, opts: opts, going: map[revision.ID]bool{}}
-	for _, id := range ids {
-		m.going[id] = true
-	}
+	m := r.newRemoval(v, ids, opts)
 	defer func() { err = errors.Join(err, m.close()) }()
 	if err := m.open(ctx); err != nil {
 		return &m.out, fmt.Errorf("take revisions of volume %q away: %w", v.Name, wrapReadOnly(err))
@@ -84,6 +83,15 @@ func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, op
 		r.opts.Log.Warn("the record of a run that is over stays", "error", err)
 	}
 	return &m.out, nil
+}
+
+// newRemoval is a removal that has not begun: open begins it.
+func (r *Repository) newRemoval(v Volume, ids []revision.ID, opts RemoveOptions) *removal {
+	m := &removal{folding: r.newFolding(v), opts: opts, going: map[revision.ID]bool{}}
+	for _, id := range ids {
+		m.going[id] = true
+	}
+	return m
 }
 
 // open locks the volume and looks at what there is.
@@ -155,213 +163,6 @@ func (m *removal) close() error {
 }
 
 func (m *removal) goes(id revision.ID) bool { return m.going[id] }
-
-// foldInto writes the map of a revision anew, with those right below it folded into it
-// that fold says.
-func (m *removal) foldInto(ctx context.Context, id revision.ID, fold func(revision.ID) bool) (err error) {
-	old, err := m.openNoted(id)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, old.Close()) }()
-	if m.image, err = m.reader.Image(ctx, m.volume, id); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.image.Close()) }()
-	var gone []revision.ID
-	below := m.parents[id]
-	for ; below != "" && fold(below); below = m.parents[below] {
-		gone = append(gone, below)
-	}
-	d, err := m.fold(ctx, old, gone, m.openNoted)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.discard()) }()
-	var chain []*mapFile
-	if below != "" {
-		if chain, err = m.reader.chain(m.volume, below); err != nil {
-			return err
-		}
-	}
-	err = m.prove(ctx, d, chain)
-	if err := errors.Join(err, closeAll(chain)); err != nil {
-		return err
-	}
-	if m.chunks != nil {
-		if err := m.chunks.Barrier(ctx); err != nil {
-			return err
-		}
-	}
-	if err := m.replace(ctx, d, id, gone, chain); err != nil {
-		return err
-	}
-	m.parents[id] = below
-	m.out.Rewritten, m.out.Rebuilt, m.out.Left = append(m.out.Rewritten, id), m.rebuilt, m.left
-	return nil
-}
-
-// openNoted opens a map, whole or from its copy, and notes which one it was.
-func (m *removal) openNoted(id revision.ID) (*mapFile, error) {
-	f, err := m.repo.openWhole(Revision{Volume: m.volume, ID: id})
-	if err != nil {
-		if notFound(err) || isDamaged(err) {
-			err = &DamagedRevisionError{Volume: m.volume.Name, ID: id, Cause: err}
-		}
-		return nil, err
-	}
-	m.nonces[id] = f.Statement().Nonce
-	return f, nil
-}
-
-// replace gives, inside the gate, a revision its new map, the copy of it first. Both
-// say the same of its image, so any moment is a good one to be interrupted.
-func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, folded []revision.ID, below []*mapFile) error {
-	fsys := m.repo.fsys
-	second, err := m.writeCopy(d)
-	if err != nil {
-		return fmt.Errorf("make the second copy of the map durable: %w", err)
-	}
-	err = m.repo.atGate(ctx, func() error {
-		if err := m.standsFirm(append(slices.Clone(folded), id), below); err != nil {
-			return err
-		}
-		return m.putBoth(d, second, id)
-	})
-	if err != nil {
-		if rerr := fsys.Remove(second); !notFound(rerr) {
-			err = errors.Join(err, rerr)
-		}
-		return err
-	}
-	m.nonces[id], d.name = d.nonce, ""
-	return nil
-}
-
-// putBoth puts, inside the gate, a map and its copy in the place of the former ones.
-func (m *removal) putBoth(d *draft, second string, id revision.ID) error {
-	copied, err := m.put(second, copyName(m.volume.UUID, id))
-	if err != nil {
-		return err
-	}
-	visible, err := m.put(d.name, revisionName(m.volume.Name, id))
-	if err != nil {
-		return errors.Join(err, copied.undo())
-	}
-	copied.settle()
-	visible.settle()
-	return nil
-}
-
-// replaced is a file in whose place another one is, durably. Until it is settled,
-// that can be undone.
-type replaced struct {
-	repo   *Repository
-	name   string
-	former string // its other name; empty: there was none
-}
-
-// put puts a temporary file in the place of what has that name. If that cannot be made
-// durable, it is undone: the next run would believe what it sees, and take away what the
-// map on the disk builds on.
-func (m *removal) put(temp, name string) (*replaced, error) {
-	fsys := m.repo.fsys
-	r := &replaced{repo: m.repo, name: name, former: m.lease.temps.In(path.Dir(name))}
-	if err := fsys.Link(name, r.former); notFound(err) { // it was lost, and is mended
-		r.former = ""
-	} else if err != nil {
-		return nil, err
-	}
-	err := fsys.Rename(temp, name)
-	if err == nil {
-		err = fsys.SyncDir(path.Dir(name))
-	}
-	if err != nil {
-		return nil, errors.Join(err, r.undo())
-	}
-	return r, nil
-}
-
-// undo brings back what there was before.
-func (r *replaced) undo() error {
-	if r.former == "" {
-		return nil
-	}
-	if err := r.repo.fsys.Rename(r.former, r.name); err != nil {
-		return err
-	}
-	r.settle() // of two names of one file, the rename leaves both
-	return r.repo.fsys.SyncDir(path.Dir(r.name))
-}
-
-// settle gives up what there was before.
-func (r *replaced) settle() {
-	if r.former == "" {
-		return
-	}
-	if err := r.repo.fsys.Remove(r.former); err != nil && !notFound(err) { // the next run sweeps it away
-		r.repo.opts.Log.Warn("a temporary file stays", "error", err)
-	}
-}
-
-// standsFirm makes sure, inside the gate, that nothing changed since it was looked at:
-// of these revisions, the maps that were read are the same, and those that go are not
-// pinned; and what a new map is to build on is there.
-func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
-	if err := m.stillOurs(); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := m.isAsRead(id); err != nil {
-			return err
-		}
-		if m.going[id] {
-			if err := m.notPinned(id); err != nil {
-				return err
-			}
-		}
-	}
-	if len(below) > 0 {
-		if id := below[0].Statement().ID; !m.lost[id] {
-			if err := m.groundStands(id); err != nil {
-				return err
-			}
-		}
-	}
-	if m.chunks != nil {
-		return m.packsStand()
-	}
-	return nil
-}
-
-// isAsRead refuses, inside the gate, a revision whose map is another than the one that was read.
-func (m *removal) isAsRead(id revision.ID) error {
-	nonce, read := m.nonces[id]
-	if !read {
-		return nil
-	}
-	f, err := m.repo.openRevision(m.volume, id)
-	if err != nil {
-		return fmt.Errorf("%w: %s cannot be read any more: %w", ErrLostGround, id, err)
-	}
-	return checkWriting(f, nonce)
-}
-
-// notPinned refuses, inside the gate, a revision that was pinned meanwhile.
-func (m *removal) notPinned(id revision.ID) error {
-	i := slices.IndexFunc(m.visible, func(rev Revision) bool { return rev.ID == id })
-	if m.visible[i].Statement == nil {
-		return nil // nobody can pin it
-	}
-	info, err := m.repo.info(m.volume, m.visible[i].Statement)
-	if err != nil {
-		return err
-	}
-	if info.Pin.Holds(time.Now()) {
-		return &PinnedError{Volume: m.volume.Name, ID: id, Pin: *info.Pin}
-	}
-	return nil
-}
 
 // trash takes one revision away, on which nothing builds any more.
 func (m *removal) trash(ctx context.Context, rev Revision) error {

@@ -27,7 +27,7 @@ const kindUndelete = "undelete"
 // trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
 // [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait.
 func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration) (_ *Revision, err error) {
-	u := &undeletion{folding: folding{work: &work{repo: r, volume: t.Volume, run: newRunID()}}, id: t.ID, nonces: map[revision.ID]revision.Nonce{}}
+	u := &undeletion{folding: r.newFolding(t.Volume), id: t.ID, nonces: map[revision.ID]revision.Nonce{}}
 	defer func() { err = errors.Join(err, u.end()) }()
 	rev, err := u.undelete(ctx, wait)
 	if err != nil {
@@ -81,7 +81,9 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 	if err != nil {
 		return nil, err
 	}
-	event := Event{Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: rev.Statement.Sequence}
+	event := Event{
+		Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: rev.Statement.Sequence,
+	}
 	if err := r.Record(ctx, event); err != nil {
 		r.opts.Log.Warn("what came back is not in the journal", "error", err)
 	}

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -27,7 +26,7 @@ type Pruned struct {
 	Plan    retention.Plan
 	Removed *repository.Removed // nil: with DryRun, or nothing goes
 	Fulls   []revision.ID       // that were made so that chains stay short
-	Err     error
+	Err     error               // nil: all of it was done, or with DryRun would be
 }
 
 // Prune takes away what the rules do not keep of a volume, as of now in the zone of its
@@ -121,10 +120,4 @@ func tooLong(revisions []repository.Revision, limit int) (fulls []revision.ID) {
 		length[rev.ID] = n
 	}
 	return fulls
-}
-
-// IsBusy tells whether a volume was left as it was because somebody works on it.
-func (p *Pruned) IsBusy() bool {
-	busy := new(repository.BusyError)
-	return errors.As(p.Err, &busy)
 }

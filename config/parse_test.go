@@ -100,6 +100,11 @@ func TestDefaults(t *testing.T) {
 	if describe(v) != describe(want) {
 		t.Errorf("got\n%s\nwant\n%s", describe(v), describe(want))
 	}
+	none := config.Unlisted()
+	none.Name, none.Source, none.Line, none.Plan.Name, none.Plan.Zone = "a", "/a", 1, "a", time.Local
+	if describe(none) != describe(want) {
+		t.Errorf("of what stands in no configuration:\n%s\nwant\n%s", describe(none), describe(want))
+	}
 	if !v.Keep.IsZero() {
 		t.Errorf("without a rule, %v are kept", v.Keep)
 	}

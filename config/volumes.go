@@ -24,6 +24,14 @@ func (c *Config) Volume(name revision.Name) (Volume, bool) {
 	return Volume{}, false
 }
 
+// Unlisted is what holds of a volume that stands in no configuration: what is written
+// there of all keys as their defaults.
+func Unlisted() Volume {
+	var v Volume
+	setDefaults(&v, volumeFields())
+	return v
+}
+
 // A Lister finds the sources of a pattern, such as /srv/vms/*.img, and gives what
 // * stands for in each. It never stands for anything with a "/".
 type Lister func(source string) (parts []string, err error)

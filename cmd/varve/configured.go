@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // the program is one file, also on a host without a database of time zones
 
 	"varve/config"
+	"varve/revision"
 )
 
 // configured is the configuration of a session, once it was looked for.
@@ -85,6 +86,17 @@ func (s *session) configuration() (*config.Config, error) {
 	}
 	known.found = c
 	return c, nil
+}
+
+// wanted is what is configured of a volume, and whether anything is. If nothing is, or the
+// configuration cannot be used, it is what holds without one.
+func (s *session) wanted(name revision.Name) (v config.Volume, configured bool) {
+	if conf, err := s.configuration(); err == nil && conf != nil {
+		if v, configured = conf.Volume(name); configured {
+			return v, true
+		}
+	}
+	return config.Unlisted(), false
 }
 
 // configPlaces are where a configuration is that nobody names, the first one first.

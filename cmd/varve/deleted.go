@@ -83,5 +83,6 @@ func (d *deleted) print(p *page) {
 		})
 	}
 	p.table(rows)
-	p.line("%s varve undelete %s brings the last one back", p.arrow(), address(d.Revisions[len(d.Revisions)-1].Volume, d.Revisions[len(d.Revisions)-1].ID))
+	last := &d.Revisions[len(d.Revisions)-1]
+	p.line("%s varve undelete %s brings the last one back", p.arrow(), address(last.Volume, last.ID))
 }

@@ -119,6 +119,14 @@ func formatCount[T int | int64 | uint64](n T, what string) string {
 	return digits + " " + what + "s"
 }
 
+// formatThey writes "1 map was", "2 maps were".
+func formatThey(n int, what, one, many string) string {
+	if n == 1 {
+		return formatCount(n, what) + " " + one
+	}
+	return formatCount(n, what) + " " + many
+}
+
 // formatBytes writes an exact number of bytes: 41,220,096.
 func formatBytes(n int64) string { return group(strconv.FormatInt(n, 10)) }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"varve/internal/human"
 	"varve/job"
 	"varve/repository"
 	"varve/retention"
@@ -33,7 +32,8 @@ With --dry-run, a calendar shows what would go and why the rest stays.`,
 		example: `varve prune --dry-run db1                   # what would go, and why does the rest stay?
 varve prune                                 # all volumes, by the configuration
 varve prune db1 --keep-last 3 --keep-daily 7 --keep-tag release`,
-		codes: "2  no rule says what to keep of a VOLUME, or of none at all\n3  what builds on a revision cannot be read, and so not be written anew\n4  a volume is being backed up: it was passed over, the others were not",
+		codes: "2  no rule says what to keep of a VOLUME, or of none at all\n3  what builds on a revision cannot be read, and so not be written anew\n" +
+			"4  a volume is being backed up: it was passed over, the others were not",
 		flags: append(f.rules.flags(),
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun, Usage: "show the calendar, and change nothing"}),
 		run: func(ctx context.Context, args []string) (result, error) { return runPrune(ctx, s, f, args) },
@@ -193,20 +193,19 @@ func (s *session) toPrune(repo *repository.Repository, args []string) (volumes [
 
 // pruning is what is configured of a volume; rules that were typed stand for those.
 func (s *session) pruning(name revision.Name, typed retention.Rules) (p job.Pruning, from string) {
-	p = job.Pruning{Undelete: s.undeleteTime(name), Wait: time.Duration(s.globals.wait), MaxChain: defaultMaxChain}
-	if conf, err := s.configuration(); err == nil && conf != nil {
-		if v, named := conf.Volume(name); named {
-			p.Rules, p.MaxChain, p.FullEvery, from = v.Keep, v.MaxChain, v.FullEvery, "the configuration"
-		}
+	wanted, configured := s.wanted(name)
+	p = job.Pruning{
+		Rules: wanted.Keep, Undelete: wanted.Undelete, MaxChain: wanted.MaxChain, FullEvery: wanted.FullEvery,
+		Wait: time.Duration(s.globals.wait),
 	}
-	if !typed.IsZero() {
+	switch {
+	case !typed.IsZero():
 		p.Rules, from = typed, "the command line"
+	case configured:
+		from = "the configuration"
 	}
 	return p, from
 }
-
-// defaultMaxChain is as in the configuration.
-const defaultMaxChain = 30
 
 func newPrunedVolume(done job.Pruned, p job.Pruning, from string) prunedVolume {
 	one := prunedVolume{
@@ -290,84 +289,12 @@ func (v *prunedVolume) print(p *page) {
 		p.line("%s was left as it was", p.red(v.Volume.String()))
 		return
 	case len(v.Removed) == 0:
-		p.line("%s: nothing goes, %s", p.bold(v.Volume.String()), stay(len(v.Kept)))
+		p.line("%s: nothing goes, %s", p.bold(v.Volume.String()), formatThey(len(v.Kept), "revision", "stays", "stay"))
 	default:
 		p.line("%s: %s went, %s; they can come back until %s",
-			p.bold(v.Volume.String()), formatCount(len(v.Removed), "revision"), stay(len(v.Kept)), formatTime(*v.Until, p.now))
+			p.bold(v.Volume.String()), formatCount(len(v.Removed), "revision"), formatThey(len(v.Kept), "revision", "stays", "stay"), formatTime(*v.Until, p.now))
 	}
 	if len(v.Fulls) > 0 {
 		p.line("   %s made of deltas, without a read: chains stay short", formatCount(len(v.Fulls), "full"))
 	}
-}
-
-func stay(n int) string {
-	if n == 1 {
-		return "1 revision stays"
-	}
-	return formatCount(n, "revision") + " stay"
-}
-
-// calendar shows what would go, and why the rest stays.
-func (v *prunedVolume) calendar(p *page, named bool) {
-	if named {
-		p.line("%s", p.bold(v.Volume.String()))
-	}
-	keeps, goes, none := "k", "·", "–"
-	if !p.unicode {
-		goes, none = "x", "-"
-	}
-	p.line("rules  %s (%s)    %s keep  %s goes  %s none", v.Rules, v.From, keeps, goes, none)
-	p.line("       Mo Tu We Th Fr Sa Su")
-	for _, w := range v.plan.Weeks() {
-		if w.Skipped > 0 {
-			p.line("       %s without a revision", formatCount(w.Skipped, "week"))
-		}
-		row := w.Monday.Format("Jan 02")
-		for _, d := range w.Days {
-			row += "  " + map[retention.Mark]string{retention.Outside: " ", retention.None: none, retention.Goes: goes, retention.Keeps: keeps}[d.Mark]
-		}
-		p.line("%s   %s", row, because(w.Because))
-	}
-	if v.plan.Clock.Before(v.plan.Now) {
-		p.line("%s  the newest is far from those before it: until the next backup, time stands still at %s", p.yellow("NOTE"), formatTime(v.plan.Clock, p.now))
-	}
-	if len(v.Removed) == 0 {
-		p.line("%s. Nothing was changed.", p.bold("nothing goes"))
-		return
-	}
-	freed := ""
-	if v.Frees != nil {
-		freed = fmt.Sprintf("; about %s are freed after that", human.Size(*v.Frees))
-	}
-	p.line("%s, recoverable for %s%s. Nothing was changed.",
-		p.bold(formatCount(len(v.Removed), "revision")+" "+goOrGoes(len(v.Removed))), formatAge(v.undelete), freed)
-}
-
-func goOrGoes(n int) string {
-	if n == 1 {
-		return "goes"
-	}
-	return "go"
-}
-
-// because joins the reasons of a week: "daily 17 18 19, weekly".
-func because(all []retention.Because) (text string) {
-	for i, b := range all {
-		if i > 0 {
-			text += ", "
-		}
-		text += b.Reason.Cause.String()
-		if b.Reason.Trusted {
-			text = text[:len(text)-len(b.Reason.Cause.String())] + "trusted " + b.Reason.Cause.String()
-		}
-		if b.Reason.Text != "" {
-			text += " " + b.Reason.Text
-		}
-		if len(all) > 1 || len(b.Dates) > 1 {
-			for _, date := range b.Dates {
-				text += date.Format(" 2")
-			}
-		}
-	}
-	return text
 }

@@ -34,7 +34,8 @@ Here, a time names only a revision of that very day, minute or second.`,
 		example: `varve rm db1@k3f9
 varve rm db1@k3f9 db1@p7d1 --dry-run        # what would go?
 varve rm --all db1 --confirm db1            # the volume, with all it has`,
-		codes: "1  a revision is pinned, or could not be taken away\n3  what builds on a revision cannot be read, and so not be written anew\n4  the volume is being backed up",
+		codes: "1  a revision is pinned, or could not be taken away\n3  what builds on a revision cannot be read, and so not be written anew\n" +
+			"4  the volume is being backed up",
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "take every revision of VOLUME away, and the volume"},
 			&cli.StringFlag{Name: "confirm", Destination: &f.confirm, Usage: "with --all: the name of `VOLUME`, instead of being asked"},
@@ -94,7 +95,8 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 		return nil, err
 	}
 	s.doing = "rm of " + quote(v.Name.String())
-	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: s.undeleteTime(v.Name), Wait: time.Duration(s.globals.wait), All: f.all}
+	wanted, _ := s.wanted(v.Name)
+	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: wanted.Undelete, Wait: time.Duration(s.globals.wait), All: f.all}
 	if f.op != "" {
 		s.doing, opts.Op = "merge into what builds on it", f.op
 		if err := hasChildren(repo, v, ids[0]); err != nil {
@@ -103,14 +105,9 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 	}
 	out := &taken{Volume: v.Name, DryRun: f.dryRun, All: f.all, Removed: ids, Rewritten: []revision.ID{}}
 	if f.dryRun {
-		freed, unique, err := repo.Freed(ctx, v, ids)
-		if err != nil {
+		if out.Frees, err = s.freedBy(ctx, repo, v, ids); err != nil {
 			return nil, err
 		}
-		for _, unread := range unique.Unread {
-			s.warn("what is freed is told too large: %v", unread)
-		}
-		out.Frees = &freed
 		return out, nil
 	}
 	done, err := repo.Remove(ctx, v, ids, opts)
@@ -177,7 +174,10 @@ func (s *session) wholeVolume(repo *repository.Repository, f *rmFlags, args []st
 func (s *session) confirm(given string, name revision.Name, revisions int) error {
 	if given == "" {
 		if !isTerminal(s.stdin) {
-			return &usageError{Text: "rm --all asks, and there is nobody to answer", Near: "varve rm --all " + name.String() + " --confirm " + name.String(), Command: s.command}
+			return &usageError{
+				Text: "rm --all asks, and there is nobody to answer",
+				Near: "varve rm --all " + name.String() + " --confirm " + name.String(), Command: s.command,
+			}
 		}
 		_, _ = fmt.Fprintf(s.stderr, "%s and the volume %s go. Type its name: ", formatCount(revisions, "revision"), name)
 		line, err := bufio.NewReader(s.stdin).ReadString('\n')
@@ -216,30 +216,6 @@ func (e *childlessError) Error() string {
 	return "nothing builds on " + address(e.Volume, e.ID) + ": there is nothing to fold it into"
 }
 
-// defaultUndelete is how long what was taken away can come back, unless the
-// configuration says otherwise.
-const defaultUndelete = 7 * 24 * time.Hour
-
-// undeleteTime is how long what goes of a volume can come back.
-func (s *session) undeleteTime(name revision.Name) time.Duration {
-	conf, err := s.configuration()
-	if err != nil || conf == nil {
-		return defaultUndelete
-	}
-	v, named := conf.Volume(name)
-	if !named {
-		return defaultUndelete
-	}
-	return v.Undelete
-}
-
-func wasWere(n int) string {
-	if n == 1 {
-		return " was"
-	}
-	return " were"
-}
-
 func (t *taken) print(p *page) {
 	verb := "went"
 	if t.DryRun {
@@ -263,7 +239,7 @@ func (t *taken) print(p *page) {
 	}
 	p.line("%s, and can come back until %s", p.bold(what+" "+verb), formatTime(*t.Until, p.now))
 	if len(t.Rewritten) > 0 {
-		p.line("%s written anew, and as whole as before: what built on them", formatCount(len(t.Rewritten), "map")+wasWere(len(t.Rewritten)))
+		p.line("%s written anew, and as whole as before: what built on them", formatThey(len(t.Rewritten), "map", "was", "were"))
 	}
 	if len(names) > 0 {
 		p.line("%s varve undelete %s brings it back", p.arrow(), names[0])

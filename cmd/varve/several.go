@@ -175,5 +175,5 @@ func (n *night) print(p *page) {
 		}
 		return
 	}
-	p.line("%s", p.bold(fmt.Sprintf("%d of %s safe: read %s, stored %s", n.safe, isAre(len(n.Volumes), n.safe), human.Size(int64(read)), human.Size(int64(stored)))))
+	p.line("%s", p.bold(fmt.Sprintf("%s: read %s, stored %s", n.lasting(), human.Size(int64(read)), human.Size(int64(stored)))))
 }

@@ -69,7 +69,9 @@ func (s *session) inTrash(repo *repository.Repository, name revision.Name, id st
 	case 1:
 		return all[0], nil
 	}
-	return repository.Trashed{}, &usageError{Text: fmt.Sprintf("%s names %d revisions of volumes that had the name: use a whole id", id, len(all)), Command: s.command}
+	return repository.Trashed{}, &usageError{
+		Text: fmt.Sprintf("%s names %d revisions of volumes that had the name: use a whole id", id, len(all)), Command: s.command,
+	}
 }
 
 // trash lists what was taken away of the volumes that have, or had, a name; of all, if

@@ -8,7 +8,7 @@ import (
 	"varve/revision"
 )
 
-// A Revision is what matters of one that may stay or go: one that is not deleted.
+// A Revision is what matters of one that may stay or go: one that is not in the trash.
 type Revision struct {
 	ID       revision.ID
 	Sequence uint64 // which order they have; of equal ones, that in which they were given

@@ -48,7 +48,7 @@ func (s *session) choose(repo *repository.Repository, text string) (repository.R
 	return s.find(repo, want, revision.Nearest)
 }
 
-// chooseExactly is choose for commands that change or delete a revision: it must be
+// chooseExactly is choose for commands that change a revision or take it away: it must be
 // named, and a time names only one of that very day, minute or second.
 func (s *session) chooseExactly(repo *repository.Repository, text string) (repository.Revision, error) {
 	want, err := s.parseAddress(text)

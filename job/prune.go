@@ -49,16 +49,10 @@ func prune(ctx context.Context, repo *repository.Repository, p Pruning, now time
 	if out.Plan, err = retention.Decide(ages(revisions), p.Rules, now, now.Location()); err != nil {
 		return err
 	}
-	var going []revision.ID
-	for _, d := range out.Plan.Decisions {
-		if !d.Stays() {
-			going = append(going, d.ID)
-		}
-	}
 	if p.DryRun {
 		return nil
 	}
-	if len(going) > 0 {
+	if going := out.Plan.Going(); len(going) > 0 {
 		opts := repository.RemoveOptions{Op: repository.OpPrune, Undelete: p.Undelete, Wait: p.Wait}
 		if out.Removed, err = repo.Remove(ctx, out.Volume, going, opts); err != nil {
 			return err

@@ -177,7 +177,7 @@ func TestPlansHold(t *testing.T) {
 		if again := decide(t, shuffled, rules, now, zone); describe(again) != describe(plan) {
 			t.Fatalf("in another order:\n%s\nin order:\n%s", describe(again), describe(plan))
 		}
-		if again := decide(t, keptOf(plan), rules, now, zone); again.Going() > 0 {
+		if again := decide(t, keptOf(plan), rules, now, zone); len(again.Going()) > 0 {
 			t.Fatalf("first\n%s\nand then\n%s", describe(plan), describe(again))
 		}
 	})

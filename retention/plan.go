@@ -35,14 +35,14 @@ type Plan struct {
 	Decisions []Decision // by number, the oldest first
 }
 
-// Going counts the revisions that go.
-func (p Plan) Going() (n int) {
+// Going lists the revisions that go, the oldest first.
+func (p Plan) Going() (ids []revision.ID) {
 	for _, d := range p.Decisions {
 		if !d.Stays() {
-			n++
+			ids = append(ids, d.ID)
 		}
 	}
-	return n
+	return ids
 }
 
 // Decide says which revisions of one volume stay by the rules, and why, and which

@@ -212,11 +212,11 @@ func newPrunedVolume(done job.Pruned, p job.Pruning, from string) prunedVolume {
 		Volume: done.Volume.Name, Rules: p.Rules.String(), From: from, plan: done.Plan, undelete: p.Undelete, err: done.Err,
 		Removed: []revision.ID{}, Kept: []keptRevision{}, Rewritten: []revision.ID{}, Fulls: append([]revision.ID{}, done.Fulls...),
 	}
+	if p.DryRun {
+		one.Removed = append(one.Removed, done.Plan.Going()...)
+	}
 	for _, d := range done.Plan.Decisions {
 		if !d.Stays() {
-			if p.DryRun {
-				one.Removed = append(one.Removed, d.ID)
-			}
 			continue
 		}
 		kept := keptRevision{Revision: d.ID}

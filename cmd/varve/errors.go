@@ -124,7 +124,8 @@ func gravityOf(err error) job.Gravity {
 		childless     *childlessError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
+	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection),
+		errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse
 	case errors.As(err, &distrusted), errors.As(err, &findings):

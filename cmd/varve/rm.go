@@ -77,7 +77,7 @@ type rmFlags struct {
 type taken struct {
 	Volume    revision.Name `json:"volume"`
 	DryRun    bool          `json:"dry_run"`
-	Removed   []revision.ID `json:"removed"`   // newest first
+	Removed   []revision.ID `json:"removed"`   // newest first; with dry_run, in no particular order
 	Rewritten []revision.ID `json:"rewritten"` // that stay, and into which others were folded
 	Until     *time.Time    `json:"until"`     // when they can no longer come back; null: with dry_run
 	Frees     *int64        `json:"frees"`     // bytes in packs that only they use; null: not looked up

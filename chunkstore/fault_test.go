@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -132,5 +133,33 @@ func TestAFailedSyncOfADirectoryWithdrawsOwnPacks(t *testing.T) {
 	}
 	if got, err := p.read(s, nil, just(other.Ref), chunk(7)); err != nil || !bytes.Equal(got, chunk(7)) {
 		t.Errorf("a pack of another run: %v", err)
+	}
+}
+
+// What one barrier made durable stays, whatever becomes of its directory later: something
+// may name it.
+func TestAFailedSyncLeavesWhatAnEarlierBarrierMadeDurable(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	stuck := &stuckDir{FS: p.fsys}
+	cfg := p.config()
+	cfg.FS = stuck
+	w := p.writerWith(p.openWith(cfg), chunkstore.WriterConfig{Usable: anyPack, PackSize: 1})
+	durable := p.put(w, chunk(1)).Ref.Pack
+	p.barrier(w)
+	stuck.dir = "packs/" + durable.String()[:2]
+	for n := uint64(2); ; n++ {
+		pack := p.put(w, chunk(n)).Ref.Pack
+		err := w.Barrier(t.Context())
+		if err == nil {
+			continue // it lies elsewhere: one in 256 does not
+		}
+		if pack[0] != durable[0] || !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		break
+	}
+	if !slices.Contains(p.packs(), p.path(durable)) {
+		t.Error("a pack that was durable is gone")
 	}
 }

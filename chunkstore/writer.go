@@ -75,6 +75,7 @@ type Writer struct {
 	unsealed map[objectKey]PackID // objects of packs being filled or sealed
 	open     map[*filling]bool    // packs being filled or sealed; Close removes them
 	own      map[PackID]bool      // sealed by this Writer
+	firm     map[PackID]bool      // of these, the ones that a barrier made durable: something may name them
 	relied   map[PackID]bool      // own, and those of found objects
 	unsynced map[byte]bool        // directories of packs relied on since their last sync
 	verdicts map[PackID]bool      // what Usable said
@@ -112,7 +113,7 @@ func (s *Store) NewWriter(cfg WriterConfig) (*Writer, error) {
 		store: s, cfg: cfg, packs: newPackCache(s.cfg.FS),
 		slots:    make(chan struct{}, maxSealing),
 		unsealed: map[objectKey]PackID{}, open: map[*filling]bool{},
-		own: map[PackID]bool{}, relied: map[PackID]bool{}, unsynced: map[byte]bool{},
+		own: map[PackID]bool{}, firm: map[PackID]bool{}, relied: map[PackID]bool{}, unsynced: map[byte]bool{},
 		verdicts: map[PackID]bool{}, orphaned: map[PackID]bool{},
 	}, nil
 }
@@ -294,18 +295,21 @@ func (w *Writer) syncDirs() error {
 			return err
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.Copy(w.firm, w.own)
 	return nil
 }
 
 // withdraw removes this Writer's packs from a directory that could not be synced:
 // nobody can tell any more whether their names are durable, and nobody else relies
-// on those of an unfinished run.
+// on those of an unfinished run. Those of an earlier barrier stay: they are durable.
 func (w *Writer) withdraw(first byte) error {
 	var errs []error
 	var gone []PackID
 	w.mu.Lock()
 	for id := range w.own {
-		if id[0] == first {
+		if id[0] == first && !w.firm[id] {
 			gone = append(gone, id)
 		}
 	}

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"varve/revision"
@@ -53,16 +52,15 @@ func (m *removal) isAsRead(id revision.ID) error {
 
 // notPinned refuses, inside the gate, a revision that was pinned meanwhile.
 func (m *removal) notPinned(id revision.ID) error {
-	i := slices.IndexFunc(m.visible, func(rev Revision) bool { return rev.ID == id })
-	if m.visible[i].Statement == nil {
-		return nil // nobody can pin it
+	rev, err := m.repo.revision(m.volume, id, true)
+	if notFound(err) {
+		return nil // it has lost its file; survey knew
 	}
-	info, err := m.repo.info(m.volume, m.visible[i].Statement)
 	if err != nil {
 		return err
 	}
-	if info.Pin.Holds(time.Now()) {
-		return &PinnedError{Volume: m.volume.Name, ID: id, Pin: *info.Pin}
+	if rev.Info.Pin.Holds(time.Now()) {
+		return &PinnedError{Volume: m.volume.Name, ID: id, Pin: *rev.Info.Pin}
 	}
 	return nil
 }

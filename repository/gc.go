@@ -266,10 +266,10 @@ func (g *collector) free(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := g.condemn(ctx, g.dead()); err != nil {
+	if err := g.condemn(ctx, g.dead()); err != nil || g.result.Incomplete {
 		return err
 	}
-	if err := g.unlink(ctx); err != nil || g.result.Incomplete {
+	if err := g.unlink(ctx); err != nil {
 		return err
 	}
 	return g.compact(ctx)

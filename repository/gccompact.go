@@ -99,7 +99,7 @@ func (g *collector) compactBatch(ctx context.Context, batch []*gcPack) error {
 	if !slices.ContainsFunc(moved, func(p *gcPack) bool { return p.doomed }) { // nothing leans on the copies
 		err = errors.Join(err, w.Withdraw())
 	}
-	if err != nil {
+	if err != nil || g.result.Incomplete {
 		return err
 	}
 	g.result.Copied += copied

@@ -15,6 +15,13 @@ import (
 func (g *collector) purge(ctx context.Context) error {
 	g.opts.Step("emptying the trash")
 	g.result.Kept = 0
+	if entries, err := g.repo.fsys.ReadDir(trashDir); err == nil && len(entries) > 0 {
+		// What is visible by the rename of somebody who died before it was durable may be in
+		// the trash again after a power cut, and build on what goes now.
+		if err := g.syncVisible(); err != nil {
+			return err
+		}
+	}
 	return g.eachTrash(func(v Volume) error {
 		due, err := g.due(v)
 		if err != nil {
@@ -113,7 +120,9 @@ func (g *collector) due(v Volume) (due []dueRevision, err error) {
 			stays(t)
 		}
 	}
-	g.needVisible(v, needed)
+	if g.needVisible(v, needed) {
+		unread = true
+	}
 	for _, t := range slices.Backward(trash) {
 		switch {
 		case t.Statement == nil && !g.isOver(&t):
@@ -127,18 +136,21 @@ func (g *collector) due(v Volume) (due []dueRevision, err error) {
 	return append(due, twins...), err
 }
 
-// needVisible adds what visible revisions build on. No such revision is in the trash, but
-// for somebody's mistake.
-func (g *collector) needVisible(v Volume, needed map[revision.ID]bool) {
+// needVisible adds what visible revisions build on, and tells whether that is not known of
+// all of them. No such revision is in the trash, but for somebody's mistake.
+func (g *collector) needVisible(v Volume, needed map[revision.ID]bool) (unread bool) {
 	visible, err := g.repo.Revisions(v)
 	if err != nil && !errors.Is(err, ErrNoVolume) {
 		g.find(err)
+		unread = true
 	}
 	for _, rev := range visible {
+		unread = unread || rev.Statement == nil
 		if rev.Statement != nil && rev.Statement.Parent != nil {
 			needed[rev.Statement.Parent.ID] = true
 		}
 	}
+	return unread
 }
 
 // twins lists what is in the trash and visible too, after a power cut.

@@ -100,8 +100,8 @@ func (m *removal) open(ctx context.Context) (err error) {
 	if m.lock, err = r.lockVolume(ctx, m.volume, m.opts.Op, m.opts.Wait); err != nil {
 		return err
 	}
-	if now, moved := r.movedTo(m.volume); moved {
-		m.volume = now
+	if m.volume, err = r.stillNamed(m.volume); err != nil {
+		return err
 	}
 	if err := m.survey(); err != nil {
 		return err
@@ -142,9 +142,27 @@ func (m *removal) survey() (err error) {
 			return &PinnedError{Volume: m.volume.Name, ID: rev.ID, Pin: *rev.Info.Pin}
 		}
 	}
+	if err := m.refuseUnread(); err != nil {
+		return err
+	}
 	for id, goes := range m.going {
 		if goes && !there[id] {
 			return fmt.Errorf("%w: revision %s", errGone, id)
+		}
+	}
+	return nil
+}
+
+// refuseUnread refuses if a revision that stays cannot be read, and so may build on one
+// that goes: on any that is older.
+func (m *removal) refuseUnread() error {
+	goes := false
+	for _, rev := range m.visible {
+		switch {
+		case m.going[rev.ID]:
+			goes = true
+		case goes && rev.Statement == nil:
+			return &DamagedRevisionError{Volume: m.volume.Name, ID: rev.ID, Cause: errors.New("what it builds on is not known, and may be what is to go")}
 		}
 	}
 	return nil
@@ -190,7 +208,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 		}
 		if err := m.repo.moveToTrash(m.lease.temps, m.volume, rev.ID, record); err != nil {
 			event.Op, event.Detail = OpUndelete, "it could not be taken away"
-			return errors.Join(err, m.repo.Record(ctx, event))
+			return errors.Join(err, m.repo.Record(context.WithoutCancel(ctx), event))
 		}
 		return nil
 	})

@@ -395,3 +395,86 @@ func TestRemoveThatFailsLeavesEverything(t *testing.T) {
 		t.Errorf("it builds on %s, and that is not durable", parent)
 	}
 }
+
+// Whoever waited, or thought about it, until another volume had the name takes nothing of that.
+func TestRemoveTakesNothingOfAnotherVolume(t *testing.T) {
+	h := newSeries(t, 2)
+	former := h.volume
+	h.mustRemoveAll()
+	other := &series{place: h.place, repo: h.repo}
+	other.store(randomImage(7, 2))
+	h.volume = former
+	for _, opts := range []repository.RemoveOptions{{Op: repository.OpRemove, All: true}, {Op: repository.OpPrune}} {
+		if _, err := h.repo.Remove(t.Context(), former, nil, opts); !errors.Is(err, repository.ErrNoVolume) {
+			t.Errorf("%s of a volume whose name another has gives %v", opts.Op, err)
+		}
+	}
+	if _, err := h.repo.Revisions(former); !errors.Is(err, repository.ErrNoVolume) {
+		t.Errorf("listing it gives %v", err)
+	}
+	other.check(0)
+}
+
+func (h *series) mustRemoveAll() {
+	h.t.Helper()
+	if _, err := h.remove(repository.RemoveOptions{Op: repository.OpRemove, Undelete: time.Hour, All: true}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// What may be pinned, for all that can be told, is.
+func TestRemoveRefusesWhatMayBePinned(t *testing.T) {
+	pin := func(h *series, n int) string {
+		rev := h.revisions(h.repo, "db")[n]
+		err := h.repo.Mark(h.t.Context(), rev, func(i *repository.Info) { i.Pin = &revision.Pin{Reason: "audit"} })
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return "volumes/db/" + string(rev.ID)
+	}
+	t.Run("the note is damaged", func(t *testing.T) {
+		h := newSeries(t, 3)
+		h.write(pin(h, 1)+".json", []byte("rot"))
+		_, err := h.remove(repository.RemoveOptions{}, 1)
+		if pinned := new(repository.PinnedError); !errors.As(err, &pinned) {
+			t.Errorf("removing it gives %v", err)
+		}
+		h.check(0, 1, 2)
+	})
+	t.Run("the revision is damaged", func(t *testing.T) {
+		h := newSeries(t, 3)
+		pin(h, 2)
+		for _, name := range h.files(string(h.made[2].ID) + ".rev") {
+			h.write(name, []byte("rot"))
+		}
+		_, err := h.remove(repository.RemoveOptions{}, 2)
+		if pinned := new(repository.PinnedError); !errors.As(err, &pinned) {
+			t.Errorf("removing it gives %v", err)
+		}
+	})
+}
+
+// What cannot be read may build on whatever is older.
+func TestRemoveKeepsWhatAnUnreadableOneMayBuildOn(t *testing.T) {
+	h := newSeries(t, 4)
+	for _, name := range h.files(string(h.made[2].ID) + ".rev") {
+		h.write(name, []byte("rot"))
+	}
+	_, err := h.remove(repository.RemoveOptions{}, 1)
+	if damaged := new(repository.DamagedRevisionError); !errors.As(err, &damaged) || damaged.ID != h.made[2].ID {
+		t.Errorf("removing what it may build on gives %v", err)
+	}
+	h.mustRemove(2, 3)
+	h.check(0, 1)
+}
+
+// What a revision below has lost is only its file.
+func TestUndeleteOnWhatLostItsFile(t *testing.T) {
+	h := newSeries(t, 3)
+	h.mustRemove(2)
+	h.place.remove("volumes/db/" + string(h.made[1].ID) + ".rev")
+	h.undelete(2)
+	if err := compare(t.Context(), h.repo, h.made[2], h.images[2]); err != nil {
+		t.Error(err)
+	}
+}

@@ -137,3 +137,25 @@ func (r *Repository) movedTo(v Volume) (now Volume, moved bool) {
 	}
 	return v, false
 }
+
+// isAnothers tells whether the name of a volume is another's now, by that one's own file
+// and its revisions.
+func (r *Repository) isAnothers(v Volume) bool {
+	var record volumeRecord
+	if v.UUID.IsZero() || readSmall(r.fsys, volumeRecordName(v.Name), &record) != nil || record.UUID == v.UUID {
+		return false
+	}
+	uuid, ok := r.uuidFromRevisions(v.Name, v.UUID)
+	return ok && uuid != v.UUID
+}
+
+// stillNamed finds a volume under the name that it has now, and makes sure that the name
+// is its own: another may have got it since the volume was looked up and went.
+func (r *Repository) stillNamed(v Volume) (Volume, error) {
+	v, _ = r.movedTo(v)
+	now, err := r.Volume(v.Name)
+	if err == nil && now.UUID != v.UUID {
+		err = fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
+	}
+	return v, err
+}

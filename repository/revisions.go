@@ -97,6 +97,9 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 		}
 		v = now
 	}
+	if err == nil && r.isAnothers(v) {
+		return nil, nil, fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
+	}
 	return revisions, lost, err
 }
 
@@ -212,7 +215,8 @@ func (r *Repository) revision(v Volume, id revision.ID, changed bool) (Revision,
 	m, err := r.openRevision(v, id)
 	switch {
 	case isDamaged(err):
-		rev.Info = Info{State: Damaged, Reason: err.Error()}
+		rev.Info = r.infoOfDamaged(v, id, changed)
+		rev.Info.State, rev.Info.Reason = Damaged, err.Error()
 		return rev, nil
 	case err != nil:
 		return rev, err
@@ -314,10 +318,25 @@ func (r *Repository) infoAt(name string, st *revision.Statement) (Info, error) {
 	if isDamaged(err) {
 		info = asMade(st)
 		info.State, info.Reason = Suspect, err.Error()
+		info.Pin = unreadPin()
 		return info, nil
 	}
 	return info, err
 }
+
+// infoOfDamaged is what was noted of a revision that cannot be read itself.
+func (r *Repository) infoOfDamaged(v Volume, id revision.ID, changed bool) (info Info) {
+	if !changed {
+		return info
+	}
+	if err := readSmall(r.fsys, infoName(v.Name, id), &info); err != nil && !notFound(err) {
+		info = Info{Pin: unreadPin()}
+	}
+	return info
+}
+
+// unreadPin protects a revision of which nobody can tell whether it is pinned.
+func unreadPin() *revision.Pin { return &revision.Pin{Reason: "whether it is pinned cannot be read"} }
 
 // asMade is the info of a revision that nothing was changed about.
 func asMade(st *revision.Statement) Info {

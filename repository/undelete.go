@@ -15,6 +15,7 @@ import (
 type undeletion struct {
 	folding
 	id     revision.ID
+	lost   map[revision.ID]bool           // visible ones whose file is gone, and whose copy stands in
 	nonces map[revision.ID]revision.Nonce // of the trashed maps that were read
 }
 
@@ -59,6 +60,9 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 		return nil, err
 	}
 	if u.known, err = u.all(); err != nil {
+		return nil, err
+	}
+	if _, u.lost, err = r.list(u.volume); err != nil {
 		return nil, err
 	}
 	d, below, err := u.write(ctx)
@@ -142,7 +146,8 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
 	var between []revision.ID // trashed ones, down to what is visible
-	for at := old.Statement().Parent; at != nil; {
+	child := old.Statement()
+	for at := child.Parent; at != nil; {
 		if err := r.checkVisible(u.volume, at.ID); !notFound(err) {
 			if err != nil {
 				return nil, "", err
@@ -158,7 +163,11 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 		if err != nil {
 			return nil, "", err
 		}
-		at = m.Statement().Parent
+		if err := revision.CheckLink(child, m.Statement()); err != nil {
+			return nil, "", errors.Join(&DamagedRevisionError{Volume: u.volume.Name, ID: u.id, Cause: err}, m.Close())
+		}
+		child = m.Statement()
+		at = child.Parent
 		if err := m.Close(); err != nil {
 			return nil, "", err
 		}
@@ -212,7 +221,7 @@ func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) err
 	if err := u.stillTrashed(); err != nil {
 		return err
 	}
-	if below != "" {
+	if below != "" && !u.lost[below] {
 		if err := u.groundStands(below); err != nil {
 			return err
 		}

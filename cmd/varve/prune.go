@@ -122,6 +122,9 @@ func runPrune(ctx context.Context, s *session, f *pruneFlags, args []string) (re
 	if err != nil {
 		return nil, &usageError{Text: err.Error(), Command: s.command}
 	}
+	if _, err := s.configuration(); err != nil {
+		return nil, err // it says what stays, and how long what goes can come back
+	}
 	mode := toWrite
 	if f.dryRun {
 		mode = toList

@@ -85,6 +85,9 @@ type taken struct {
 }
 
 func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, error) {
+	if _, err := s.configuration(); err != nil {
+		return nil, err // it says how long what goes can come back
+	}
 	repo, err := s.openRepository(toWrite)
 	if err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 		return out, nil
 	}
 	done, err := repo.Remove(ctx, v, ids, opts)
-	out.Removed, out.Until = done.Revisions, timeOrNil(done.Until)
+	out.Removed, out.Until = append([]revision.ID{}, done.Revisions...), timeOrNil(done.Until)
 	out.Rewritten = append(out.Rewritten, done.Rewritten...)
 	if err != nil {
 		if len(done.Revisions) == 0 {

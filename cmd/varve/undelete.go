@@ -79,7 +79,7 @@ func (s *session) inTrash(repo *repository.Repository, name revision.Name, id st
 func (s *session) trash(repo *repository.Repository, name revision.Name) ([]repository.Trashed, error) {
 	all, err := repo.Trash()
 	if err != nil {
-		return nil, err
+		s.warn("%v", err) // what can be read is there
 	}
 	if name == "" {
 		return all, nil

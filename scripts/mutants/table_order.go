@@ -152,7 +152,7 @@ func errorMutants() []mutant {
 		{
 			name: "pack-dir-sync-error-ignored", what: "the error of syncing a directory of packs is swallowed",
 			file: "chunkstore/writer.go",
-			old:  "\t\t\tw.fail(err)\n\t\t\treturn err\n\t\t}\n\t}\n\treturn nil\n", new: "\t\t\t_ = err\n\t\t}\n\t}\n\treturn nil\n",
+			old:  "\t\t\tw.fail(err)\n\t\t\treturn err\n\t\t}\n\t}\n\tw.mu.Lock()\n", new: "\t\t\t_ = err\n\t\t}\n\t}\n\tw.mu.Lock()\n",
 			tests: []tests{trapFaults, trapSync, unitChunkstore, faults},
 		},
 		{

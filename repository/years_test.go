@@ -3,8 +3,10 @@ package repository_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -41,10 +43,19 @@ func TestYears(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) { liveYears(rt, state) })
 }
 
-// The same, for longer: a thousand lives.
+// TestMain makes lives short, so that there can be many, unless -rapid.steps says otherwise.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.steps", "12"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// The same, two thousand times.
 func TestEnumerateYears(t *testing.T) {
 	state := durabletest.TempDir(t)
-	for range 10 {
+	for range 20 {
 		rapid.Check(t, func(rt *rapid.T) { liveYears(rt, state) })
 	}
 }

@@ -34,6 +34,8 @@ func (j *judged) verdict(p *page) markup {
 	switch {
 	case len(j.Volumes) == 0 && len(j.Trouble) == 0:
 		return markup("no volumes yet " + string(p.arrow()) + " varve backup NAME /dev/VOLUME")
+	case j.Verdict == "safe" && j.New == len(j.Volumes):
+		return p.yellow("NOT YET SAFE: no volume has a revision")
 	case j.Verdict == "safe":
 		return p.bold("SAFE: " + all(len(j.Volumes)-j.New))
 	case j.Verdict == "warning":
@@ -50,10 +52,7 @@ func (j *judged) verdict(p *page) markup {
 }
 
 func all(n int) string {
-	switch n {
-	case 0:
-		return "no volume has a revision yet"
-	case 1:
+	if n == 1 {
 		return "the volume is as safe as was promised"
 	}
 	return fmt.Sprintf("all %d volumes are as safe as was promised", n)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"varve/internal/durable/durabletest"
@@ -164,11 +165,12 @@ func TestUndeleteThatFailsLeavesItInTheTrash(t *testing.T) {
 	h := newSeries(t, 3)
 	h.mustRemove(1)
 	tree := h.tree()
-	named := false
+	var named atomic.Bool
 	h.repo = h.openOn(durabletest.NewWatched(tree, func(op, name string) error {
-		named = named || op == "rename" && name == "volumes/db/"+string(h.made[1].ID)+".rev"
-		if named && op == "fsync directory" && name == "volumes/db" {
-			named = false
+		if op == "rename" && name == "volumes/db/"+string(h.made[1].ID)+".rev" {
+			named.Store(true)
+		}
+		if op == "fsync directory" && name == "volumes/db" && named.CompareAndSwap(true, false) {
 			return errors.New("the disk is gone")
 		}
 		return nil

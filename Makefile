@@ -70,7 +70,7 @@ test: ## every test once: with the race detector, the long enumerations without
 	@mkdir -p build && rm -f build/test.json build/long.json
 	@ok=yes; \
 	$(GOTESTSUM) --jsonfile build/test.json -- -count=1 -race -timeout 40m -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
-	$(GOTESTSUM) --jsonfile build/long.json -- -count=1 -timeout 40m -run '$(LONG)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/long.json -- -count=1 -timeout 60m -run '$(LONG)' ./... || ok=no; \
 	go run ./scripts/testsummary build/test.json build/long.json || ok=no; \
 	test $$ok = yes
 

@@ -138,7 +138,7 @@ func TestEnumerateCrashes(t *testing.T) {
 	total := new(atomic.Int64)
 	for _, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
-			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: 3, Samples: 4}, 200, 6)
+			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: 3, Samples: 4}, 300, 8)
 			crashes.enumerate(t.Context())
 			total.Add(crashes.states.Load() + crashes.second.Load())
 			t.Logf("%d calls, %d states, and %d of second cuts", crashes.rec.Events(), crashes.states.Load(), crashes.second.Load())

@@ -71,6 +71,16 @@ func (e *PinnedError) Error() string {
 	return fmt.Sprintf("revision %s@%s is pinned", e.Volume, e.ID.Short())
 }
 
+// A ChildlessError reports a revision that is to be merged, and on which nothing builds.
+type ChildlessError struct {
+	Volume revision.Name
+	ID     revision.ID
+}
+
+func (e *ChildlessError) Error() string {
+	return fmt.Sprintf("nothing builds on %s@%s: there is nothing to fold it into", e.Volume, e.ID.Short())
+}
+
 // A BusyError reports a lock that somebody else holds.
 type BusyError struct {
 	What   string // what is locked, for people

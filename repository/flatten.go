@@ -34,5 +34,6 @@ func (r *Repository) Flatten(ctx context.Context, v Volume, ids []revision.ID, w
 		}
 		done = append(done, id)
 	}
+	m.succeeded()
 	return done, nil
 }

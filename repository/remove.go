@@ -18,6 +18,7 @@ type RemoveOptions struct {
 	Undelete time.Duration // how long they can come back
 	Wait     time.Duration // for the lock of the volume; zero: not at all
 	All      bool          // every revision, and then the volume itself
+	DryRun   bool          // tell what would go, or why not, and change nothing
 }
 
 // Removed tells what [Repository.Remove] did.
@@ -50,10 +51,14 @@ type removal struct {
 // After an error what went has gone, as the result says, which is never nil, and all else
 // is as it was. A pinned revision is a [*PinnedError], and then nothing goes, unless it was
 // pinned meanwhile. One that is unknown is [fs.ErrNotExist]; one that cannot be read and
-// would have to be folded a [*DamagedRevisionError]; a backup under way a [*BusyError],
+// would have to be folded a [*DamagedRevisionError]; one on which nothing builds, if Op is
+// [OpMerge], a [*ChildlessError]; a backup under way a [*BusyError],
 // after Wait. [ErrLostGround] says that something changed meanwhile: it can be tried again.
 func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, opts RemoveOptions) (_ *Removed, err error) {
 	m := r.newRemoval(v, ids, opts)
+	if opts.DryRun {
+		return &m.out, m.rehearse()
+	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	if err := m.open(ctx); err != nil {
 		return &m.out, fmt.Errorf("take revisions of volume %q away: %w", v.Name, wrapReadOnly(err))
@@ -79,10 +84,34 @@ func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, op
 			return &m.out, fmt.Errorf("take volume %q away: %w", v.Name, wrapReadOnly(err))
 		}
 	}
-	if err := m.finished(); err != nil {
-		r.opts.Log.Warn("the record of a run that is over stays", "error", err)
-	}
+	m.succeeded()
 	return &m.out, nil
+}
+
+// rehearse tells what would go.
+func (m *removal) rehearse() (err error) {
+	if m.volume, err = m.repo.stillNamed(m.volume); err == nil {
+		err = m.survey()
+	}
+	if err != nil {
+		return fmt.Errorf("take revisions of volume %q away: %w", m.volume.Name, err)
+	}
+	for _, rev := range slices.Backward(m.visible) {
+		switch {
+		case m.going[rev.ID]:
+			m.out.Revisions = append(m.out.Revisions, rev.ID)
+		case m.going[m.parents[rev.ID]]:
+			m.out.Rewritten = append(m.out.Rewritten, rev.ID)
+		}
+	}
+	return nil
+}
+
+// succeeded removes the run record: what the run added is like anybody's from now on.
+func (m *removal) succeeded() {
+	if err := m.finished(); err != nil {
+		m.repo.opts.Log.Warn("the record of a run that is over stays", "error", err)
+	}
 }
 
 // newRemoval is a removal that has not begun: open begins it.
@@ -146,11 +175,23 @@ func (m *removal) survey() (err error) {
 		return err
 	}
 	for id, goes := range m.going {
-		if goes && !there[id] {
+		switch {
+		case goes && !there[id]:
 			return fmt.Errorf("%w: revision %s", errGone, id)
+		case goes && m.opts.Op == OpMerge && !m.hasChild(id):
+			return &ChildlessError{Volume: m.volume.Name, ID: id}
 		}
 	}
 	return nil
+}
+
+func (m *removal) hasChild(id revision.ID) bool {
+	for _, parent := range m.parents {
+		if parent == id {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseUnread refuses if a revision that stays cannot be read, and so may build on one

@@ -478,3 +478,24 @@ func TestUndeleteOnWhatLostItsFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A rehearsal tells what would go, refuses what would be refused, and changes nothing.
+func TestRemoveRehearsed(t *testing.T) {
+	h := newSeries(t, 4)
+	before := h.files("")
+	out, err := h.remove(repository.RemoveOptions{Op: repository.OpRemove, DryRun: true}, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []revision.ID{h.made[2].ID, h.made[1].ID}; !slices.Equal(out.Revisions, want) || !slices.Equal(out.Rewritten, []revision.ID{h.made[3].ID}) {
+		t.Errorf("%v would go and %v be rewritten", out.Revisions, out.Rewritten)
+	}
+	_, err = h.remove(repository.RemoveOptions{Op: repository.OpMerge, DryRun: true}, 3)
+	if childless := new(repository.ChildlessError); !errors.As(err, &childless) {
+		t.Errorf("merging what nothing builds on gives %v", err)
+	}
+	if !slices.Equal(h.files(""), before) {
+		t.Error("files came or went")
+	}
+	h.check(0, 1, 2, 3)
+}

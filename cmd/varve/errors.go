@@ -121,7 +121,7 @@ func gravityOf(err error) job.Gravity {
 		part          *partError
 		findings      *findingsError
 		trashed       *notInTrashError
-		childless     *childlessError
+		childless     *repository.ChildlessError
 	)
 	switch {
 	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection),

@@ -75,7 +75,7 @@ func hintOnRevision(err error, a about) string {
 		findings   *findingsError
 		pinned     *repository.PinnedError
 		trashed    *notInTrashError
-		childless  *childlessError
+		childless  *repository.ChildlessError
 	)
 	switch {
 	case errors.As(err, &pinned):

@@ -100,22 +100,20 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 	s.doing = "rm of " + quote(v.Name.String())
 	wanted, _ := s.wanted(v.Name)
 	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: wanted.Undelete, Wait: time.Duration(s.globals.wait), All: f.all}
-	if f.op != "" {
+	if opts.DryRun = f.dryRun; f.op != "" {
 		s.doing, opts.Op = "merge into what builds on it", f.op
-		if err := hasChildren(repo, v, ids[0]); err != nil {
-			return nil, err
-		}
 	}
-	out := &taken{Volume: v.Name, DryRun: f.dryRun, All: f.all, Removed: ids, Rewritten: []revision.ID{}}
-	if f.dryRun {
+	done, err := repo.Remove(ctx, v, ids, opts)
+	out := &taken{
+		Volume: v.Name, DryRun: f.dryRun, All: f.all, Until: timeOrNil(done.Until),
+		Removed: append([]revision.ID{}, done.Revisions...), Rewritten: append([]revision.ID{}, done.Rewritten...),
+	}
+	if err == nil && f.dryRun {
 		if out.Frees, err = s.freedBy(ctx, repo, v, ids); err != nil {
 			return nil, err
 		}
 		return out, nil
 	}
-	done, err := repo.Remove(ctx, v, ids, opts)
-	out.Removed, out.Until = append([]revision.ID{}, done.Revisions...), timeOrNil(done.Until)
-	out.Rewritten = append(out.Rewritten, done.Rewritten...)
 	if err != nil {
 		if len(done.Revisions) == 0 {
 			return nil, err
@@ -193,30 +191,6 @@ func (s *session) confirm(given string, name revision.Name, revisions int) error
 		return &usageError{Text: fmt.Sprintf("%q is not the volume's name: nothing was done", given), Command: s.command}
 	}
 	return nil
-}
-
-// hasChildren makes sure that something builds on a revision.
-func hasChildren(repo *repository.Repository, v repository.Volume, id revision.ID) error {
-	revisions, err := repo.Revisions(v)
-	if err != nil {
-		return err
-	}
-	for _, rev := range revisions {
-		if rev.Statement != nil && rev.Statement.Parent != nil && rev.Statement.Parent.ID == id {
-			return nil
-		}
-	}
-	return &childlessError{Volume: v.Name, ID: id}
-}
-
-// A childlessError reports a revision that cannot be folded into others.
-type childlessError struct {
-	Volume revision.Name
-	ID     revision.ID
-}
-
-func (e *childlessError) Error() string {
-	return "nothing builds on " + address(e.Volume, e.ID) + ": there is nothing to fold it into"
 }
 
 func (t *taken) print(p *page) {

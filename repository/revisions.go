@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -312,6 +313,11 @@ func (r *Repository) info(v Volume, st *revision.Statement) (Info, error) {
 func (r *Repository) infoAt(name string, st *revision.Statement) (Info, error) {
 	var info Info
 	err := readSmall(r.fsys, name, &info)
+	return notedOf(st, info, err)
+}
+
+// notedOf is the info of a revision of whose file came what readSmall returned.
+func notedOf(st *revision.Statement, info Info, err error) (Info, error) {
 	if notFound(err) {
 		return asMade(st), nil
 	}
@@ -354,7 +360,8 @@ func (rev *Revision) Candidate() revision.Candidate {
 }
 
 // Mark changes what may change about a revision: durably, inside the gate. The
-// change is given what is there and alters it.
+// change is given what is there and alters it. What the disk fails to read is not
+// replaced; what it reads and is damaged is.
 func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info)) error {
 	if rev.Statement == nil {
 		return &DamagedRevisionError{Volume: rev.Volume.Name, ID: rev.ID, Cause: errors.New(rev.Info.Reason)}
@@ -362,8 +369,12 @@ func (r *Repository) Mark(ctx context.Context, rev Revision, change func(*Info))
 	temps := durable.NewTemps("mark-" + randomHex())
 	err := r.atGate(ctx, func() error {
 		v, _ := r.movedTo(rev.Volume)
-		info, err := r.info(v, rev.Statement)
-		if err != nil {
+		var info Info
+		err := readSmall(r.fsys, infoName(v.Name, rev.ID), &info)
+		if errors.Is(err, syscall.EIO) {
+			return err // what was noted may be there at the next try, and is not overwritten
+		}
+		if info, err = notedOf(rev.Statement, info, err); err != nil {
 			return err
 		}
 		change(&info)

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
+	"varve/internal/durable"
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
@@ -85,6 +87,40 @@ func (p *place) rewrite(file string, change func(*revision.Statement)) []byte {
 		p.t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// A disk that fails to read what was noted, once, costs nothing of it.
+func TestMarkReplacesNothingUnread(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	note := func(fsys durable.FS) error {
+		r, err := repository.Open(fsys, repository.Options{})
+		if err != nil {
+			return err
+		}
+		v, err := r.Volume("db1")
+		if err != nil {
+			return errors.Join(err, r.Close())
+		}
+		err = r.Mark(t.Context(), repository.Revision{Volume: v, ID: h.made[1].ID, Statement: h.made[1]}, func(i *repository.Info) { i.Tags = append(i.Tags, "t") })
+		return errors.Join(err, r.Close())
+	}
+	marked := 0
+	for step := 0; ; step++ {
+		faulty := durabletest.NewFaulty(h.tree(), durabletest.Fault{Step: step, Err: syscall.EIO})
+		err := note(faulty)
+		info := h.revisions(h.open(), "db1")[1].Info
+		if err == nil {
+			marked++
+		}
+		if len(info.Tags) < marked || info.State != repository.Good || info.Pin != nil {
+			t.Fatalf("%s: of %d tags this is left: %+v", faulty.Fired(), marked, info)
+		}
+		marked = len(info.Tags)
+		if faulty.Fired() == "" {
+			break
+		}
+	}
 }
 
 func TestMark(t *testing.T) {

@@ -58,7 +58,6 @@ func pressed(t *testing.T, dir string, d *disks, log *bytes.Buffer) *hostlimit.S
 }
 
 func TestReadingPausesUnderPressure(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		d, log := &disks{some: 40}, new(bytes.Buffer)
@@ -113,7 +112,6 @@ func TestReadingPausesUnderPressure(t *testing.T) {
 }
 
 func TestAPauseObeysTheContext(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		log := new(bytes.Buffer)

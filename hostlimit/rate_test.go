@@ -73,8 +73,9 @@ func within(t *testing.T, what string, got, want int64) {
 func steady(rate int64) func(time.Time) int64 { return func(time.Time) int64 { return rate } }
 
 // Bubbles have a clock of their own, so nothing here depends on how fast the machine is.
+// They are not parallel to tests that start processes: until a new process has called
+// exec, it holds the locks of this one, and the clock of a bubble does not wait for that.
 func TestTheRateIsSharedFairly(t *testing.T) {
-	t.Parallel()
 	for name, rate := range map[string]int64{"400 MiB": 400 * mib, "3 KiB": 3 << 10, "10 GiB": 10 << 30} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +95,6 @@ func TestTheRateIsSharedFairly(t *testing.T) {
 }
 
 func TestASlowReaderLeavesTheRestToOthers(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		slow := &reading{piece: mib, pause: time.Second}
@@ -108,7 +108,6 @@ func TestASlowReaderLeavesTheRestToOthers(t *testing.T) {
 }
 
 func TestManyGoroutinesOfASlotAreOneReader(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, dir, hostlimit.Limits{Jobs: 2, Rate: steady(100 * mib)})
@@ -135,7 +134,6 @@ func TestManyGoroutinesOfASlotAreOneReader(t *testing.T) {
 // Turns that lie far ahead were given before the clock was set back, and what is in
 // the file may be anything.
 func TestWhatTheRateFileSaysIsBounded(t *testing.T) {
-	t.Parallel()
 	for name, next := range map[string]func(now time.Time) []byte{
 		"far ahead": func(now time.Time) []byte {
 			return binary.LittleEndian.AppendUint64(nil, uint64(now.Add(time.Hour).UnixNano()))
@@ -167,7 +165,6 @@ func TestWhatTheRateFileSaysIsBounded(t *testing.T) {
 }
 
 func TestTheRateOfTheHourCounts(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -195,7 +192,6 @@ func TestTheRateOfTheHourCounts(t *testing.T) {
 
 // Without the file, everybody keeps to his part: never too fast, never a failure.
 func TestWithoutTheFileEverybodyKeepsToHisPart(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, dir, hostlimit.Limits{Jobs: 4, Rate: steady(8 * mib)})
@@ -215,7 +211,6 @@ func TestWithoutTheFileEverybodyKeepsToHisPart(t *testing.T) {
 }
 
 func TestAReadThatIsCalledOffEnds(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, dir, hostlimit.Limits{Rate: steady(1)})

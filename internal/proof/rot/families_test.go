@@ -131,7 +131,11 @@ func scatter(at int) byte { return byte(uint32(at)*2654435761>>24) | 1<<(at%8) }
 func (e *enumeration) truncations(m *model, name string) {
 	data := m.base.files[name]
 	e.add("truncations", len(data), func(i int) attempt {
-		return m.general(fmt.Sprintf("%s cut to %d bytes", name, i), name, data[:i:i])
+		a := m.general(fmt.Sprintf("%s cut to %d bytes", name, i), name, data[:i:i])
+		if m.layout.packs[name] != nil {
+			a.cut = name
+		}
+		return a
 	})
 }
 

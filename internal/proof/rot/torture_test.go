@@ -51,6 +51,7 @@ func portion(t *testing.T, b *bench, e *enumeration, n int) tally.Figures {
 	for i := n * total / portions; i < (n+1)*total/portions && !t.Failed(); i++ {
 		sort, a := e.at(i)
 		deep := i%(deepEvery*3) == 0
+		b.brief = i%20 > 0
 		if err := b.try(a, deep); err != nil {
 			t.Errorf("portion %d, attempt %d: %v", n+1, i, err)
 		}

@@ -72,7 +72,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 		return nil, err
 	}
 	if b.begun = opts.Begun; b.begun.IsZero() {
-		b.begun = time.Now()
+		b.begun = b.repo.opts.Now()
 	}
 	b.begun = b.begun.UTC().Truncate(time.Second)
 	if err := b.survey(); err != nil {

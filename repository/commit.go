@@ -71,7 +71,7 @@ func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
 	st.ID, st.Sequence, st.Nonce = b.id, b.sequence, b.draft.nonce
 	st.Volume = revision.Volume{UUID: b.volume.UUID, Name: b.volume.Name}
 	st.Lineage, st.Repository = b.repo.desc.Lineage, b.repo.desc.Repository
-	st.Begun, st.Ended = b.begun, time.Now().UTC().Truncate(time.Second)
+	st.Begun, st.Ended = b.begun, b.repo.opts.Now().UTC().Truncate(time.Second)
 	if !b.opts.Begun.IsZero() {
 		st.Ended = b.begun
 	}

@@ -64,7 +64,7 @@ func (r *Repository) RecordDamage(ctx context.Context, c *chunkstore.CorruptErro
 	}
 	record := damageRecord{
 		Pack: c.Pack, Object: c.ID, Kind: c.Kind.String(), Offset: c.Offset, Cause: fmt.Sprint(c.Cause),
-		Found: time.Now().UTC().Truncate(time.Second), By: r.me,
+		Found: r.opts.Now().UTC().Truncate(time.Second), By: r.me,
 	}
 	temps := durable.NewTemps("damage-" + randomHex())
 	err := r.atGate(ctx, func() error { return writeNewSmall(r.fsys, temps, damageName(hurt), record) })

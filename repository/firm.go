@@ -2,7 +2,6 @@ package repository
 
 import (
 	"fmt"
-	"time"
 
 	"varve/revision"
 )
@@ -59,7 +58,7 @@ func (m *removal) notPinned(id revision.ID) error {
 	if err != nil {
 		return err
 	}
-	if rev.Info.Pin.Holds(time.Now()) {
+	if rev.Info.Pin.Holds(m.repo.opts.Now()) {
 		return &PinnedError{Volume: m.volume.Name, ID: id, Pin: *rev.Info.Pin}
 	}
 	return nil

@@ -28,12 +28,12 @@ type GCOptions struct {
 // DefaultThreshold is the share of dead bytes from which a pack is compacted.
 const DefaultThreshold = 0.2
 
-func (o GCOptions) withDefaults() GCOptions {
+func (o GCOptions) withDefaults(clock func() time.Time) GCOptions {
 	if o.Threshold == 0 {
 		o.Threshold = DefaultThreshold
 	}
 	if o.Now.IsZero() {
-		o.Now = time.Now()
+		o.Now = clock()
 	}
 	if o.Step == nil {
 		o.Step = func(string) {}
@@ -109,7 +109,7 @@ type collector struct {
 // A collection that somebody else has under way is a [*BusyError]. What was done
 // before an error is in the result, which is never nil.
 func (r *Repository) CollectGarbage(ctx context.Context, opts GCOptions) (_ *GCResult, err error) {
-	g := &collector{repo: r, opts: opts.withDefaults(), result: new(GCResult), run: newRunID(), marker: newMarker(r), gone: map[chunkstore.PackID]bool{}}
+	g := &collector{repo: r, opts: opts.withDefaults(r.opts.Now), result: new(GCResult), run: newRunID(), marker: newMarker(r), gone: map[chunkstore.PackID]bool{}}
 	if opts.DryRun {
 		return g.result, g.rehearse(ctx)
 	}

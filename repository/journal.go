@@ -81,7 +81,7 @@ const (
 // work is done reports an error of Record as a warning.
 func (r *Repository) Record(ctx context.Context, e Event) error {
 	if e.Time.IsZero() {
-		e.Time = time.Now()
+		e.Time = r.opts.Now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	e.Holder = r.me

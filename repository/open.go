@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
@@ -24,7 +25,27 @@ type Options struct {
 	Command string
 	// PackSize is where packs are sealed, in bytes; zero means 64 MiB.
 	PackSize int64
-	Log      *slog.Logger // nil discards
+	// Now is the clock of this host, which dates what is written and says what is over;
+	// nil: time.Now.
+	Now func() time.Time
+	// Listers is how many volumes or revisions are looked at together in a listing; zero
+	// means 8, which hides the latency of a disk or a network. With one, and one worker
+	// for all else, calls are made in an order that is always the same.
+	Listers int
+	Log     *slog.Logger // nil discards
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Listers == 0 {
+		o.Listers = 8
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // Repository is an open repository. It owns the FS it was opened on.
@@ -49,9 +70,7 @@ type Repository struct {
 // Open opens the repository in fsys, for reading and, where it can be written
 // to, for writing. It takes ownership of fsys. It writes nothing.
 func Open(fsys durable.FS, opts Options) (*Repository, error) {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
+	opts = opts.withDefaults()
 	d, agree, err := descriptors(fsys)
 	if err != nil {
 		return nil, errors.Join(err, fsys.Close())
@@ -60,6 +79,7 @@ func Open(fsys durable.FS, opts Options) (*Repository, error) {
 		opts.Log.Warn("one of the two copies of the repository's descriptor is missing or stale; the next backup writes it anew")
 	}
 	r := &Repository{fsys: fsys, desc: d, names: d.hasher(), opts: opts, me: process.Own(opts.Command), boot: process.Boot(), unmended: !agree}
+	r.me.Since = opts.Now().UTC().Truncate(time.Second)
 	r.store, err = chunkstore.Open(chunkstore.Config{
 		FS: fsys, Repository: [16]byte(d.Repository), ChunkSize: d.ChunkSize, Hasher: r.names,
 		Catalog: r.catalogPath(), Log: opts.Log,

@@ -138,7 +138,7 @@ func (m *removal) open(ctx context.Context) (err error) {
 	if err := m.begin(ctx, kindMerge, 0); err != nil {
 		return err
 	}
-	m.out.Until = time.Now().UTC().Truncate(time.Second).Add(m.opts.Undelete)
+	m.out.Until = r.opts.Now().UTC().Truncate(time.Second).Add(m.opts.Undelete)
 	// Who folded or moved something here before may have died before it was durable: what
 	// is decided by what we see has to be true of the disk.
 	if err := m.settled(); err != nil {
@@ -167,7 +167,7 @@ func (m *removal) survey() (err error) {
 		if rev.Statement != nil && rev.Statement.Parent != nil {
 			m.parents[rev.ID] = rev.Statement.Parent.ID
 		}
-		if m.going[rev.ID] && rev.Info.Pin.Holds(time.Now()) {
+		if m.going[rev.ID] && rev.Info.Pin.Holds(m.repo.opts.Now()) {
 			return &PinnedError{Volume: m.volume.Name, ID: rev.ID, Pin: *rev.Info.Pin}
 		}
 	}
@@ -230,7 +230,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 		event.Sequence = rev.Statement.Sequence
 	}
 	record := trashRecord{
-		Volume: m.volume.Name, Since: time.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
+		Volume: m.volume.Name, Since: m.repo.opts.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
 	}
 	err := m.repo.atGate(ctx, func() error {
 		if err := m.standsFirm([]revision.ID{rev.ID}, nil); err != nil {

@@ -64,7 +64,7 @@ func (r *Repository) Retire(ctx context.Context, v Volume) (*Retirement, error) 
 		if err != nil {
 			return nil, err
 		}
-		t := &Retirement{At: time.Now().UTC().Truncate(time.Second), Number: highest, By: r.me}
+		t := &Retirement{At: r.opts.Now().UTC().Truncate(time.Second), Number: highest, By: r.me}
 		same := false
 		err = r.atGate(ctx, func() error {
 			if _, moved := r.movedTo(v); moved {

@@ -158,16 +158,12 @@ func spreadDamage(revisions []Revision) {
 	}
 }
 
-// listers is how many revisions are looked at together: enough to hide the latency
-// of a disk or a network.
-const listers = 8
-
 // readRevisions reads the revisions of these ids, but for those that were removed
 // since the directory was read.
 func (r *Repository) readRevisions(v Volume, ids []revision.ID, changed map[revision.ID]bool) ([]Revision, error) {
 	revisions := make([]Revision, len(ids))
 	var g errgroup.Group
-	g.SetLimit(listers)
+	g.SetLimit(r.opts.Listers)
 	for i, id := range ids {
 		g.Go(func() error {
 			rev, err := r.revision(v, id, changed[id])

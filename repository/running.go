@@ -64,7 +64,7 @@ func (r *Repository) readLease(name string) (run Running, alive bool) {
 	run = Running{Holder: record.Holder, Volume: revision.Name(record.Volume), Heard: heard}
 	_, _ = fmt.Sscanf(string(rest), progressForm, &run.Done, &run.Total) // without: zeros
 	if record.Holder.Host != r.me.Host {
-		return run, time.Since(run.Heard) < silence
+		return run, r.opts.Now().Sub(run.Heard) < silence
 	}
 	return run, record.Boot == r.boot && record.Holder.Runs()
 }

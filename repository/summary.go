@@ -35,7 +35,7 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	}
 	summaries, errs := make([]Summary, len(entries)), make([]error, len(entries))
 	var g errgroup.Group
-	g.SetLimit(listers)
+	g.SetLimit(r.opts.Listers)
 	for i, e := range entries {
 		g.Go(func() error {
 			if errs[i] = ctx.Err(); errs[i] == nil {
@@ -199,7 +199,7 @@ func (s *Summary) look(revisions []Revision) {
 // clock first: no clock ran ahead, no two were begun in one second, and no copy is
 // there without its revision.
 func (r *Repository) isPlain(v Volume, ids []revision.ID) (bool, error) {
-	there, begun := map[revision.ID]bool{}, time.Now().Add(time.Minute)
+	there, begun := map[revision.ID]bool{}, r.opts.Now().Add(time.Minute)
 	for _, id := range ids {
 		if !id.Begun().Before(begun) {
 			return false, nil

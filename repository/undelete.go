@@ -116,7 +116,7 @@ func (u *undeletion) findHome(ctx context.Context) error {
 			return err
 		}
 		made := u.volume
-		made.Created = time.Now().UTC().Truncate(time.Second)
+		made.Created = r.opts.Now().UTC().Truncate(time.Second)
 		return r.writeVolume(temps, made)
 	})
 }

@@ -59,7 +59,7 @@ func (r *Repository) lockSigned(ctx context.Context, name, what, kind string, wa
 // signLock writes into a lock's file who holds it, what for and since when.
 func (r *Repository) signLock(f durable.File, kind string) error {
 	holder := r.me
-	holder.Command, holder.Since = kind, time.Now().UTC().Truncate(time.Second)
+	holder.Command, holder.Since = kind, r.opts.Now().UTC().Truncate(time.Second)
 	line, err := seal(holder)
 	if err != nil {
 		return err

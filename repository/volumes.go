@@ -50,7 +50,7 @@ func (r *Repository) Volumes() ([]Volume, error) {
 	}
 	volumes, errs := make([]Volume, len(entries)), make([]error, len(entries))
 	var g errgroup.Group
-	g.SetLimit(listers)
+	g.SetLimit(r.opts.Listers)
 	for i, e := range entries {
 		g.Go(func() error {
 			volumes[i], errs[i] = r.volumeAt(e.Name())
@@ -156,7 +156,7 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 		if v, err = r.readVolume(name); err == nil {
 			return nil // another process was faster
 		}
-		now := time.Now().UTC().Truncate(time.Second)
+		now := r.opts.Now().UTC().Truncate(time.Second)
 		if v, err = r.Volume(name); errors.Is(err, ErrNoVolume) {
 			v = Volume{Name: name, UUID: newUUID()}
 		} else if err != nil {

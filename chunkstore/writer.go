@@ -265,6 +265,7 @@ func (w *Writer) adoptOrphans() error {
 		}
 	}
 	w.mu.Unlock()
+	slices.SortFunc(packs, PackID.Compare)
 	for _, id := range packs {
 		name, temp := PackName(id), w.cfg.Temps.In(packDir(id[0]))
 		if err := w.store.cfg.FS.RenameNew(name, temp); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"varve/chunkstore"
@@ -209,7 +210,8 @@ func (g *collector) checked(ctx context.Context, packs []*gcPack) ([]*gcPack, er
 		}
 	}
 	bad := map[chunkstore.Copy]bool{}
-	for place, entries := range byPlace {
+	for _, place := range slices.SortedFunc(maps.Keys(byPlace), chunkstore.PackID.Compare) {
+		entries := byPlace[place]
 		var passed error
 		err := g.repo.store.CheckObjects(ctx, place, entries, func(e chunkstore.Entry, err error) {
 			bad[chunkstore.Copy{Pack: place, ID: e.ID}] = true

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -61,6 +62,7 @@ func (g *collector) emptyRuns() []runID {
 			empty = append(empty, run)
 		}
 	}
+	slices.SortFunc(empty, func(a, b runID) int { return bytes.Compare(a[:], b[:]) })
 	return empty
 }
 

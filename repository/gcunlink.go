@@ -29,7 +29,7 @@ func (g *collector) otherLeases() (map[string]otherLease, error) {
 	}
 	delete(living, g.lease.id)
 	others := make(map[string]otherLease, len(living))
-	for id := range living {
+	for _, id := range slices.Sorted(maps.Keys(living)) {
 		record, _, _, _ := g.repo.leaseAt(leaseName(id)) // unreadable: zero
 		others[id] = otherLease{record.Generation, Blocker{record.Holder, revision.Name(record.Volume)}}
 	}

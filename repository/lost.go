@@ -2,6 +2,7 @@ package repository
 
 import (
 	"maps"
+	"slices"
 
 	"varve/revision"
 )
@@ -41,8 +42,8 @@ func (r *Repository) lostRevisions(v Volume, ids []revision.ID, visible []Revisi
 	}
 	children = nil // those that no visible one builds on, and what they build on
 	var committed map[revision.ID]bool
-	for id, is := range unexplained {
-		if !is {
+	for _, id := range slices.Sorted(maps.Keys(unexplained)) {
+		if !unexplained[id] {
 			continue
 		}
 		if committed == nil {

@@ -186,7 +186,6 @@ func (b *Backup) survey() (err error) {
 	b.known = map[revision.ID]bool{}
 	highest, unread := uint64(0), uint64(0)
 	note := func(id revision.ID, st *revision.Statement) {
-		b.known[id] = true
 		if st == nil {
 			unread++
 			return
@@ -194,6 +193,7 @@ func (b *Backup) survey() (err error) {
 		highest = max(highest, st.Sequence)
 	}
 	for _, rev := range b.visible {
+		b.known[rev.ID] = true
 		note(rev.ID, rev.Statement)
 	}
 	trashed, err := b.repo.trashedIDs(b.volume)
@@ -201,6 +201,7 @@ func (b *Backup) survey() (err error) {
 		return err
 	}
 	for _, id := range trashed {
+		b.known[id] = b.known[id] // after a power cut, it may be visible too
 		m, err := openMap(b.repo.fsys, trashName(b.volume.UUID, id))
 		if err != nil {
 			note(id, nil)

@@ -42,6 +42,11 @@ func (m *removal) isAsRead(id revision.ID) error {
 	if !read {
 		return nil
 	}
+	if !m.lost[id] { // or its copy would pass for it
+		if _, err := m.repo.fsys.Lstat(revisionName(m.volume.Name, id)); err != nil {
+			return fmt.Errorf("%w: %s is gone: %w", ErrLostGround, id, err)
+		}
+	}
 	f, err := m.repo.openRevision(m.volume, id)
 	if err != nil {
 		return fmt.Errorf("%w: %s cannot be read any more: %w", ErrLostGround, id, err)

@@ -158,7 +158,7 @@ func (m *removal) survey() (err error) {
 	}
 	m.known, m.parents, m.nonces = map[revision.ID]bool{}, map[revision.ID]revision.ID{}, map[revision.ID]revision.Nonce{}
 	for _, id := range trashed {
-		m.known[id] = true
+		m.known[id] = false
 	}
 	there := map[revision.ID]bool{}
 	for _, rev := range m.visible {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"varve/internal/durable"
@@ -121,7 +123,7 @@ func (u *undeletion) findHome(ctx context.Context) error {
 	})
 }
 
-// all gives the ids of the volume, visible and trashed.
+// all gives the ids of the volume: true of visible ones, false of those in the trash alone.
 func (u *undeletion) all() (map[revision.ID]bool, error) {
 	known, err := u.repo.idSet(u.volume)
 	if err != nil {
@@ -129,7 +131,7 @@ func (u *undeletion) all() (map[revision.ID]bool, error) {
 	}
 	trashed, err := u.repo.trashedIDs(u.volume)
 	for _, id := range trashed {
-		known[id] = true
+		known[id] = known[id] // after a power cut, it may be visible too
 	}
 	return known, err
 }
@@ -251,12 +253,12 @@ func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) err
 // A collection that took one away may have condemned what it named, and nothing else
 // named it then.
 func (u *undeletion) stillTrashed() error {
-	for id, nonce := range u.nonces {
+	for _, id := range slices.Sorted(maps.Keys(u.nonces)) {
 		m, err := u.repo.openTrashed(u.volume.UUID, id)
 		if err != nil {
 			return fmt.Errorf("%w: %s is not in the trash any more: %w", ErrLostGround, id, err)
 		}
-		if err := checkWriting(m, nonce); err != nil {
+		if err := checkWriting(m, u.nonces[id]); err != nil {
 			return err
 		}
 	}

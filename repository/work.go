@@ -18,7 +18,7 @@ type work struct {
 	repo   *Repository
 	volume Volume
 	run    runID
-	known  map[revision.ID]bool // the revisions there were, visible and trashed
+	known  map[revision.ID]bool // the revisions there were: true of visible ones, false of those in the trash alone
 
 	lock     durable.File
 	lease    *lease
@@ -95,7 +95,7 @@ func (w *work) settled() error {
 }
 
 // nobodyCame makes sure, inside the gate, that there is no revision that was not
-// there when the work began. The volume's lock keeps others from making one.
+// there when the work began, nor one that came back from the trash. The volume's lock keeps others from making one.
 func (w *work) nobodyCame() error {
 	visible, err := w.repo.revisionIDs(w.volume.Name)
 	if err != nil {
@@ -105,9 +105,14 @@ func (w *work) nobodyCame() error {
 	if err != nil {
 		return err
 	}
-	for _, id := range append(visible, trashed...) {
+	for _, id := range visible {
 		if !w.known[id] {
 			return fmt.Errorf("%w: revision %s came while the volume was locked", ErrLostGround, id)
+		}
+	}
+	for _, id := range trashed {
+		if _, was := w.known[id]; !was {
+			return fmt.Errorf("%w: revision %s came and went while the volume was locked", ErrLostGround, id)
 		}
 	}
 	return nil

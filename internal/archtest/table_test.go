@@ -12,6 +12,7 @@ var mayImport = map[string][]string{
 	"internal/archtest":            {},
 	"internal/doctest":             {},
 	"internal/proof":               {"*"},
+	"internal/proof/interleave":    {"*"},
 	"internal/proof/machine":       {"*"},
 	"internal/proof/tally":         {"internal/durable"},
 	"internal/proof/rot":           {"*"},

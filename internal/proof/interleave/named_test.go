@@ -1,0 +1,135 @@
+package interleave
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"testing"
+	"time"
+
+	"varve/repository"
+)
+
+// trap is a schedule with a name: who does what, and until which call, before another goes on.
+type trap struct {
+	name  string
+	does  []string // by actor: names of operations
+	steps []step
+	// Ends says how each is to end: nil is well. An error stands for those that are so.
+	ends []error
+}
+
+// The disasters of others, and the traps of docs/protocol.md, as far as they are a matter
+// of who comes when.
+var traps = []trap{
+	{
+		name: "the lease is born after the collector has looked", does: []string{"gc", "a backup that finds garbage"},
+		steps: []step{{actor: 0, until: "fsync directory trash", nth: 1}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "what a backup found is condemned, and it commits", does: []string{"a backup that finds garbage", "gc"},
+		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a backup finds what is dead in a pack that is being emptied", does: []string{"gc", "a backup that finds what is dead in a pack"},
+		steps: []step{{actor: 0, until: "create gc/moved/"}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a backup goes on with what a dead run left, which is looked at", does: []string{"gc", "a backup that goes on with a dead run"},
+		steps: []step{{actor: 0, until: "readdir runs"}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a revision comes back that was not where the collector looked", does: []string{"gc that keeps the trash", "an undelete"},
+		steps: []step{{actor: 0, until: "readdir trash", nth: 2}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a revision comes back when it is to be purged", does: []string{"gc", "an undelete"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 4}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a revision is purged that is being brought back", does: []string{"an undelete", "gc"},
+		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "what a reader reads is merged away, purged and compacted", does: []string{"a restore", "a merge", "gc"},
+		steps: []step{{actor: 0, until: "open packs/"}, {actor: 1}, {actor: 2}, {actor: 0}},
+	},
+	{
+		name: "a pack is compacted that a reader has looked up", does: []string{"a restore from a pack that is compacted", "gc"},
+		steps: []step{{actor: 0, until: "open packs/"}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a revision is pinned that is about to go", does: []string{"a prune", "a pin"},
+		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{errPinned, nil},
+	},
+	{
+		name: "a map is rewritten by somebody who took the lock away", does: []string{"a merge", "a synthetic full"},
+		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "a revision goes that is being rewritten", does: []string{"a merge", "rm of the newest"},
+		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "a revision comes back on one that is to go", does: []string{"a merge", "an undelete"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "what an undelete builds on goes", does: []string{"an undelete", "a merge"},
+		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "a backup builds on what goes", does: []string{"a backup", "rm of the newest"},
+		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "a merge is taken for dead", does: []string{"a merge", "gc"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "an undelete is taken for dead", does: []string{"an undelete", "gc that keeps the trash"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 2, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
+		name: "two take away at once", does: []string{"a merge", "a prune"},
+		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{nil, fs.ErrNotExist},
+	},
+	{
+		name: "two collect garbage at once", does: []string{"gc", "gc that keeps the trash"},
+		steps: []step{{actor: 0, until: "create gc/.tmp"}, {actor: 1}, {actor: 0}},
+	},
+}
+
+// Each trap is gone through with clocks that are right, and with clocks that are not.
+func TestTraps(t *testing.T) {
+	x := newExplorer(t)
+	for _, trap := range traps {
+		t.Run(trap.name, func(t *testing.T) {
+			for i, off := range []time.Duration{0, tenYears, -tenYears} {
+				sch := &schedule{seed: uint64(i), plan: &script{steps: trap.steps}, night: true}
+				for n, name := range trap.does {
+					at := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
+					sch.does, sch.dieAt = append(sch.does, &operations[at]), append(sch.dieAt, 0)
+					sch.clocks = append(sch.clocks, off*time.Duration(1-2*(n%2)))
+				}
+				s, err := x.try(t, sch)
+				p := sch.plan.(*script)
+				if err := errors.Join(err, p.err); err != nil {
+					t.Fatalf("%v\n%v", err, sch)
+				}
+				if p.missed() {
+					t.Errorf("it came no further than %v", sch)
+				}
+				for n, a := range s.actors {
+					want := error(nil)
+					if trap.ends != nil {
+						want = trap.ends[n]
+					}
+					if is := (&operation{may: []error{want}}).isOf(a.err); !is || (want == nil) != (a.err == nil) {
+						t.Errorf("%s ends with %v, want %v", trap.does[n], a.err, want)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,282 @@
+package interleave
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+	"varve/repository"
+	"varve/revision"
+)
+
+// check looks whether all that was promised is there, and all that is there is right.
+func (w *world) check(ctx context.Context) error {
+	w.seen = w.disk.Files()
+	p := &process{w: w, fsys: w.disk, clock: ticking(begin)}
+	return p.with("restore", func(r *repository.Repository) error {
+		listed, err := w.checkListed(ctx, r)
+		if err != nil {
+			return err
+		}
+		trash, err := r.Trash()
+		if err != nil {
+			return err
+		}
+		trashed := map[named]bool{}
+		for _, t := range trash {
+			n := named{t.Volume.UUID, t.ID}
+			trashed[n] = true
+			if t.Info.State == repository.Damaged {
+				return fmt.Errorf("%s of %s is damaged in the trash: %s", t.ID, t.Volume.Name, t.Info.Reason)
+			}
+			if err := w.checkMap(path.Join("trash", n.volume.String(), string(n.id)+".rev")); err != nil {
+				return fmt.Errorf("%s of %s, in the trash: %w", t.ID, t.Volume.Name, err)
+			}
+		}
+		if err := errors.Join(w.checkPlaces(listed, trashed), w.checkJournal(r, listed, trashed)); err != nil {
+			return err
+		}
+		w.listed, w.trashed = listed, trashed // what was open is not any more
+		return nil
+	})
+}
+
+// checkListed reads every revision.
+func (w *world) checkListed(ctx context.Context, r *repository.Repository) (listed map[named]bool, err error) {
+	volumes, err := r.Volumes()
+	if err != nil {
+		return nil, err
+	}
+	rd, err := r.NewReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	listed = map[named]bool{}
+	for _, v := range volumes {
+		revisions, err := r.Revisions(v)
+		if err != nil {
+			return nil, err
+		}
+		number := uint64(0)
+		for _, rev := range revisions {
+			n := named{v.UUID, rev.ID}
+			listed[n] = true
+			if err := w.checkRevision(ctx, rd, rev, &number); err != nil {
+				return nil, fmt.Errorf("%s of %s: %w", rev.ID, v.Name, err)
+			}
+		}
+	}
+	return listed, nil
+}
+
+func (w *world) checkRevision(ctx context.Context, rd *repository.Reader, rev repository.Revision, number *uint64) (err error) {
+	switch {
+	case rev.Info.State == repository.Damaged:
+		return fmt.Errorf("it is listed as damaged: %s", rev.Info.Reason)
+	case rev.Statement.Sequence <= *number:
+		return fmt.Errorf("it has number %d after %d", rev.Statement.Sequence, *number)
+	}
+	*number = rev.Statement.Sequence
+	im, err := rd.Image(ctx, rev.Volume, rev.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, im.Close()) }()
+	content, known := w.contents[named{rev.Volume.UUID, rev.ID}]
+	if !known {
+		content, known = w.tried[rev.Volume.Name]
+	}
+	if !known {
+		return errors.New("nobody made it")
+	}
+	if err := read(ctx, im, content); err != nil {
+		return err
+	}
+	file := path.Join("volumes", rev.Volume.Name.Encode(), string(rev.ID)+".rev")
+	if err := w.checkMap(file); err != nil {
+		return err
+	}
+	return w.checkCopy(file, path.Join("copies", rev.Volume.UUID.String(), string(rev.ID)+".rev"))
+}
+
+// checkCopy makes sure that a revision's second file is there, and says the same of its
+// image: a merge that got no further may have written it.
+func (w *world) checkCopy(file, second string) error {
+	files := w.files()
+	if bytes.Equal(files[file], files[second]) {
+		return nil
+	}
+	own, err := revision.Open(bytes.NewReader(files[file]), int64(len(files[file])))
+	if err != nil {
+		return err
+	}
+	copied, err := revision.Open(bytes.NewReader(files[second]), int64(len(files[second])))
+	if err != nil {
+		return fmt.Errorf("its copy: %w", err)
+	}
+	if a, b := own.Statement(), copied.Statement(); a.ID != b.ID || a.Digest != b.Digest {
+		return errors.New("its copy is of something else")
+	}
+	return copied.Check()
+}
+
+// checkMap makes sure that the packs which a map names are there and not condemned, or
+// those to which a collection moved what was alive in them: invariant I1.
+func (w *world) checkMap(name string) error {
+	file, there := w.files()[name]
+	if !there {
+		return fmt.Errorf("%s is not there", name)
+	}
+	m, err := revision.Open(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return err
+	}
+	packs, err := m.Packs()
+	if err != nil {
+		return err
+	}
+	condemned, err := w.condemned()
+	if err != nil {
+		return err
+	}
+	for _, pack := range packs {
+		if !w.stands(pack, condemned) {
+			return fmt.Errorf("pack %s is gone or condemned", pack)
+		}
+	}
+	return nil
+}
+
+func (w *world) stands(pack chunkstore.PackID, condemned map[chunkstore.PackID]bool) bool {
+	files := w.files()
+	if _, there := files[chunkstore.PackName(pack)]; there && !condemned[pack] {
+		return true
+	}
+	var moved struct {
+		Data struct{ To []chunkstore.PackID }
+	}
+	if json.Unmarshal(files["gc/moved/"+pack.String()], &moved) != nil || len(moved.Data.To) == 0 {
+		return false
+	}
+	for _, to := range moved.Data.To {
+		if !w.stands(to, condemned) {
+			return false
+		}
+	}
+	return true
+}
+
+// condemned reads the newest generation.
+func (w *world) condemned() (map[chunkstore.PackID]bool, error) {
+	newest, file := -1, []byte(nil)
+	for name, content := range w.files() {
+		base, ok := strings.CutPrefix(name, "gc/")
+		number, err := strconv.Atoi(strings.TrimSuffix(base, ".json"))
+		if ok && err == nil && number > newest {
+			newest, file = number, content
+		}
+	}
+	condemned := map[chunkstore.PackID]bool{}
+	if newest < 0 {
+		return condemned, nil
+	}
+	var generation struct {
+		Data struct {
+			Condemned []struct{ Pack chunkstore.PackID }
+		}
+	}
+	if err := json.Unmarshal(file, &generation); err != nil {
+		return nil, fmt.Errorf("generation %d: %w", newest, err)
+	}
+	for _, c := range generation.Data.Condemned {
+		condemned[c.Pack] = true
+	}
+	return condemned, nil
+}
+
+// checkPlaces makes sure that what was promised is where it is to be. Where somebody was
+// to move it and said nothing of it, it may be in either place.
+func (w *world) checkPlaces(listed, trashed map[named]bool) error {
+	for n := range w.contents {
+		open := w.removing[n] || w.undoing[n]
+		switch {
+		case listed[n] && trashed[n]:
+			return fmt.Errorf("%s is there and in the trash", n.id)
+		case w.listed[n] && !open && !listed[n]:
+			return fmt.Errorf("%s was promised and is not there", n.id)
+		case w.trashed[n] && !open && listed[n]:
+			return fmt.Errorf("%s was taken away and is there", n.id)
+		case !listed[n] && !trashed[n] && !w.purging:
+			return fmt.Errorf("%s is nowhere", n.id)
+		case w.pinned[n] && !listed[n]:
+			return fmt.Errorf("%s was pinned and is not there", n.id)
+		}
+	}
+	return nil
+}
+
+// checkJournal makes sure that the journal knows of no success without a revision.
+func (w *world) checkJournal(r *repository.Repository, listed, trashed map[named]bool) error {
+	events, err := r.Events()
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if e.Op != repository.OpBackup || e.Result == repository.ResultFailed {
+			continue
+		}
+		n := named{id: e.Revision}
+		if e.UUID != nil {
+			n.volume = *e.UUID
+		}
+		if !listed[n] && !trashed[n] && !w.purging && !w.forgotten[n] {
+			return fmt.Errorf("the journal tells of %s, which is not there", n.id)
+		}
+	}
+	return nil
+}
+
+// nextNight goes on as if nothing had been: it backs up, merges, brings back what is in
+// the trash and collects garbage. All is to succeed, and to leave nothing of the dead.
+func (w *world) nextNight(ctx context.Context, state string) error {
+	p := &process{w: w, fsys: w.disk, state: state, clock: ticking(begin.AddDate(0, 0, 1))}
+	if err := p.backup(ctx, "db", database(7), false); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	if err := p.backup(ctx, "mail", garbage(), false); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	err := p.with("undelete", func(r *repository.Repository) error {
+		trash, err := r.Trash()
+		if err != nil {
+			return err
+		}
+		for i := len(trash) - 1; i >= 0; i-- {
+			if err := p.undelete(ctx, r, named{trash[i].Volume.UUID, trash[i].ID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("bring back: %w", err)
+	}
+	w.removing, w.undoing = map[named]bool{}, map[named]bool{}
+	if err := collect(true)(ctx, p); err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	for name := range w.disk.Files() {
+		if strings.HasPrefix(name, "locks/leases/") || durable.IsTemp(path.Base(name)) {
+			return fmt.Errorf("%s is left", name)
+		}
+	}
+	return w.check(ctx)
+}

@@ -9,6 +9,6 @@ import (
 // Tens of thousands of small repositories come and go here: with room to collect them
 // late, a schedule takes a third less time.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(800)
+	debug.SetGCPercent(1600)
 	os.Exit(m.Run())
 }

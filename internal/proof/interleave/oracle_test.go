@@ -19,6 +19,10 @@ import (
 // check looks whether all that was promised is there, and all that is there is right.
 func (w *world) check(ctx context.Context) error {
 	w.seen = w.disk.Files()
+	var err error
+	if w.condemned, err = w.readCondemned(); err != nil {
+		return err
+	}
 	p := &process{w: w, fsys: w.disk, clock: ticking(begin)}
 	return p.with("restore", func(r *repository.Repository) error {
 		listed, err := w.checkListed(ctx, r)
@@ -85,6 +89,9 @@ func (w *world) checkRevision(ctx context.Context, rd *repository.Reader, rev re
 		return fmt.Errorf("it has number %d after %d", rev.Statement.Sequence, *number)
 	}
 	*number = rev.Statement.Sequence
+	if w.isUnchanged(named{rev.Volume.UUID, rev.ID}) {
+		return nil
+	}
 	im, err := rd.Image(ctx, rev.Volume, rev.ID)
 	if err != nil {
 		return err
@@ -143,21 +150,17 @@ func (w *world) checkMap(name string) error {
 	if err != nil {
 		return err
 	}
-	condemned, err := w.condemned()
-	if err != nil {
-		return err
-	}
 	for _, pack := range packs {
-		if !w.stands(pack, condemned) {
+		if !w.stands(pack) {
 			return fmt.Errorf("pack %s is gone or condemned", pack)
 		}
 	}
 	return nil
 }
 
-func (w *world) stands(pack chunkstore.PackID, condemned map[chunkstore.PackID]bool) bool {
+func (w *world) stands(pack chunkstore.PackID) bool {
 	files := w.files()
-	if _, there := files[chunkstore.PackName(pack)]; there && !condemned[pack] {
+	if _, there := files[chunkstore.PackName(pack)]; there && !w.condemned[pack] {
 		return true
 	}
 	var moved struct {
@@ -167,15 +170,65 @@ func (w *world) stands(pack chunkstore.PackID, condemned map[chunkstore.PackID]b
 		return false
 	}
 	for _, to := range moved.Data.To {
-		if !w.stands(to, condemned) {
+		if !w.stands(to) {
 			return false
 		}
 	}
 	return true
 }
 
-// condemned reads the newest generation.
-func (w *world) condemned() (map[chunkstore.PackID]bool, error) {
+// isUnchanged tells whether the files that a revision consists of are those there were in
+// the beginning, when it was read, and none of its packs is condemned.
+func (w *world) isUnchanged(n named) bool {
+	for _, name := range w.sound[n] {
+		if now, there := w.seen[name]; !there || !isSame(now, w.first[name]) {
+			return false
+		}
+	}
+	for _, pack := range w.packs[n] {
+		if w.condemned[pack] {
+			return false
+		}
+	}
+	return w.sound[n] != nil
+}
+
+// isSame tells whether two contents are one: nobody wrote the file anew.
+func isSame(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// settle notes of what each revision consists, after all was read and found right.
+func (w *world) settle() error {
+	w.first, w.sound, w.packs = w.seen, map[named][]string{}, map[named][]chunkstore.PackID{}
+	for name, v := range w.volumes {
+		for n := range w.listed {
+			if n.volume != v.UUID {
+				continue
+			}
+			for id := n.id; id != ""; {
+				file := path.Join("volumes", name.Encode(), string(id)+".rev")
+				m, err := revision.Open(bytes.NewReader(w.seen[file]), int64(len(w.seen[file])))
+				if err != nil {
+					return err
+				}
+				packs, err := m.Packs()
+				if err != nil {
+					return err
+				}
+				w.sound[n] = append(w.sound[n], file, path.Join("copies", v.UUID.String(), string(id)+".rev"))
+				for _, pack := range packs {
+					w.sound[n], w.packs[n] = append(w.sound[n], chunkstore.PackName(pack)), append(w.packs[n], pack)
+				}
+				if id = ""; m.Statement().Parent != nil {
+					id = m.Statement().Parent.ID
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// readCondemned reads the newest generation.
+func (w *world) readCondemned() (map[chunkstore.PackID]bool, error) {
 	newest, file := -1, []byte(nil)
 	for name, content := range w.files() {
 		base, ok := strings.CutPrefix(name, "gc/")

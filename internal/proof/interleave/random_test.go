@@ -32,7 +32,7 @@ func (x *explorer) schedule(number uint64) *schedule {
 		}
 		return &schedule{
 			seed: number, does: []*operation{&operations[a], &operations[left/points]}, clocks: []time.Duration{off, -off}, dieAt: []int{0, 0},
-			plan: newBounded([]int{0, 1}, 1+left%points, 0), night: left%points%10 == 0,
+			plan: newBounded([]int{0, 1}, 1+left%points, 0), night: left%points%16 == 0,
 		}
 	}
 	panic("interleave: it was counted wrong")
@@ -42,7 +42,7 @@ func (x *explorer) schedule(number uint64) *schedule {
 // after some the power goes, after some the next night comes.
 func random(seed uint64) *schedule {
 	r := rand.New(rand.NewPCG(seed, 1))
-	sch := &schedule{seed: seed, night: r.IntN(10) == 0}
+	sch := &schedule{seed: seed, night: r.IntN(16) == 0}
 	actors := 2 + max(0, r.IntN(6)-3)
 	for range actors {
 		sch.does = append(sch.does, &operations[r.IntN(len(operations))])

@@ -32,6 +32,7 @@ type scheduler struct {
 	cut     bool
 	trace   func(a *actor, op, name string) // nil: nobody wants to know
 	stuck   error
+	broken  error // a rule that somebody did not keep
 }
 
 // plan decides who goes on.
@@ -100,7 +101,7 @@ func (s *scheduler) run(work []func(*actor)) error {
 		}
 		switch {
 		case ended == len(s.actors):
-			return s.stuck
+			return errors.Join(s.stuck, s.broken)
 		case s.stuck == nil && (len(ready) == 0 || s.naps > mostNaps):
 			s.stuck = fmt.Errorf("nobody gets further: %s", s.waits())
 			s.killAll()
@@ -233,7 +234,32 @@ func (a *actor) before(op, name string) error {
 	if s.trace != nil {
 		s.trace(a, op, name)
 	}
+	if s.broken == nil && isForTheGate(op, name) && !a.isAtGate() {
+		s.broken = fmt.Errorf("%v, outside the gate: %s %s", a, op, name)
+	}
 	return nil
+}
+
+// isForTheGate tells whether a call changes what is visible, or a lease, or what is
+// condemned: which nobody does but inside the gate. Of a rename, the name is the new one.
+func isForTheGate(op, name string) bool {
+	dir, base := path.Split(name)
+	switch {
+	case durable.IsTemp(base) || op != "rename" && op != "remove" && op != "create" && op != "link":
+		return false
+	case strings.HasPrefix(dir, "volumes/"), strings.HasPrefix(dir, "trash/"), dir == "locks/leases/":
+		return true
+	}
+	return dir == "gc/" && op == "rename" || strings.HasPrefix(dir, "copies/")
+}
+
+func (a *actor) isAtGate() bool {
+	for h := range a.open {
+		if h.Name() == "locks/gate" {
+			return true
+		}
+	}
+	return false
 }
 
 // park lets others go on until the plan has it that this one does.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"varve/backup"
+	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/internal/durable/durabletest"
 	"varve/repository"
@@ -52,6 +53,10 @@ type world struct {
 
 	forgotten map[named]bool    // in the past
 	seen      map[string][]byte // by the oracle: files
+	condemned map[chunkstore.PackID]bool
+	first     map[string][]byte             // files there were in the beginning, when all was right
+	sound     map[named][]string            // of these, the ones that a revision consists of
+	packs     map[named][]chunkstore.PackID // among them
 }
 
 // files gives all there was when the oracle began to look.
@@ -112,6 +117,8 @@ func newWorld(t *testing.T, state string) *world {
 		w.catalog[rel], err = os.ReadFile(name)
 		return err
 	}))
+	must(w.check(ctx))
+	must(w.settle())
 	return w
 }
 

@@ -9,6 +9,8 @@ func gcMutants() []mutant {
 		return mutant{name: "gc-" + name, what: what, file: "repository/" + file, old: old, new: new, tests: []tests{unitGC}}
 	}
 	return []mutant{
+		m("two-at-once", "the lock of collections keeps nobody out",
+			"gc.go", "lock, err := r.lockSigned(ctx, gcLockName, \"the garbage collector\", kindGC, opts.Wait) // 0", "lock, err := r.fsys.Create(gcLockName + g.run.String())"),
 		m("gate-counter", "packs are condemned although somebody was at the gate since the marking",
 			"gc.go", "if alone = g.known == before+1; !alone {", "if alone = true; !alone || before == 1 {"),
 		m("marks-once", "what came to live since a pack was weighed is not looked for in it",

@@ -117,7 +117,9 @@ func newWorld(t *testing.T, state string) *world {
 		w.catalog[rel], err = os.ReadFile(name)
 		return err
 	}))
-	must(w.check(ctx))
+	looked := w.copy() // for who looks buries the dead
+	must(looked.check(ctx))
+	w.seen, w.condemned = w.disk.Files(), looked.condemned
 	must(w.settle())
 	return w
 }

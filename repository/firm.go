@@ -36,16 +36,17 @@ func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
 	return nil
 }
 
-// isAsRead refuses, inside the gate, a revision whose map is another than the one that was read.
+// isAsRead refuses, inside the gate, a revision that is gone, or whose map is another than
+// the one that was read.
 func (m *removal) isAsRead(id revision.ID) error {
-	nonce, read := m.nonces[id]
-	if !read {
-		return nil
-	}
-	if !m.lost[id] { // or its copy would pass for it
+	if !m.lost[id] { // or its copy would pass for it, and what lies in the trash be taken for a leftover
 		if _, err := m.repo.fsys.Lstat(revisionName(m.volume.Name, id)); err != nil {
 			return fmt.Errorf("%w: %s is gone: %w", ErrLostGround, id, err)
 		}
+	}
+	nonce, read := m.nonces[id]
+	if !read {
+		return nil
 	}
 	f, err := m.repo.openRevision(m.volume, id)
 	if err != nil {

@@ -79,6 +79,10 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
+		name: "a revision goes twice", does: []string{"rm of the newest", "rm of the newest"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 2, loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
+	},
+	{
 		name: "a backup builds on what goes", does: []string{"a backup", "rm of the newest"},
 		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},

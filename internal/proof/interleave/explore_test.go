@@ -21,11 +21,15 @@ import (
 type explorer struct {
 	world  *world
 	state  string // below it, each actor has the state of its host
-	points []int  // by operation, how many points there are in it if nobody else does anything
+	alone  []solo // by operation
 	single uint64 // how many schedules there are of two operations with one interruption
 
 	figures figures
 }
+
+// solo is how many calls an operation makes, and how many of them are points, if nobody
+// else does anything.
+type solo struct{ calls, points int }
 
 // figures say what the schedules came to.
 type figures struct{ schedules, calls, turns, kills, losses, cuts, refused int64 }
@@ -36,11 +40,11 @@ type schedule struct {
 	does   []*operation
 	clocks []time.Duration // how far off each one's is
 	plan   plan
-	dieAt  []int // before which of its calls each is killed; 0: never
-	loseAt []int // before which of its calls each loses a lock; 0: never
-	loses  []string
-	cutAt  int  // before which call of all the power goes; 0: never
-	night  bool // the next night is tried, too
+	dieAt  []int    // before which of its calls each is killed; 0: never. Nil: nobody is hurt
+	loseAt []int    // before which of its calls each loses a lock; 0: never
+	loses  []string // which: the beginning of its name
+	cutAt  int      // before which call of all the power goes; 0: never
+	night  bool     // the next night is tried, too
 	trace  func(a *actor, op, name string)
 }
 
@@ -49,10 +53,10 @@ func (s *schedule) String() string {
 	fmt.Fprintf(&b, "%v", s.plan)
 	for i, o := range s.does {
 		fmt.Fprintf(&b, "\n  actor %d: %s, its clock off by %v", i, o.name, s.clocks[i])
-		if s.dieAt[i] > 0 {
+		if s.dieAt != nil && s.dieAt[i] > 0 {
 			fmt.Fprintf(&b, ", killed before its call %d", s.dieAt[i])
 		}
-		if s.loseAt != nil && s.loseAt[i] > 0 {
+		if s.dieAt != nil && s.loseAt[i] > 0 {
 			fmt.Fprintf(&b, ", without its lock on %s from call %d on", s.loses[i], s.loseAt[i])
 		}
 	}
@@ -67,13 +71,14 @@ func newExplorer(t *testing.T) *explorer {
 	x := &explorer{state: durabletest.TempDir(t)}
 	bubble(t, 1, func(t *testing.T) { x.world = newWorld(t, filepath.Join(x.state, "past")) })
 	for i := range operations {
-		sch := &schedule{does: []*operation{&operations[i]}, clocks: []time.Duration{0}, dieAt: []int{0}, plan: newBounded([]int{0}, 0), night: true}
+		sch := &schedule{does: []*operation{&operations[i]}, clocks: []time.Duration{0}, plan: newBounded([]int{0}, 0), night: true}
 		s, err := x.try(t, sch)
 		if err != nil {
 			t.Fatalf("%s, alone: %v", operations[i].name, err)
 		}
-		x.points = append(x.points, s.actors[0].points)
-		x.single += uint64(s.actors[0].points * len(operations))
+		a := s.actors[0]
+		x.alone = append(x.alone, solo{a.calls, a.points})
+		x.single += uint64(a.points * len(operations))
 	}
 	x.figures = figures{}
 	return x
@@ -105,9 +110,9 @@ func (x *explorer) run(ctx context.Context, sch *schedule) (*scheduler, error) {
 	}
 	var work []func(*actor)
 	for i, o := range sch.does {
-		a := &actor{number: i, dieAt: sch.dieAt[i]}
-		if sch.loseAt != nil {
-			a.loseAt, a.loses = sch.loseAt[i], sch.loses[i]
+		a := &actor{number: i}
+		if sch.dieAt != nil {
+			a.dieAt, a.loseAt, a.loses = sch.dieAt[i], sch.loseAt[i], sch.loses[i]
 		}
 		s.actors = append(s.actors, a)
 		p := &process{w: w, clock: s.clock(sch.clocks[i])}

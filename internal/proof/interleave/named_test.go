@@ -113,7 +113,7 @@ func TestTraps(t *testing.T) {
 				sch := &schedule{seed: uint64(i), plan: &script{steps: trap.steps}, night: true}
 				for n, name := range trap.does {
 					at := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
-					sch.does, sch.dieAt = append(sch.does, &operations[at]), append(sch.dieAt, 0)
+					sch.does = append(sch.does, &operations[at])
 					sch.clocks = append(sch.clocks, off*time.Duration(1-2*(n%2)))
 				}
 				s, err := x.try(t, sch)

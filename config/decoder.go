@@ -25,7 +25,7 @@ func (d *decoder) add(line, column int, text string) {
 		d.more++
 		return
 	}
-	d.problems = append(d.problems, Problem{d.path, line, column, strings.Join(d.keys, "."), text})
+	d.problems = append(d.problems, Problem{Path: d.path, Line: line, Column: column, Key: strings.Join(d.keys, "."), Text: text})
 }
 
 // wrong reports what is wrong at a node.

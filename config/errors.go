@@ -12,6 +12,9 @@ type Problem struct {
 	Column int    // from 1
 	Key    string // such as volumes.db1.window; may be empty
 	Text   string
+
+	Missing bool // there is nothing of a pattern, or it cannot be looked for
+	Clash   bool // what a pattern claims is another one's
 }
 
 func (p *Problem) Error() string {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"varve/revision"
 )
@@ -71,18 +72,18 @@ type expansion struct {
 func (x *expansion) expand(e *entry, list Lister) {
 	parts, err := list(e.volume.Source)
 	if err != nil {
-		x.wrong(e, err.Error())
+		x.wrong(e, Problem{Text: err.Error(), Missing: true})
 		return
 	}
 	parts = slices.DeleteFunc(slices.Clone(parts), e.excludes)
 	if len(parts) == 0 {
-		x.wrong(e, fmt.Sprintf("there is nothing like %q", e.volume.Source))
+		x.wrong(e, Problem{Text: fmt.Sprintf("there is nothing like %q", e.volume.Source), Missing: true})
 	}
 	slices.Sort(parts)
 	for _, part := range slices.Compact(parts) {
 		v, err := e.of(part)
 		if err != nil {
-			x.wrong(e, fmt.Sprintf("%q: %v", e.source[0]+part+e.source[1], err))
+			x.wrong(e, Problem{Text: fmt.Sprintf("%q: %v", e.source[0]+part+e.source[1], err)})
 			continue
 		}
 		x.claim(e, v)
@@ -96,17 +97,21 @@ func (x *expansion) claim(e *entry, v Volume) {
 	case byName != nil && !byName.isPattern, bySource != nil && !bySource.isPattern:
 		return // it has an entry of its own
 	case bySource != nil:
-		x.wrong(e, fmt.Sprintf("%q is also of %q, line %d", v.Source, bySource.volume.Pattern, bySource.volume.Line))
+		x.clash(e, strconv.Quote(v.Source), bySource)
 	case byName != nil:
-		x.wrong(e, fmt.Sprintf("the name %q is also of %q, line %d", v.Name, byName.volume.Pattern, byName.volume.Line))
+		x.clash(e, "the name "+strconv.Quote(v.Name.String()), byName)
 	default:
 		x.sources[v.Source], x.names[v.Name] = e, e
 		x.volumes = append(x.volumes, v)
 	}
 }
 
-func (x *expansion) wrong(e *entry, text string) {
-	x.errs = append(x.errs, &Problem{
-		Path: x.config.Path, Line: e.volume.Line, Column: e.column, Key: "volumes." + e.volume.Pattern, Text: text,
-	})
+// clash reports what is another pattern's already.
+func (x *expansion) clash(e *entry, what string, first *entry) {
+	x.wrong(e, Problem{Text: fmt.Sprintf("%s is also of %q, line %d", what, first.volume.Pattern, first.volume.Line), Clash: true})
+}
+
+func (x *expansion) wrong(e *entry, p Problem) {
+	p.Path, p.Line, p.Column, p.Key = x.config.Path, e.volume.Line, e.column, "volumes."+e.volume.Pattern
+	x.errs = append(x.errs, &p)
 }

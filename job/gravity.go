@@ -68,14 +68,19 @@ func (r Result) Gravity() Gravity {
 	return GravityOf(r.Err)
 }
 
-// Gravest judges several jobs, and what is wrong with the configuration of which they came.
+// Gravest judges several jobs, and the entries of the configuration of which none, or not
+// all that was meant, could come: each of those is a failure among the others. So is a
+// job that was meant wrongly, where another made a revision: [Misuse] is that nothing was done.
 func Gravest(results []Result, problems []error) Gravity {
-	gravest := Well
+	gravest, made := Well, false
 	if len(problems) > 0 {
-		gravest = Misuse
+		gravest = Failed
 	}
 	for _, r := range results {
-		gravest = max(gravest, r.Gravity())
+		gravest, made = max(gravest, r.Gravity()), made || r.Created != nil
+	}
+	if gravest == Misuse && made {
+		return Failed
 	}
 	return gravest
 }

@@ -33,7 +33,8 @@ VOLUME can be a pattern such as 'vms/*': all volumes that it fits, of the
 configuration and of the repository. --all is every volume of the
 configuration, --due those whose schedule says so and whose window is open. Of
 several volumes each is tried, whatever came of the others; the exit code is
-the gravest.
+the gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where another was
+backed up. An entry of the configuration that finds nothing is a failure, too.
 
 A SOURCE that is not the one of last time is compared in a few places first:
 where hardly anything agrees, nothing is done without --source-changed.

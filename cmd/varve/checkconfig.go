@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ type configProblem struct {
 	Column known[int] `json:"column"`
 	Key    string     `json:"key"`
 	Text   string     `json:"text"`
+	Hint   string     `json:"hint"` // empty: nothing comes to mind
 	whole  string     // with the path
 }
 
@@ -110,16 +112,16 @@ func newConfigProblem(err error) configProblem {
 	if !errors.As(err, &p) {
 		return configProblem{Text: err.Error(), whole: err.Error()}
 	}
-	return configProblem{Path: p.Path, Line: known[int]{p.Line}, Column: known[int]{p.Column}, Key: p.Key, Text: p.Text, whole: p.Error()}
+	return configProblem{
+		Path: p.Path, Line: known[int]{p.Line}, Column: known[int]{p.Column}, Key: p.Key, Text: p.Text, Hint: hint(p, about{}), whole: p.Error(),
+	}
 }
 
-func joinProblems(all []configProblem) string {
-	var texts []string
-	for _, problem := range all {
-		texts = append(texts, problem.whole)
-	}
-	return strings.Join(texts, "; ")
-}
+// entry is the name of the entry that it is about.
+func (p *configProblem) entry() string { return strings.TrimPrefix(p.Key, "volumes.") }
+
+// place is where in the file it is.
+func (p *configProblem) place() string { return fmt.Sprintf("%s:%d", p.Path, p.Line.is) }
 
 func (s *session) newConfiguredVolume(v config.Volume) configuredVolume {
 	w := configuredVolume{

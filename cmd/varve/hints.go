@@ -34,7 +34,12 @@ func hintOnWords(err error, a about) string {
 	var order *repository.OrderError
 	var short *backup.StreamSizeError
 	var exposed *config.ExposedError
+	var problem *config.Problem
 	switch {
+	case errors.As(err, &problem) && problem.Clash:
+		return "let one of the two exclude it"
+	case errors.As(err, &problem) && problem.Missing:
+		return "look whether the disk that it is on is mounted; is nothing of it left, take the entry out of the configuration"
 	case errors.As(err, &exposed) && exposed.Owner >= 0:
 		return "look what is in it, then: chown root:root " + human.ShellWord(exposed.Path)
 	case errors.As(err, &exposed):

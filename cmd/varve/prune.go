@@ -262,16 +262,19 @@ func (r *pruned) judge(command string) error {
 			continue
 		}
 		if errors.Is(err, retention.ErrNoRules) {
-			err = noRules(command)
+			err = fmt.Errorf("volume %s: %w", quote(r.Volumes[i].Volume.String()), noRules(command))
 		}
 		failed = append(failed, err)
 		worst = max(worst, gravityOf(err))
 	}
-	if len(failed) < 2 {
+	if len(failed) == 0 || len(r.Volumes) == 1 {
 		return errors.Join(failed...)
 	}
+	if worst == job.Misuse && len(failed) < len(r.Volumes) {
+		worst = job.Failed // misuse is that nothing was done
+	}
 	return &severalError{
-		Failed: len(failed), Of: len(r.Volumes), Code: exitOf(worst),
+		Code: exitOf(worst), Err: errors.Join(failed...),
 		Text: fmt.Sprintf("%d of %s did not go well: %v", len(failed), formatCount(len(r.Volumes), "volume"), errors.Join(failed...)),
 	}
 }

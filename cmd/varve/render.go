@@ -91,6 +91,8 @@ func (s *session) failure(p *page, err error) {
 	var sig *signalError
 	var several *severalError
 	switch {
+	case errors.As(err, &several): // of which each has been told
+		p.line("%s %s: %s", p.red("varve:"), s.subject(), strings.ReplaceAll(err.Error(), "\n", "; "))
 	case errors.As(err, &misuse):
 		p.line("%s %s", p.red("varve"+prefixed(" ", misuse.Command)+":"), misuse.Text)
 		if misuse.Usage != "" {
@@ -98,8 +100,6 @@ func (s *session) failure(p *page, err error) {
 		}
 	case errors.As(err, &sig):
 		p.line("%s %s was %s", p.red("varve:"), s.subject(), sig.Error())
-	case errors.As(err, &several): // of which each has been told
-		p.line("%s %s: %s", p.red("varve:"), s.subject(), strings.ReplaceAll(err.Error(), "\n", "; "))
 	default:
 		p.line("%s %s %s", p.red("varve:"), s.subject(), verdict(err))
 		p.line("  why    %s", strings.ReplaceAll(why(err), "\n", "; "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"varve/backup"
@@ -41,9 +42,10 @@ func (s *session) backUpSeveral(ctx context.Context, repo *repository.Repository
 	for _, r := range results {
 		n.Volumes = append(n.Volumes, s.nightEntry(r))
 	}
-	for _, problem := range agenda.Problems {
-		s.warn("%v", problem)
-		n.Problems = append(n.Problems, newConfigProblem(problem))
+	for _, err := range agenda.Problems {
+		problem := newConfigProblem(err)
+		s.tellProblem(problem)
+		n.Problems = append(n.Problems, problem)
 	}
 	return n, n.judge(job.Gravest(results, agenda.Problems))
 }
@@ -103,12 +105,14 @@ func (s *session) nightEntry(r job.Result) nightEntry {
 // A severalError reports that of several volumes, not all went well. Its exit code
 // is the gravest.
 type severalError struct {
-	Failed, Of int
-	Code       int
-	Text       string
+	Code int
+	Text string
+	Err  error // of those that advice is given on; nil: each was given its own
 }
 
 func (e *severalError) Error() string { return e.Text }
+
+func (e *severalError) Unwrap() error { return e.Err }
 
 // tellEntry says how one of several volumes ended, as soon as it has.
 func (s *session) tellEntry(e nightEntry) {
@@ -133,9 +137,22 @@ func (s *session) tellEntry(e nightEntry) {
 	s.tell(p)
 }
 
+// tellProblem says of an entry of the configuration what of it could not be backed up.
+func (s *session) tellProblem(problem configProblem) {
+	if s.json {
+		return
+	}
+	p := s.page(s.stderr.w)
+	p.line("%s was not backed up, or not all of it: %s (%s)", p.red(problem.entry()), problem.Text, problem.place())
+	if problem.Hint != "" {
+		p.line("  next   %s", problem.Hint)
+	}
+	s.tell(p)
+}
+
 // judge counts, and gives an error unless all went well.
 func (n *night) judge(gravest job.Gravity) error {
-	var failed []string
+	var failed, troubled, texts []string
 	for i := range n.Volumes {
 		e := &n.Volumes[i]
 		if e.Result != nil {
@@ -145,17 +162,20 @@ func (n *night) judge(gravest job.Gravity) error {
 			failed = append(failed, e.Volume.String())
 		}
 	}
-	code := exitOf(gravest)
-	switch {
-	case code == 0:
+	for i := range n.Problems {
+		troubled = append(troubled, n.Problems[i].entry())
+	}
+	troubled = slices.Compact(troubled) // those of one entry stand together
+	if gravest == job.Well {
 		return nil
-	case len(failed) == 0:
-		return &severalError{Of: len(n.Volumes), Code: code, Text: joinProblems(n.Problems)}
 	}
-	return &severalError{
-		Failed: len(failed), Of: len(n.Volumes), Code: code,
-		Text: fmt.Sprintf("%d of %s did not go well: %s", len(failed), formatCount(len(n.Volumes), "volume"), strings.Join(failed, ", ")),
+	if len(failed) > 0 {
+		texts = append(texts, fmt.Sprintf("%d of %s did not go well: %s", len(failed), formatCount(len(n.Volumes), "volume"), strings.Join(failed, ", ")))
 	}
+	if len(troubled) > 0 {
+		texts = append(texts, "not all that the configuration names was found: "+strings.Join(troubled, ", "))
+	}
+	return &severalError{Code: exitOf(gravest), Text: strings.Join(texts, "; ")}
 }
 
 func (n *night) lasting() string {
@@ -170,7 +190,7 @@ func (n *night) print(p *page) {
 		}
 	}
 	if len(n.Volumes) == 0 {
-		if !p.terse { // cron would send it every quarter of an hour
+		if !p.terse && len(n.Problems) == 0 { // cron would send it every quarter of an hour
 			p.line("nothing is due")
 		}
 		return

@@ -27,7 +27,10 @@ func Judge(in Input) *Report {
 		}
 		tries := late[v.Name]
 		if v.Expectation != nil {
-			v.Promise, v.Due = v.Expectation.promise(in.Now), v.Expectation.Plan.Next(in.Now)
+			v.Promise = v.Expectation.promise(in.Now)
+			if v.Expectation.Gone == "" {
+				v.Due = v.Expectation.Plan.Next(in.Now)
+			}
 		}
 		if !v.hasRevisions() && v.Expectation == nil && tries == nil && len(v.unread) == 0 {
 			continue // a first backup that came to nothing, long ago
@@ -56,6 +59,9 @@ func Judge(in Input) *Report {
 		if u.Volume == "" {
 			r.Cases = append(r.Cases, Case{Kind: Unreadable, Why: u.Err.Error()})
 		}
+	}
+	for _, err := range in.NotFound {
+		r.Cases = append(r.Cases, Case{Kind: NotFound, Why: err.Error(), Do: "varve check-config"})
 	}
 	r.space(in)
 	slices.SortStableFunc(r.Cases, func(a, b Case) int {
@@ -97,24 +103,32 @@ func together(in Input) []Volume {
 
 // judge finds the cases of one volume.
 func (v *Volume) judge(in Input, tries *late) {
-	failed := tries.failuresSince(v.LastGood())
+	failed, again := tries.failuresSince(v.LastGood()), "varve backup "+v.typed("")
+	gone := v.gone()
+	if gone != "" {
+		again = "look for it; was it deleted on purpose: varve retire " + v.typed("")
+	}
 	switch {
 	case v.LastGood().IsZero() && failed > 0 && v.Expectation == nil && !v.hasRevisions():
 		v.add(Failed, "", "a first backup failed; "+tries.say(failed), "varve backup "+v.typed("")+" SOURCE")
 	case v.LastGood().IsZero() && failed > 0:
-		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), "varve backup "+v.typed(""))
+		v.add(Failing, "", fmt.Sprintf("no good revision; %s", tries.say(failed)), again)
 	case v.isOverdue(in.Now):
 		why := "nobody tried"
-		if failed > 0 {
+		if gone != "" {
+			why = gone
+		} else if failed > 0 {
 			why = tries.say(failed)
 		} else if v.isAhead(in.Now) {
 			why = "the newest good revision is dated in the future, so that its age is not known"
 		} else if v.LastGood().IsZero() {
 			why = "no revision is to be trusted"
 		}
-		v.add(Overdue, "", why, "varve backup "+v.typed(""))
+		v.add(Overdue, "", why, again)
+	case gone != "":
+		v.add(Gone, "", gone, again)
 	case failed > 0:
-		v.add(Failed, "", tries.say(failed), "varve backup "+v.typed(""))
+		v.add(Failed, "", tries.say(failed), again)
 	}
 	for _, text := range tries.warnings() {
 		v.add(Warned, "", text, "varve history --volume "+v.typed(""))
@@ -134,6 +148,14 @@ func (v *Volume) judge(in Input, tries *late) {
 	if in.Configured && v.Expectation == nil {
 		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.typed(""))
 	}
+}
+
+// gone says that the source is; empty: it is not, for all that is known.
+func (v *Volume) gone() string {
+	if v.Expectation == nil || v.Expectation.Gone == "" {
+		return ""
+	}
+	return "its source is gone: " + v.Expectation.Gone
 }
 
 // damages finds the revisions that have lost bytes.

@@ -60,6 +60,14 @@ func daily(t *testing.T, names ...revision.Name) (all []status.Expectation) {
 	return all
 }
 
+// gone says of what is expected that its source is not there.
+func gone(all []status.Expectation, source string) []status.Expectation {
+	for i := range all {
+		all[i].Gone = source
+	}
+	return all
+}
+
 func failure(name revision.Name, ago time.Duration, why string) repository.Event {
 	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultFailed, Volume: name, Error: why}
 }
@@ -246,6 +254,26 @@ func TestJudge(t *testing.T) {
 			},
 			grade: status.Warning, cases: "forgotten old: the configuration does not name it",
 		},
+		"an image of a pattern is gone": {
+			in: status.Input{
+				Configured: true, Expected: gone(daily(t, "db"), "/srv/db.img"), Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				Events: []repository.Event{failure("db", time.Minute, "no such file")},
+			},
+			grade: status.Warning, cases: "source-gone db: its source is gone: /srv/db.img",
+		},
+		"it is gone for longer than was promised": {
+			in: status.Input{
+				Configured: true, Expected: gone(daily(t, "db"), "/srv/db.img"), Volumes: []repository.Summary{summary("db", rev(50*hour, good))},
+			},
+			grade: status.Critical, cases: "overdue db: its source is gone: /srv/db.img",
+		},
+		"an entry finds nothing": {
+			in: status.Input{
+				Configured: true, Expected: daily(t, "db"), Volumes: []repository.Summary{summary("db", rev(hour, good))},
+				NotFound: []error{errors.New("varve.yaml:3: there is nothing")},
+			},
+			grade: status.Warning, cases: "not-found : varve.yaml:3: there is nothing",
+		},
 		"retired": {
 			in: status.Input{
 				Configured: true, Expected: daily(t, "db", "old"),
@@ -335,12 +363,20 @@ func TestWhatToType(t *testing.T) {
 		Volumes:    []repository.Summary{summary("it's bad", rev(hour, repository.Suspect))},
 		Events:     []repository.Event{alarm("it's bad", hour, "why")},
 	})
+	lost := status.Judge(status.Input{
+		Now: now, Configured: true, Expected: gone(daily(t, "it's lost"), "/srv/lost"),
+		Volumes: []repository.Summary{summary("it's lost", rev(hour, repository.Good))},
+	})
+	if len(lost.Volumes) != 1 || !lost.Volumes[0].Due.IsZero() {
+		t.Errorf("what is gone is due: %+v", lost.Volumes)
+	}
 	var got []string
-	for _, c := range r.Cases {
+	for _, c := range append(r.Cases, lost.Cases...) {
 		got = append(got, c.Do)
 	}
 	want := []string{
 		`varve history --volume 'it'\''s bad'`, `varve verify 'it'\''s bad@k3f9' --against SOURCE`, `varve retire 'it'\''s bad'`,
+		`look for it; was it deleted on purpose: varve retire 'it'\''s lost'`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

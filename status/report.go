@@ -34,7 +34,9 @@ const (
 	Suspect   Kind = "suspect"     // the newest revision is not trusted
 	Live      Kind = "live-source" // the source was in use while it was read
 	Warned    Kind = "warned"      // the last backup, of the last days, warned of what somebody has to look at
+	Gone      Kind = "source-gone" // a pattern of the configuration names the volume, and its source is not there any more
 	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
+	NotFound  Kind = "not-found"   // of an entry of the configuration nothing is found, or not all
 	Filling   Kind = "filling-up"  // the repository will be full before long
 )
 
@@ -66,6 +68,7 @@ type Expectation struct {
 	Name    revision.Name
 	Plan    schedule.Plan
 	Overdue float64 // how many gaps between due times the newest good revision may be old; zero: DefaultOverdue
+	Gone    string  // the source that its pattern gives it, and that is not there; empty: it is, or nobody can tell
 }
 
 // DefaultOverdue leaves half a gap for a backup that takes its time or is tried again.
@@ -88,6 +91,7 @@ type Input struct {
 	Now        time.Time // with the zone of what a person reads
 	Configured bool      // there is a configuration, and Expected is what it names
 	Expected   []Expectation
+	NotFound   []error // entries of the configuration of which there is nothing, or not all
 	Volumes    []repository.Summary
 	Unread     []Unread
 	Events     []repository.Event // of the last days, oldest first

@@ -10,37 +10,52 @@ import (
 	"varve/status"
 )
 
+// promises is what the configuration says of volumes.
+type promises struct {
+	all        []status.Expectation
+	notFound   []error // entries of which there is nothing, or not all
+	configured bool    // it names some
+}
+
 // expected is what was promised of volumes; without a configuration, nothing. What
 // is wrong with some of them keeps nobody from judging the others.
 //
-// Where a pattern cannot be told what it stands for, as when its directory is not
-// mounted, what it promised still holds of the volumes that there are.
-func (s *session) expected(known []repository.Summary) (all []status.Expectation, configured bool, err error) {
+// What a pattern promised still holds of a volume of the repository whose source is not
+// found any more. It is gone; but where nothing is found of a pattern, as when its
+// directory is not mounted, that is not said of each.
+func (s *session) expected(known []repository.Summary) (p promises, err error) {
 	conf, err := s.configuration()
 	if err != nil || conf == nil || s.isElsewhere(conf) {
-		return nil, false, err
+		return p, err
 	}
 	volumes, problems := conf.Volumes(listSources)
-	named, broken := map[revision.Name]bool{}, map[string]bool{}
-	for _, problem := range problems {
-		s.warn("%v", problem)
-		if p := new(config.Problem); errors.As(problem, &p) {
-			broken[p.Key] = true
+	named, sources, broken := map[revision.Name]bool{}, map[string]bool{}, map[string]bool{}
+	for _, err := range problems {
+		p.notFound = append(p.notFound, err)
+		if problem := new(config.Problem); errors.As(err, &problem) {
+			broken[problem.Key] = true
 		}
 	}
+	add := func(v config.Volume, gone string) {
+		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Gone: gone})
+	}
 	for _, v := range volumes {
-		named[v.Name] = true
+		named[v.Name], sources[v.Source] = true, true
+		add(v, "")
 	}
 	for _, summary := range known {
 		name := summary.Volume.Name
-		if v, fits := conf.Volume(name); fits && !named[name] && broken["volumes."+v.Pattern] {
-			volumes = append(volumes, v)
+		v, fits := conf.Volume(name)
+		switch {
+		case !fits || named[name]:
+		case broken["volumes."+v.Pattern]:
+			add(v, "")
+		case !sources[v.Source] && summary.Newest != nil: // else it is another volume's now
+			add(v, v.Source)
 		}
 	}
-	for _, v := range volumes {
-		all = append(all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue})
-	}
-	return all, len(volumes) > 0 || len(problems) > 0, nil
+	p.configured = len(volumes) > 0 || len(problems) > 0
+	return p, nil
 }
 
 // isElsewhere tells whether the configuration is about another repository than the

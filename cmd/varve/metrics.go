@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,16 +85,38 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	return m, nil
 }
 
-// collect measures; docs/guide.md has the list.
+// collect measures.
 func (m *metrics) collect(r *status.Report, in status.Input) {
 	for i := range r.Volumes {
 		m.ofVolume(&r.Volumes[i])
+		m.troubles(r.Volumes[i].Cases)
 	}
+	m.troubles(slices.DeleteFunc(slices.Clone(r.Cases), func(c status.Case) bool { return c.Volume != "" }))
 	if in.Total > 0 {
 		m.add("varve_repository_size_bytes", "", "", float64(in.Total))
 		m.add("varve_repository_free_bytes", "", "", float64(in.Available))
 	}
 	m.add("varve_build_info", "version", version, 1)
+}
+
+// troubles counts cases, by volume and kind.
+func (m *metrics) troubles(cases []status.Case) {
+	at := map[string]int{} // in m.Metrics
+	for _, c := range cases {
+		grade := "warning"
+		if c.Kind.Grade() == status.Critical {
+			grade = "critical"
+		}
+		label := labels("volume", c.Volume.String(), "kind", string(c.Kind), "grade", grade)
+		if i, found := at[label]; found {
+			m.Metrics[i].Value++
+			continue
+		}
+		at[label] = len(m.Metrics)
+		m.Metrics = append(m.Metrics, metric{
+			Name: "varve_trouble", Labels: map[string]string{"volume": c.Volume.String(), "kind": string(c.Kind), "grade": grade}, Value: 1, label: label,
+		})
+	}
 }
 
 // count adds how many backups there ever were, by how they ended.
@@ -134,12 +157,8 @@ func (m *metrics) ofVolume(v *status.Volume) {
 		return
 	}
 	for _, state := range []repository.State{repository.Good, repository.Proven, repository.Suspect, repository.Damaged} {
-		is := 0.0
-		if newest.Info.State == state {
-			is = 1
-		}
 		m.Metrics = append(m.Metrics, metric{
-			Name: "varve_volume_state", Labels: map[string]string{"volume": name, "state": string(state)}, Value: is,
+			Name: "varve_volume_state", Labels: map[string]string{"volume": name, "state": string(state)}, Value: oneIf(newest.Info.State == state),
 			label: labels("volume", name, "state", string(state)),
 		})
 	}
@@ -147,12 +166,15 @@ func (m *metrics) ofVolume(v *status.Volume) {
 		m.add("varve_volume_last_duration_seconds", "volume", name, st.Statistics.Duration().Seconds())
 		m.add("varve_volume_last_stored_bytes", "volume", name, float64(st.Statistics.Stored))
 		m.add("varve_volume_size_bytes", "volume", name, float64(st.Size))
-		live := 0.0
-		if st.Consistency == revision.Live {
-			live = 1
-		}
-		m.add("varve_volume_live", "volume", name, live)
+		m.add("varve_volume_live", "volume", name, oneIf(st.Consistency == revision.Live))
 	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) add(name, key, value string, number float64) {
@@ -178,6 +200,7 @@ var metricHelp = [][2]string{
 	{"varve_volume_last_success_timestamp_seconds", "When the newest good revision was begun."},
 	{"varve_volume_promise_seconds", "How old the newest good revision may be."},
 	{"varve_volume_overdue", "1 if it is older, if there is none and the last backup failed, or if that cannot be told."},
+	{"varve_trouble", "How many troubles of a kind and grade varve status lists; there is none of what is well. Without a volume, it is the repository's or the configuration's."},
 	{"varve_volume_state", "1 for the state of the newest revision."},
 	{"varve_volume_live", "1 if the source was in use while the newest revision was read."},
 	{"varve_volume_last_duration_seconds", "How long the newest revision took."},

@@ -24,9 +24,11 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 		return nil, in, err
 	}
 	in.Unread = unreadOf(unread)
-	if in.Expected, in.Configured, err = s.expected(in.Volumes); err != nil {
+	promised, err := s.expected(in.Volumes)
+	if err != nil {
 		return nil, in, err
 	}
+	in.Expected, in.NotFound, in.Configured = promised.all, promised.notFound, promised.configured
 	if in.Events, err = repo.EventsSince(in.Now.Add(-lately)); err != nil {
 		in.Unread = append(in.Unread, unreadJournal(err))
 	}

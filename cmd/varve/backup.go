@@ -269,8 +269,7 @@ func (b *backed) print(p *page) {
 }
 
 func (b *backed) printBlock(p *page) {
-	verdict := fmt.Sprintf("%-50s", address(b.Volume, b.ID)+" is safe")
-	p.line("%s %s, took %s", p.bold(verdict), formatTime(b.Begun, p.now), formatDuration(b.took()))
+	p.apart(b.lasting(), formatTime(b.Begun, p.now)+", took "+formatDuration(b.took()))
 	if b.first {
 		p.line("%s", firstRevision)
 	}

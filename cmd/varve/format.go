@@ -95,17 +95,23 @@ func formatLong(d time.Duration) string {
 }
 
 // wrap breaks text between words into lines that are not wider, where words allow it.
+// Blanks within a line stay as many as they are: some separate what belongs apart.
 func wrap(text string, width int) []string {
 	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && textWidth(line)+1+textWidth(word) > width {
-			lines, line = append(lines, line), ""
+	line, gap := "", ""
+	for _, word := range strings.Split(oneLine(text), " ") {
+		switch {
+		case word == "":
+			gap += " "
+			continue
+		case line == "":
+			line = word
+		case textWidth(line)+len(gap)+textWidth(word) > width:
+			lines, line = append(lines, line), word
+		default:
+			line += gap + word
 		}
-		if line != "" {
-			line += " "
-		}
-		line += word
+		gap = " "
 	}
 	return append(lines, line)
 }

@@ -74,15 +74,21 @@ func (p *page) arrow() markup {
 const factsAt = 14
 
 // facts adds aligned lines of a name and what there is to say of it; those without
-// anything are left out. What has no name is to be typed, and stays whole.
+// anything are left out. What has no name is to be typed.
 func (p *page) facts(pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] == "" {
 			continue
 		}
+		if pairs[i] == "" {
+			for _, line := range p.typed(pairs[i+1], factsAt) {
+				p.line("%s", line)
+			}
+			continue
+		}
 		lines := []string{oneLine(pairs[i+1])}
-		if room := p.width - factsAt; room > 0 && pairs[i] != "" && textWidth(lines[0]) > room {
-			lines = fold(lines[0], room)
+		if room := p.width - factsAt; room > 0 && textWidth(lines[0]) > room {
+			lines = p.fold(lines[0], room)
 		}
 		for k, line := range lines {
 			p.line("%-*s %s", factsAt-1, map[bool]string{true: pairs[i]}[k == 0], line)

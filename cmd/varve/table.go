@@ -8,7 +8,7 @@ import (
 // cell is a field of a table.
 type cell struct {
 	text  string
-	below string                   // stands below it, whole: what is to be typed is not broken
+	below string                   // stands below it; is to be typed, and stays whole where there is room
 	right bool                     // aligned to the right
 	paint func(text string) markup // nil: plain
 }
@@ -110,14 +110,14 @@ func (p *page) layPart(part []cell, widths []int, indent, room int) (lines []mar
 	for i, c := range part {
 		text := oneLine(c.text)
 		if i == len(widths)-1 && room > 0 && textWidth(text) > room {
-			pieces := fold(text, room)
+			pieces := p.fold(text, room)
 			text = pieces[0]
 			for _, piece := range pieces[1:] {
 				more = append(more, markup(strings.Repeat(" ", at))+p.cell(c, piece))
 			}
 		}
 		if c.below != "" {
-			more = append(more, markup(strings.Repeat(" ", at)+harmless(c.below)))
+			more = append(more, p.typed(c.below, at)...)
 		}
 		space := strings.Repeat(" ", max(widths[i]-textWidth(text), 0))
 		if c.right {
@@ -138,12 +138,27 @@ func (p *page) cell(c cell, text string) markup {
 	return markup(harmless(text))
 }
 
+// typed gives the lines of what is to be typed, indented so far, or less where it would
+// be wider than the terminal. It is broken only where no line could hold it.
+func (p *page) typed(text string, indent int) (lines []markup) {
+	pieces := []string{oneLine(text)}
+	if p.width > 0 && indent+textWidth(text) > p.width {
+		indent = hanging
+		pieces = p.fold(text, max(p.width-indent, 1))
+	}
+	for _, piece := range pieces {
+		lines = append(lines, markup(strings.Repeat(" ", indent)+harmless(piece)))
+	}
+	return lines
+}
+
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
-// fold breaks text between words into lines that are not wider; a word that is, within.
-func fold(text string, width int) (lines []string) {
+// fold breaks text between words into lines that are not wider; a word that is, within,
+// but only in a terminal, which would break it otherwise.
+func (p *page) fold(text string, width int) (lines []string) {
 	for _, line := range wrap(text, width) {
-		for textWidth(line) > width {
+		for p.width > 0 && textWidth(line) > width {
 			first, rest := cut(line, width)
 			if rest == "" {
 				break // one character alone is wider
@@ -176,10 +191,28 @@ func (p *page) parts(all ...cell) {
 	p.line("%s", markup(out.String()))
 }
 
+// secondAt is where what stands apart from a verdict begins, if there is room.
+const secondAt = 51
+
+// apart adds a verdict and what stands apart from it, on one line; where that is wider
+// than the terminal, on two.
+func (p *page) apart(verdict, rest string) {
+	gap := secondAt - textWidth(verdict)
+	if p.width > 0 {
+		gap = min(gap, p.width-textWidth(verdict)-textWidth(rest))
+	}
+	if p.width > 0 && gap < 1 {
+		p.line("%s", p.bold(verdict))
+		p.line("%s", rest)
+		return
+	}
+	p.line("%s%s%s", p.bold(verdict), strings.Repeat(" ", max(gap, 1)), rest)
+}
+
 // prose is how wide text that is broken between words may be.
 func (p *page) prose() int {
 	if p.width > 0 {
-		return min(p.width, widest)
+		return p.width
 	}
 	return widest
 }

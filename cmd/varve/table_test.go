@@ -21,18 +21,62 @@ k3f9  Sat 21 Nov 02:00:02  40 GiB  frozen; as 14.2 left it, before the upgrade
 		60: `ID    BEGUN                  READ  NOTES
 k3f9  Sat 21 Nov 02:00:02  40 GiB  frozen; as 14.2 left it,
                                    before the upgrade
-                                   -> varve verify db1@k3f9 --against SOURCE
+    -> varve verify db1@k3f9 --against SOURCE
 `,
 		40: `ID    BEGUN                  READ
     NOTES
 k3f9  Sat 21 Nov 02:00:02  40 GiB
     frozen; as 14.2 left it, before the
     upgrade
-    -> varve verify db1@k3f9 --against SOURCE
+    -> varve verify db1@k3f9 --against
+    SOURCE
 `,
 	} {
 		p := &page{width: width}
 		p.table(rows)
+		if got := p.text.String(); got != want {
+			t.Errorf("in %d columns:\n%swant\n%s", width, got, want)
+		}
+	}
+}
+
+// A verdict and what stands apart from it come closer before they need two lines.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int]string{
+		0:  "漢@k3f9 is safe                                    Tue 24 Nov 02:00:03, took 2.9 s\n",
+		82: "漢@k3f9 is safe                                    Tue 24 Nov 02:00:03, took 2.9 s\n",
+		80: "漢@k3f9 is safe                                  Tue 24 Nov 02:00:03, took 2.9 s\n",
+		48: "漢@k3f9 is safe  Tue 24 Nov 02:00:03, took 2.9 s\n",
+		47: "漢@k3f9 is safe Tue 24 Nov 02:00:03, took 2.9 s\n",
+		46: "漢@k3f9 is safe\nTue 24 Nov 02:00:03, took 2.9 s\n",
+	} {
+		p := &page{width: width}
+		p.apart("漢@k3f9 is safe", "Tue 24 Nov 02:00:03, took 2.9 s")
+		if got := p.text.String(); got != want {
+			t.Errorf("in %d columns:\n%swant\n%s", width, got, want)
+		}
+	}
+}
+
+// What belongs apart stays so where a line is broken, and a path stays whole where no
+// terminal would break it.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int]string{
+		0: `tried         Sun 29 Nov 05:40  failed  open /srv/images/of-a-customer/web.img: no such file
+              varve verify db1@k3f9 --against SOURCE
+`,
+		44: `tried         Sun 29 Nov 05:40  failed  open
+              /srv/images/of-a-customer/web.
+              img:
+              no such file
+    varve verify db1@k3f9 --against SOURCE
+`,
+	} {
+		p := &page{width: width}
+		p.facts("tried", "Sun 29 Nov 05:40  failed  open /srv/images/of-a-customer/web.img: no such file",
+			"", "varve verify db1@k3f9 --against SOURCE")
 		if got := p.text.String(); got != want {
 			t.Errorf("in %d columns:\n%swant\n%s", width, got, want)
 		}

@@ -28,11 +28,17 @@ type configurationError struct {
 
 func (e *configurationError) Error() string {
 	var wrong *config.Error
-	if n := 0; e.Listed && errors.As(e.Err, &wrong) {
-		n = len(wrong.Problems)
-		return fmt.Sprintf("%s in %s", formatCount(n, "problem"), e.Path)
+	if !errors.As(e.Err, &wrong) || !e.Listed && len(wrong.Problems) == 1 {
+		return e.Err.Error()
 	}
-	return e.Err.Error()
+	text := fmt.Sprintf("%s in %s", formatCount(len(wrong.Problems), "problem"), e.Path)
+	if first := wrong.Problems[0]; !e.Listed {
+		text += ", the first: " + suffixed(first.Key, ": ") + first.Text
+		if first.Line > 0 {
+			text += fmt.Sprintf(" (line %d)", first.Line)
+		}
+	}
+	return text
 }
 
 func (e *configurationError) Unwrap() error { return e.Err }

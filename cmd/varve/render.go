@@ -149,6 +149,13 @@ func prefixed(prefix, text string) string {
 	return prefix + text
 }
 
+func suffixed(text, suffix string) string {
+	if text == "" {
+		return ""
+	}
+	return text + suffix
+}
+
 type jsonRenderer struct{ s *session }
 
 // document is everything that --json prints. Its fields are API.

@@ -22,7 +22,7 @@ type Consistency string
 
 // From the best to the worst.
 const (
-	Frozen      Consistency = "frozen"   // hooks froze the guest
+	Frozen      Consistency = "frozen"   // hooks held still what writes to the source
 	Snapshotted Consistency = "snapshot" // the source made a snapshot
 	Still       Consistency = "still"    // nothing wrote while it was read; with a reason, that was not seen
 	Live        Consistency = "live"     // something may have written while it was read

@@ -70,7 +70,7 @@ type Consistency string
 
 // The ways a volume can have been read, best first.
 const (
-	Frozen      Consistency = "frozen"   // hooks froze the guest around a snapshot
+	Frozen      Consistency = "frozen"   // hooks held still what writes to it
 	Snapshotted Consistency = "snapshot" // the storage froze it: as after a power cut, and usable
 	Still       Consistency = "still"    // nothing wrote to it while it was read, or so somebody says
 	Live        Consistency = "live"     // something did, or could have

@@ -116,7 +116,7 @@ func consistencyText(st *revision.Statement) string {
 	text := string(st.Consistency)
 	switch st.Consistency {
 	case revision.Frozen:
-		text = "frozen, the guest was frozen around a snapshot"
+		text = "frozen, one moment of its source"
 	case revision.Snapshotted:
 		text = "snapshot, one moment of its source"
 	case revision.Still:

@@ -17,6 +17,7 @@ type Config struct {
 	Limits     Limits
 	Monitor    Monitor
 
+	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
 	byName  map[revision.Name]int
 }

@@ -81,6 +81,7 @@ func (d *decoder) compose(doc *document) {
 	if doc.defaultsAt != nil {
 		d.within("defaults", func() { c.check(base, doc.defaultsAt) })
 	}
+	doc.config.base = base
 	doc.config.byName = map[revision.Name]int{}
 	for _, raw := range doc.volumes {
 		d.within("volumes", func() {

@@ -100,7 +100,7 @@ func TestDefaults(t *testing.T) {
 	if describe(v) != describe(want) {
 		t.Errorf("got\n%s\nwant\n%s", describe(v), describe(want))
 	}
-	none := config.Unlisted()
+	none := (*config.Config)(nil).Unlisted()
 	none.Name, none.Source, none.Line, none.Plan.Name, none.Plan.Zone = "a", "/a", 1, "a", time.Local
 	if describe(none) != describe(want) {
 		t.Errorf("of what stands in no configuration:\n%s\nwant\n%s", describe(none), describe(want))
@@ -110,6 +110,30 @@ func TestDefaults(t *testing.T) {
 	}
 	if got := good(t, "limits: {limit_rate: 7M}").Limits.Rate.At(time.Now()); got != 7<<20 {
 		t.Errorf("a plain rate is %d", got)
+	}
+}
+
+// Of defaults, what is about stored revisions holds of volumes that nobody named, and
+// nothing that would take some of them away, or run a command.
+func TestUnlisted(t *testing.T) {
+	t.Parallel()
+	c := good(t, `defaults:
+  undelete: 30d
+  max_chain: 5
+  full_every: 4
+  keep: {last: 1}
+  tags: [nightly]
+  schedule: daily
+  hooks: {before: "true"}
+volumes: {a: {source: /a, undelete: 1d}}
+`)
+	got, want := c.Unlisted(), (*config.Config)(nil).Unlisted()
+	if want.Undelete == 30*24*time.Hour || want.MaxChain == 5 || want.FullEvery == 4 {
+		t.Fatal("the defaults of keys are those of the file")
+	}
+	want.Undelete, want.MaxChain, want.FullEvery = 30*24*time.Hour, 5, 4
+	if describe(got) != describe(want) {
+		t.Errorf("got\n%s\nwant\n%s", describe(got), describe(want))
 	}
 }
 

@@ -25,11 +25,16 @@ func (c *Config) Volume(name revision.Name) (Volume, bool) {
 	return Volume{}, false
 }
 
-// Unlisted is what holds of a volume that stands in no configuration: what is written
-// there of all keys as their defaults.
-func Unlisted() Volume {
+// Unlisted is what holds of a volume that the configuration does not name; c may be nil:
+// there is none. Of the file's defaults, it takes what is about revisions once they are
+// stored: how long they can come back, and how long chains may be. Whether one goes
+// (keep), and what a backup runs and notes, is for volumes that somebody named.
+func (c *Config) Unlisted() Volume {
 	var v Volume
 	setDefaults(&v, volumeFields())
+	if c != nil {
+		v.Undelete, v.MaxChain, v.FullEvery = c.base.Undelete, c.base.MaxChain, c.base.FullEvery
+	}
 	return v
 }
 

@@ -94,15 +94,16 @@ func (s *session) configuration() (*config.Config, error) {
 	return c, nil
 }
 
-// wanted is what is configured of a volume, and whether anything is. If nothing is, or the
-// configuration cannot be used, it is what holds without one.
-func (s *session) wanted(name revision.Name) (v config.Volume, configured bool) {
-	if conf, err := s.configuration(); err == nil && conf != nil {
-		if v, configured = conf.Volume(name); configured {
+// wanted is what is configured of a volume, and whether it is named. If it is not, it is
+// what holds of such; if the configuration cannot be used, what holds without one.
+func (s *session) wanted(name revision.Name) (v config.Volume, named bool) {
+	conf, err := s.configuration()
+	if err == nil && conf != nil {
+		if v, named = conf.Volume(name); named {
 			return v, true
 		}
 	}
-	return config.Unlisted(), false
+	return conf.Unlisted(), false
 }
 
 // configPlaces are where a configuration is that nobody names, the first one first.

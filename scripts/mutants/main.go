@@ -64,13 +64,12 @@ func run(ctx context.Context, pattern, by string, o options) (bool, error) {
 		}
 		return true, nil
 	}
-	results, err := tryAll(ctx, chosen, o, func(r result) {
-		if o.markdown {
-			fmt.Fprintln(os.Stderr, r)
-		} else {
-			fmt.Println(r)
-		}
-	})
+	out := os.Stdout
+	if o.markdown {
+		out = os.Stderr
+	}
+	begun := func(n int) { _, _ = fmt.Fprintf(os.Stderr, "%d of %d: %s\n", n+1, len(chosen), chosen[n].name) }
+	results, err := tryAll(ctx, chosen, o, begun, func(r result) { _, _ = fmt.Fprintln(out, r) })
 	if err != nil {
 		return false, err
 	}

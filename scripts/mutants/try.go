@@ -34,9 +34,9 @@ func (r result) String() string {
 	return fmt.Sprintf("%-34s | %-60s | %4.0f s", r.name, caught, r.took.Seconds())
 }
 
-// tryAll tries mutants in several copies of the tree, and tells of each result as
-// it comes. The tests that are to catch them must first pass as things are.
-func tryAll(ctx context.Context, chosen []mutant, o options, tell func(result)) (results []result, err error) {
+// tryAll tries mutants in several copies of the tree, and tells which is begun, and of
+// each result as it comes, one at a time. The tests that are to catch them must first pass as things are.
+func tryAll(ctx context.Context, chosen []mutant, o options, begun func(n int), tell func(result)) (results []result, err error) {
 	temp, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return nil, err
@@ -57,6 +57,9 @@ func tryAll(ctx context.Context, chosen []mutant, o options, tell func(result)) 
 		}
 		workers.Go(func() {
 			for i := range next {
+				mu.Lock()
+				begun(i)
+				mu.Unlock()
 				r := try(ctx, root, chosen[i], o.limit, &sound)
 				if ctx.Err() != nil {
 					continue // it says nothing

@@ -81,6 +81,28 @@ func (e *ChildlessError) Error() string {
 	return fmt.Sprintf("nothing builds on %s@%s: there is nothing to fold it into", e.Volume, e.ID.Short())
 }
 
+// A NotInTrashError reports a revision that is not in the trash.
+type NotInTrashError struct {
+	Volume revision.Name
+	ID     string // or its short part
+}
+
+func (e *NotInTrashError) Error() string {
+	return fmt.Sprintf("revision %s@%s is not in the trash", e.Volume, e.ID)
+}
+
+func (e *NotInTrashError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// A SeveralInTrashError reports the short part of an id that several revisions have.
+type SeveralInTrashError struct {
+	ID string
+	N  int
+}
+
+func (e *SeveralInTrashError) Error() string {
+	return fmt.Sprintf("%s names %d revisions of volumes that had the name: use a whole id", e.ID, e.N)
+}
+
 // A BusyError reports a lock that somebody else holds.
 type BusyError struct {
 	What   string // what is locked, for people

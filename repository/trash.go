@@ -78,6 +78,31 @@ func (r *Repository) TrashOf(v Volume) ([]Trashed, error) {
 	return all, nil
 }
 
+// TrashNamed lists, like [Repository.Trash], what was taken away of the volumes that have
+// a name, or had it then.
+func (r *Repository) TrashNamed(name revision.Name) ([]Trashed, error) {
+	all, err := r.Trash()
+	v, verr := r.Volume(name)
+	return slices.DeleteFunc(all, func(t Trashed) bool {
+		return t.Volume.Name != name && (verr != nil || t.Volume.UUID != v.UUID)
+	}), err
+}
+
+// FindTrashed finds what was taken away of the volumes of a name, by its id or the short
+// part of that. If there is none, the error is a [*NotInTrashError], joined by what
+// could not be read; if there are several, a [*SeveralInTrashError].
+func (r *Repository) FindTrashed(name revision.Name, id string) (Trashed, error) {
+	all, err := r.TrashNamed(name)
+	all = slices.DeleteFunc(all, func(t Trashed) bool { return t.ID.String() != id && t.ID.Short() != id })
+	switch len(all) {
+	case 0:
+		return Trashed{}, errors.Join(&NotInTrashError{Volume: name, ID: id}, err)
+	case 1:
+		return all[0], nil
+	}
+	return Trashed{}, &SeveralInTrashError{ID: id, N: len(all)}
+}
+
 func (t *Trashed) number() uint64 {
 	if t.Statement == nil {
 		return 0

@@ -136,6 +136,38 @@ func TestUndeleteAfterARename(t *testing.T) {
 	}
 }
 
+// What was taken away is found by the id of it, or the short part, under the name that its
+// volume had then and the one that it has.
+func TestFindTrashed(t *testing.T) {
+	h := newSeries(t, 3)
+	h.mustRemove(1)
+	gone := h.made[1].ID
+	if _, err := h.repo.Rename(t.Context(), "db", "db2", 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []revision.Name{"db", "db2"} {
+		for _, id := range []string{gone.String(), gone.Short()} {
+			if found, err := h.repo.FindTrashed(name, id); err != nil || found.ID != gone {
+				t.Errorf("%s@%s: found %s, %v", name, id, found.ID, err)
+			}
+		}
+	}
+	missing := new(repository.NotInTrashError)
+	for name, id := range map[revision.Name]string{"db": h.made[0].ID.Short(), "other": gone.Short(), "db2": "latest"} {
+		if found, err := h.repo.FindTrashed(name, id); !errors.As(err, &missing) || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s@%s: found %s, %v", name, id, found.ID, err)
+		}
+	}
+	twin := h.path("trash/" + revision.UUID{1}.String())
+	if err := os.CopyFS(twin, os.DirFS(h.path("trash/"+h.volume.UUID.String()))); err != nil {
+		t.Fatal(err)
+	}
+	several := new(repository.SeveralInTrashError)
+	if _, err := h.repo.FindTrashed("db", gone.Short()); !errors.As(err, &several) || several.N != 2 {
+		t.Errorf("of two, one is found: %v", err)
+	}
+}
+
 // A power cut may leave both names of what was moved: then it never went.
 func TestWhatIsVisibleIsNotInTheTrash(t *testing.T) {
 	h := newSeries(t, 3)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -66,6 +67,11 @@ func (s *session) chooseExactly(repo *repository.Repository, text string) (repos
 // find finds a revision, and says which it is.
 func (s *session) find(repo *repository.Repository, want wanted, strictness revision.Strictness) (repository.Revision, error) {
 	v, err := repo.Volume(want.volume)
+	if errors.Is(err, repository.ErrNoVolume) {
+		if trashed := inTrash(repo, want); trashed != "" {
+			return repository.Revision{}, &selectionError{Volume: want.volume, Trashed: trashed, Err: err}
+		}
+	}
 	if err != nil {
 		return repository.Revision{}, err
 	}
@@ -75,7 +81,7 @@ func (s *session) find(repo *repository.Repository, want wanted, strictness revi
 	}
 	rev, err := pick(all, want.selector, strictness)
 	if err != nil {
-		return repository.Revision{}, &selectionError{Volume: want.volume, Err: err}
+		return repository.Revision{}, &selectionError{Volume: want.volume, Trashed: inTrash(repo, want), Err: err}
 	}
 	s.about.volume, s.about.id = rev.Volume.Name, rev.ID
 	s.about.good = newestGood(slices.DeleteFunc(slices.Clone(all), func(r repository.Revision) bool { return r.ID == rev.ID }))
@@ -84,6 +90,15 @@ func (s *session) find(repo *repository.Repository, want wanted, strictness revi
 		s.warnSuspect(rev, newestGood(all), want.latest)
 	}
 	return rev, nil
+}
+
+// inTrash is the revision in the trash that was named by its id; empty: there is none.
+func inTrash(repo *repository.Repository, want wanted) revision.ID {
+	t, err := repo.FindTrashed(want.volume, want.selector.String())
+	if err != nil {
+		return "" // it was not found, which is told already
+	}
+	return t.ID
 }
 
 // pick selects among revisions.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"varve/internal/human"
+	"varve/repository"
 	"varve/revision"
 )
 
@@ -43,9 +44,13 @@ func runDeleted(s *session, volumeName string) (result, error) {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	trash, err := s.trash(repo, name)
+	list := repo.Trash
+	if name != "" {
+		list = func() ([]repository.Trashed, error) { return repo.TrashNamed(name) }
+	}
+	trash, err := list()
 	if err != nil {
-		return nil, err
+		s.warn("%v", err) // what can be read is there
 	}
 	if name != "" && len(trash) == 0 {
 		if _, err := repo.Volume(name); err != nil {

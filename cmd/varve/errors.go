@@ -39,11 +39,17 @@ var errTerminal = errors.New("standard output is a terminal, and an image is not
 
 // A selectionError reports that an address names no revision.
 type selectionError struct {
-	Volume revision.Name
-	Err    error
+	Volume  revision.Name
+	Trashed revision.ID // what it names in the trash; empty: nothing
+	Err     error
 }
 
-func (e *selectionError) Error() string { return fmt.Sprintf("volume %q: %v", e.Volume, e.Err) }
+func (e *selectionError) Error() string {
+	if errors.Is(e.Err, repository.ErrNoVolume) {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("volume %q: %v", e.Volume, e.Err)
+}
 
 func (e *selectionError) Unwrap() error { return e.Err }
 
@@ -120,11 +126,12 @@ func gravityOf(err error) job.Gravity {
 		distrusted    *distrustedError
 		part          *partError
 		findings      *findingsError
-		trashed       *notInTrashError
+		trashed       *repository.NotInTrashError
+		several       *repository.SeveralInTrashError
 		childless     *repository.ChildlessError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &childless), errors.As(err, &selection),
+	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless), errors.As(err, &selection),
 		errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse

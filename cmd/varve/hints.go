@@ -79,20 +79,25 @@ func hintOnRevision(err error, a about) string {
 		damaged    *repository.DamagedRevisionError
 		findings   *findingsError
 		pinned     *repository.PinnedError
-		trashed    *notInTrashError
+		trashed    *repository.NotInTrashError
+		several    *repository.SeveralInTrashError
 		childless  *repository.ChildlessError
 	)
 	switch {
 	case errors.As(err, &pinned):
 		return "varve unpin " + address(pinned.Volume, pinned.ID) + ", if it may go"
 	case errors.As(err, &trashed):
-		return "varve log " + trashed.Volume.String() + " --deleted lists what can come back"
+		return "varve log " + human.ShellWord(trashed.Volume.String()) + " --deleted lists what can come back"
+	case errors.As(err, &several):
+		return "varve log --deleted --json has whole ids"
 	case errors.As(err, &childless):
 		return "varve rm " + address(childless.Volume, childless.ID) + " takes it away"
 	case errors.As(err, &distrusted) && distrusted.Good != "":
 		return "use " + typedAddress(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
 	case errors.As(err, &distrusted):
 		return "add --keep-going to get all but what is lost; no revision of this volume is good"
+	case errors.As(err, &selection) && selection.Trashed != "":
+		return "it was taken away: varve undelete " + typedAddress(selection.Volume, selection.Trashed) + " brings it back"
 	case errors.As(err, &selection):
 		return "varve log " + human.ShellWord(selection.Volume.String()) + " lists its revisions"
 	case errors.Is(err, repository.ErrNoVolume):

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
-	"slices"
 	"time"
 
-	"varve/repository"
 	"varve/revision"
 )
 
@@ -44,7 +40,7 @@ func runUndelete(ctx context.Context, s *session, text string) (result, error) {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	t, err := s.inTrash(repo, name, selector)
+	t, err := repo.FindTrashed(name, selector)
 	if err != nil {
 		return nil, err
 	}
@@ -55,52 +51,6 @@ func runUndelete(ctx context.Context, s *session, text string) (result, error) {
 	}
 	return &undeleted{newEntry(*rev)}, nil
 }
-
-// inTrash finds what was taken away, by its id or the short part of that.
-func (s *session) inTrash(repo *repository.Repository, name revision.Name, id string) (repository.Trashed, error) {
-	all, err := s.trash(repo, name)
-	if err != nil {
-		return repository.Trashed{}, err
-	}
-	all = slices.DeleteFunc(all, func(t repository.Trashed) bool { return t.ID.String() != id && t.ID.Short() != id })
-	switch len(all) {
-	case 0:
-		return repository.Trashed{}, &notInTrashError{Volume: name, ID: id}
-	case 1:
-		return all[0], nil
-	}
-	return repository.Trashed{}, &usageError{
-		Text: fmt.Sprintf("%s names %d revisions of volumes that had the name: use a whole id", id, len(all)), Command: s.command,
-	}
-}
-
-// trash lists what was taken away of the volumes that have, or had, a name; of all, if
-// it is empty.
-func (s *session) trash(repo *repository.Repository, name revision.Name) ([]repository.Trashed, error) {
-	all, err := repo.Trash()
-	if err != nil {
-		s.warn("%v", err) // what can be read is there
-	}
-	if name == "" {
-		return all, nil
-	}
-	v, err := repo.Volume(name)
-	return slices.DeleteFunc(all, func(t repository.Trashed) bool {
-		return t.Volume.Name != name && (err != nil || t.Volume.UUID != v.UUID)
-	}), nil
-}
-
-// A notInTrashError reports a revision that is not in the trash.
-type notInTrashError struct {
-	Volume revision.Name
-	ID     string
-}
-
-func (e *notInTrashError) Error() string {
-	return fmt.Sprintf("revision %s@%s is not in the trash", e.Volume, e.ID)
-}
-
-func (e *notInTrashError) Is(target error) bool { return target == fs.ErrNotExist }
 
 func (u *undeleted) print(p *page) {
 	p.line("%s, of %s", p.bold(address(u.Volume, u.ID)+" is back"), formatTime(u.Begun, p.now))

@@ -267,11 +267,11 @@ func lastLineHash(tail []byte) (string, bool) {
 // Events returns what all hosts recorded, in the order of their clocks, oldest
 // first. What cannot be read is in the error, which comes with all that can.
 func (r *Repository) Events() ([]Event, error) {
-	return r.eventsOf(func(string) bool { return true }, func(durable.File, int64) (int64, error) { return 0, nil })
+	return r.eventsOf(journalPart{})
 }
 
-// eventsOf reads the months that are wanted, each from a place that is found in it.
-func (r *Repository) eventsOf(wanted func(month string) bool, begin func(f durable.File, size int64) (int64, error)) ([]Event, error) {
+// eventsOf reads a part of the journal.
+func (r *Repository) eventsOf(part journalPart) ([]Event, error) {
 	hosts, err := r.fsys.ReadDir(journalDir)
 	if err != nil {
 		return nil, err
@@ -289,10 +289,10 @@ func (r *Repository) eventsOf(wanted func(month string) bool, begin func(f durab
 		}
 		for _, m := range months {
 			month, isMonth := strings.CutSuffix(m.Name(), journalExt)
-			if !isMonth || !wanted(month) {
+			if !isMonth || part.months != nil && !part.months(month) {
 				continue
 			}
-			events, err = r.appendMonth(events, path.Join(dir, m.Name()), begin)
+			events, err = r.appendMonth(events, path.Join(dir, m.Name()), part)
 			if err != nil && !notFound(err) {
 				errs = append(errs, err)
 			}
@@ -305,7 +305,7 @@ func (r *Repository) eventsOf(wanted func(month string) bool, begin func(f durab
 // maxJournalMonth bounds a month's file that is read.
 const maxJournalMonth = 1 << 30
 
-func (r *Repository) appendMonth(events []Event, name string, begin func(f durable.File, size int64) (int64, error)) (_ []Event, err error) {
+func (r *Repository) appendMonth(events []Event, name string, part journalPart) (_ []Event, err error) {
 	f, err := r.fsys.Open(name)
 	if err != nil {
 		return events, err
@@ -318,21 +318,24 @@ func (r *Repository) appendMonth(events []Event, name string, begin func(f durab
 	if info.Size() > maxJournalMonth {
 		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
 	}
-	from, err := begin(f, info.Size())
-	if err != nil {
-		return events, fmt.Errorf("read %s: %w", name, err)
+	from := int64(0)
+	if part.begin != nil {
+		if from, err = part.begin(f, info.Size()); err != nil {
+			return events, fmt.Errorf("read %s: %w", name, err)
+		}
 	}
-	return readEvents(events, io.NewSectionReader(f, from, info.Size()-from), name)
+	return readEvents(events, io.NewSectionReader(f, from, info.Size()-from), part.skip, name)
 }
 
-// readEvents adds the lines of a part of a month. One that its beginning cuts says nothing.
-func readEvents(events []Event, part *io.SectionReader, name string) ([]Event, error) {
+// readEvents adds the lines of a part of a month, but those that are skipped. One that its
+// beginning cuts says nothing.
+func readEvents(events []Event, part *io.SectionReader, skip func(line []byte) bool, name string) ([]Event, error) {
 	lines := bufio.NewReaderSize(part, int(min(part.Size(), maxJournalLine)))
 	for whole := true; ; {
 		line, err := lines.ReadSlice('\n')
 		begins := whole
 		whole = !errors.Is(err, bufio.ErrBufferFull)
-		if begins && whole {
+		if begins && whole && (skip == nil || !skip(line)) {
 			events = appendEvent(events, line)
 		}
 		if errors.Is(err, io.EOF) {

@@ -15,10 +15,10 @@ import (
 // behind the last one of its month that is older.
 func (r *Repository) EventsSince(since time.Time) ([]Event, error) {
 	since = since.UTC().Truncate(time.Millisecond)
-	events, err := r.eventsOf(
-		func(month string) bool { return month >= since.Format("2006-01") },
-		func(f durable.File, size int64) (int64, error) { return lastOlder(f, size, since) },
-	)
+	events, err := r.eventsOf(journalPart{
+		months: func(month string) bool { return month >= since.Format("2006-01") },
+		begin:  func(f durable.File, size int64) (int64, error) { return lastOlder(f, size, since) },
+	})
 	return slices.DeleteFunc(events, func(e Event) bool { return e.Time.Before(since) }), err
 }
 

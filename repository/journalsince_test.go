@@ -3,6 +3,7 @@ package repository_test
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"varve/repository"
+	"varve/revision"
 )
 
 // What is read from the journal's end on is what reading all of it gives.
@@ -59,6 +61,31 @@ func TestEventsSince(t *testing.T) {
 			rt.Errorf("since %s: %d events, %v, want %d", since, len(got), err, len(want))
 		}
 	})
+}
+
+// What is read without some volumes is what reading all of it gives, but for theirs.
+func TestEventsWithout(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	for n := range 12 {
+		e := event(n, time.Date(2026, 8, 1, n, 0, 0, 0, time.UTC))
+		e.Detail = "\"uuid\":\"" + revision.UUID{1}.String() + "\"" // which is not the field
+		if n%4 > 0 {
+			e.UUID = &revision.UUID{byte(n % 4)}
+		}
+		p.record(r, e)
+	}
+	all, err := r.Events()
+	if err != nil || len(all) < 12 {
+		t.Fatal(len(all), err)
+	}
+	without := map[revision.UUID]bool{{1}: true, {3}: true}
+	want := slices.DeleteFunc(all, func(e repository.Event) bool { return e.UUID != nil && without[*e.UUID] })
+	got, err := r.EventsWithout(without)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d events, %v, want %d", len(got), err, len(want))
+	}
 }
 
 // Of a long month, the end is read.

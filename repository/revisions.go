@@ -71,7 +71,10 @@ func (r *Repository) idsIn(dir string) ([]revision.ID, error) {
 func idsAmong(entries []fs.DirEntry, ext string) (ids []revision.ID) {
 	for _, e := range entries {
 		base, has := strings.CutSuffix(e.Name(), ext)
-		if id, err := revision.ParseID(base); has && err == nil {
+		if !has {
+			continue
+		}
+		if id, err := revision.ParseID(base); err == nil {
 			ids = append(ids, id)
 		}
 	}

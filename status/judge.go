@@ -27,7 +27,8 @@ func Judge(in Input) *Report {
 		}
 		tries := late[v.Name]
 		if v.Expectation != nil {
-			v.Promise = v.Expectation.promise(in.Now)
+			v.gap = v.Expectation.Plan.Gap(in.Now)
+			v.Promise = v.Expectation.promise(v.gap)
 			if v.Expectation.Gone == "" {
 				v.Due = v.Expectation.Plan.Next(in.Now)
 			}
@@ -245,10 +246,7 @@ func (r *Report) space(in Input) {
 		if v.Summary == nil || v.Summary.Newest == nil || v.Summary.Newest.Statement == nil {
 			continue
 		}
-		st, gap := v.Summary.Newest.Statement, 24*time.Hour
-		if v.Expectation != nil && v.Expectation.Plan.Gap(in.Now) > 0 {
-			gap = v.Expectation.Plan.Gap(in.Now)
-		}
+		st, gap := v.Summary.Newest.Statement, cmp.Or(v.gap, 24*time.Hour)
 		if st.Kind == revision.Delta && in.Now.Sub(st.Begun) < max(lately, 2*gap) {
 			r.Growth += int64(float64(st.Statistics.Stored) * float64(24*time.Hour) / float64(gap))
 		}

@@ -74,13 +74,14 @@ type Expectation struct {
 // DefaultOverdue leaves half a gap for a backup that takes its time or is tried again.
 const DefaultOverdue = 1.5
 
-// promise is how old the newest good revision may be now; zero: nothing is promised.
-func (e Expectation) promise(now time.Time) time.Duration {
+// promise is how old the newest good revision may be where due times are so far apart;
+// zero: nothing is promised.
+func (e Expectation) promise(gap time.Duration) time.Duration {
 	factor := e.Overdue
 	if factor == 0 {
 		factor = DefaultOverdue
 	}
-	return time.Duration(min(factor*float64(e.Plan.Gap(now)), float64(longest)))
+	return time.Duration(min(factor*float64(gap), float64(longest)))
 }
 
 // longest is for times that are so long that it does not matter how long.
@@ -95,7 +96,7 @@ type Input struct {
 	Volumes    []repository.Summary
 	Unread     []Unread
 	Events     []repository.Event // of the last days, oldest first
-	Journal    []repository.Event // all there are, oldest first; needed where an expected volume has no revision
+	Journal    []repository.Event // all there are, oldest first, those of Volumes or not; needed where an expected volume has no revision
 	Running    []repository.Running
 	Available  int64 // bytes of the repository's file system
 	Total      int64 // zero: not known
@@ -116,8 +117,9 @@ type Volume struct {
 	Promise     time.Duration       // zero: none
 	Due         time.Time           // the next time; zero: never
 	Cases       []Case
-	isNew       bool    // it was never tried
-	unread      []error // of what it has
+	gap         time.Duration // between due times; zero: it is never due
+	isNew       bool          // it was never tried
+	unread      []error       // of what it has
 }
 
 func (v *Volume) hasRevisions() bool { return v.Summary != nil && v.Summary.Newest != nil }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"varve/repository"
+	"varve/revision"
 	"varve/status"
 )
 
@@ -18,22 +20,28 @@ const lately = 50 * time.Hour
 // It takes no lock and writes nothing, so that it can run beside anything.
 func (s *session) judge(ctx context.Context, repo *repository.Repository) (*status.Report, status.Input, error) {
 	in := status.Input{Now: s.begun.In(s.zone)}
-	var err, unread error
-	in.Volumes, unread = repo.Summaries(ctx)
+	var eventsErr, runningErr error
+	var aside sync.WaitGroup
+	aside.Go(func() {
+		in.Events, eventsErr = repo.EventsSince(in.Now.Add(-lately))
+		in.Running, runningErr = repo.Running()
+	})
+	volumes, unread := repo.Summaries(ctx)
+	aside.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, in, err
 	}
-	in.Unread = unreadOf(unread)
+	in.Volumes, in.Unread = volumes, unreadOf(unread)
 	promised, err := s.expected(in.Volumes)
 	if err != nil {
 		return nil, in, err
 	}
 	in.Expected, in.NotFound, in.Configured = promised.all, promised.notFound, promised.configured
-	if in.Events, err = repo.EventsSince(in.Now.Add(-lately)); err != nil {
-		in.Unread = append(in.Unread, unreadJournal(err))
+	if eventsErr != nil {
+		in.Unread = append(in.Unread, unreadJournal(eventsErr))
 	}
-	if in.Running, err = repo.Running(); err != nil {
-		s.warn("what is running cannot be told: %v", err)
+	if runningErr != nil {
+		s.warn("what is running cannot be told: %v", runningErr)
 	}
 	if in.Available, in.Total, err = repo.Free(); err != nil {
 		s.warn("how much room is left cannot be told: %v", err)
@@ -43,10 +51,18 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 		return report, in, nil
 	}
 	// What was ever tried of those, or made, is of interest.
-	if in.Journal, err = repo.Events(); err != nil && !slices.ContainsFunc(in.Unread, isOfJournal) {
+	if in.Journal, err = repo.EventsWithout(uuidsOf(in.Volumes)); err != nil && !slices.ContainsFunc(in.Unread, isOfJournal) {
 		in.Unread = append(in.Unread, unreadJournal(err))
 	}
 	return status.Judge(in), in, nil
+}
+
+func uuidsOf(summaries []repository.Summary) map[revision.UUID]bool {
+	uuids := map[revision.UUID]bool{}
+	for i := range summaries {
+		uuids[summaries[i].Volume.UUID] = true
+	}
+	return uuids
 }
 
 // A journalError reports that a part of the journal cannot be read.

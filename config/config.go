@@ -12,6 +12,7 @@ import (
 // A Config is what a file says, with defaults for what it does not say.
 type Config struct {
 	Path       string         // of the file
+	Changed    time.Time      // when the file was changed last; zero: it is none
 	Repository string         // absolute; empty: not said
 	Zone       *time.Location // never nil
 	Limits     Limits

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -41,32 +42,37 @@ func Find(named string, places ...string) string {
 // Load reads a file. What is wrong with what it says is an [*Error]; a file that
 // cannot be read is another error.
 func Load(path string) (*Config, error) {
-	data, err := read(path)
+	data, changed, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return Parse(path, data)
+	c, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	c.Changed = changed
+	return c, nil
 }
 
 // read reads a regular file of bearable size.
-func read(path string) ([]byte, error) {
+func read(path string) (data []byte, changed time.Time, err error) {
 	info, err := os.Stat(path) // before it is opened: a pipe would wait for ever
 	if err != nil {
-		return nil, err
+		return nil, changed, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is no regular file", path)
+		return nil, changed, fmt.Errorf("%q is no regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, changed, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err = io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err == nil && len(data) > maxBytes {
 		err = fmt.Errorf("%q is larger than 1 MiB", path)
 	}
-	return data, err
+	return data, info.ModTime(), err
 }
 
 // Parse reads the text of a file; path is for messages.

@@ -47,6 +47,9 @@ func Judge(in Input) *Report {
 		}
 		v.judge(in, tries)
 		if v.IsAwaited() && len(v.Cases) == 0 {
+			v.untried(in)
+		}
+		if v.IsAwaited() && len(v.Cases) == 0 {
 			v.Due, v.isNew = in.Now, true // what has no revision is due at once
 			r.New++
 		}

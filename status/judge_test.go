@@ -68,6 +68,14 @@ func gone(all []status.Expectation, source string) []status.Expectation {
 	return all
 }
 
+// since says of what is expected that it has been for so long.
+func since(all []status.Expectation, ago time.Duration) []status.Expectation {
+	for i := range all {
+		all[i].Since = now.Add(-ago)
+	}
+	return all
+}
+
 func failure(name revision.Name, ago time.Duration, why string) repository.Event {
 	return repository.Event{Time: now.Add(-ago), Op: repository.OpBackup, Result: repository.ResultFailed, Volume: name, Error: why}
 }
@@ -172,6 +180,16 @@ func TestJudge(t *testing.T) {
 			},
 		},
 		"never tried": {in: status.Input{Expected: daily(t, "db")}},
+		"never tried, for as long as was promised": {
+			in: status.Input{Expected: since(daily(t, "db"), 36*hour), Journal: []repository.Event{success("other", 90*day)}},
+		},
+		"never tried, for longer": {
+			in:    status.Input{Expected: since(daily(t, "db"), 36*hour+1), Journal: []repository.Event{success("other", 90*day)}},
+			grade: status.Critical, cases: "overdue db: it has no revision, and nobody tried since Sun 22 Nov 2026 15:11",
+		},
+		"never tried, of a repository that is new": {
+			in: status.Input{Expected: since(daily(t, "db"), 90*day), Journal: []repository.Event{success("other", hour)}},
+		},
 		"a first backup that fails": {
 			in:    status.Input{Expected: daily(t, "db"), Events: []repository.Event{failure("db", hour, "no such file")}},
 			grade: status.Critical, cases: "failing db: no good revision; no such file",

@@ -60,6 +60,21 @@ func newRecord(in Input) record {
 // IsAwaited tells whether a volume that is expected has no revision.
 func (v *Volume) IsAwaited() bool { return v.Expectation != nil && !v.hasRevisions() }
 
+// untried adds that a volume without a revision, which was never tried, is expected for
+// longer than was promised. It cannot be longer than there is a journal.
+func (v *Volume) untried(in Input) {
+	since := v.Expectation.Since
+	if since.IsZero() || v.Promise == 0 || len(in.Journal) == 0 {
+		return
+	}
+	if first := in.Journal[0].Time; first.After(since) {
+		since = first
+	}
+	if in.Now.Sub(since) > v.Promise {
+		v.add(Overdue, "", "it has no revision, and nobody tried since "+since.In(in.Now.Location()).Format("Mon _2 Jan 2006 15:04"), "varve backup "+v.typed(""))
+	}
+}
+
 // missing adds that so many revisions were made, and none is there.
 func (v *Volume) missing(n int) {
 	if n == 0 {

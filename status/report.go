@@ -67,8 +67,9 @@ type Case struct {
 type Expectation struct {
 	Name    revision.Name
 	Plan    schedule.Plan
-	Overdue float64 // how many gaps between due times the newest good revision may be old; zero: DefaultOverdue
-	Gone    string  // the source that its pattern gives it, and that is not there; empty: it is, or nobody can tell
+	Overdue float64   // how many gaps between due times the newest good revision may be old; zero: DefaultOverdue
+	Since   time.Time // since when it is expected, at the latest; zero: nobody can tell
+	Gone    string    // the source that its pattern gives it, and that is not there; empty: it is, or nobody can tell
 }
 
 // DefaultOverdue leaves half a gap for a backup that takes its time or is tried again.

@@ -39,7 +39,8 @@ promise and a first backup that fails are critical; see varve help status.
 
 -w and -c say besides how old the newest good revision of a volume may be; one
 that has none is too old. Without them, a volume that was never tried is no
-trouble yet.
+trouble as long as its promise could still hold: it is from when the file of the
+configuration was changed last.
 
 It needs no more than to read the repository: any user of its group can.`,
 		example: `varve check                                 # all volumes

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/backup"
 	"varve/config"
@@ -72,5 +74,20 @@ func TestDefaultsAreTheSameEverywhere(t *testing.T) {
 	}
 	if want := (hook.Hooks{Timeout: hook.DefaultTimeout, FreezeTimeout: hook.DefaultFreezeTimeout}); hook.Hooks(v.Hooks) != want {
 		t.Errorf("hooks %+v, want %+v", v.Hooks, want)
+	}
+}
+
+// What is configured is expected since its file was changed last, for all that can be told.
+func TestExpectedSince(t *testing.T) {
+	path, changed := filepath.Join(t.TempDir(), "varve.yaml"), time.Date(2026, 11, 20, 2, 0, 0, 0, time.UTC)
+	err := os.WriteFile(path, []byte("volumes: {db1: {source: /dev/vg/db1, schedule: daily}}"), 0o600)
+	if err := errors.Join(err, os.Chtimes(path, time.Time{}, changed)); err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(nil, nil, nil)
+	s.globals.config = path
+	p, err := s.expected(nil)
+	if err != nil || len(p.all) != 1 || !p.all[0].Since.Equal(changed) {
+		t.Errorf("expected %+v, %v; want one since %s", p.all, err, changed)
 	}
 }

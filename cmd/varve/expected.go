@@ -37,7 +37,7 @@ func (s *session) expected(known []repository.Summary) (p promises, err error) {
 		}
 	}
 	add := func(v config.Volume, gone string) {
-		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Gone: gone})
+		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Since: conf.Changed, Gone: gone})
 	}
 	for _, v := range volumes {
 		named[v.Name], sources[v.Source] = true, true

@@ -53,8 +53,9 @@ func Judge(in Input) *Report {
 			v.Due, v.isNew = in.Now, true // what has no revision is due at once
 			r.New++
 		}
-		for _, c := range v.Cases {
-			v.Grade = max(v.Grade, c.Kind.Grade())
+		slices.SortStableFunc(v.Cases, func(a, b Case) int { return cmp.Compare(b.Kind.Grade(), a.Kind.Grade()) })
+		if len(v.Cases) > 0 {
+			v.Grade = v.Cases[0].Kind.Grade()
 		}
 		r.Cases = append(r.Cases, v.Cases...)
 		r.Volumes = append(r.Volumes, v)

@@ -401,6 +401,19 @@ func TestWhatToType(t *testing.T) {
 	}
 }
 
+// What is worst of a volume stands first.
+func TestWorstOfAVolume(t *testing.T) {
+	t.Parallel()
+	r := status.Judge(status.Input{
+		Now: now, Volumes: []repository.Summary{summary("db", rev(2*hour, repository.Damaged), rev(hour, repository.Good))},
+		Events: []repository.Event{alarm("db", hour, "the source is empty")},
+	})
+	v := r.Volumes[0]
+	if len(v.Cases) != 2 || v.Cases[0].Kind != status.Damaged || v.Cases[1].Kind != status.Warned || v.Grade != status.Critical {
+		t.Errorf("grade %d, cases %+v", v.Grade, v.Cases)
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	r := status.Judge(status.Input{

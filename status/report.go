@@ -117,10 +117,10 @@ type Volume struct {
 	Summary     *repository.Summary // nil: there is no revision
 	Promise     time.Duration       // zero: none
 	Due         time.Time           // the next time; zero: never
-	Cases       []Case
-	gap         time.Duration // between due times; zero: it is never due
-	isNew       bool          // it was never tried
-	unread      []error       // of what it has
+	Cases       []Case              // those of the worst grade first
+	gap         time.Duration       // between due times; zero: it is never due
+	isNew       bool                // it was never tried
+	unread      []error             // of what it has
 }
 
 func (v *Volume) hasRevisions() bool { return v.Summary != nil && v.Summary.Newest != nil }

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/internal/human"
+	"varve/repository"
 	"varve/revision"
 	"varve/status"
 )
@@ -110,11 +111,22 @@ func runCheck(ctx context.Context, s *session, f checkFlags) (result, error) {
 	}
 	if f.volume != "" {
 		report = report.Only(glob.Match)
-		if len(report.Volumes) == 0 {
+		report.Retired = retiredAmong(in.Volumes, glob.Match)
+		if len(report.Volumes)+report.Retired == 0 {
 			return nil, &usageError{Text: fmt.Sprintf("no volume %q", f.volume), Command: s.command}
 		}
 	}
 	return answerCheck(f, report, in), nil
+}
+
+// retiredAmong counts the volumes that are wanted and retired.
+func retiredAmong(all []repository.Summary, wanted func(revision.Name) bool) (n int) {
+	for i := range all {
+		if all[i].Retired && wanted(all[i].Volume.Name) {
+			n++
+		}
+	}
+	return n
 }
 
 // answerCheck answers of the volumes of a report.
@@ -127,7 +139,7 @@ func answerCheck(f checkFlags, report *status.Report, in status.Input) *checked 
 		f.tooOld(c, &report.Volumes[i], in.Now)
 	}
 	c.measure(f, report, in)
-	c.conclude(report.Volumes)
+	c.conclude(report)
 	return c
 }
 
@@ -187,12 +199,25 @@ func (c *checked) measure(f checkFlags, report *status.Report, in status.Input) 
 	}
 	c.Metrics = append(c.Metrics,
 		perfdata{Label: "volumes", Value: float64(len(report.Volumes))},
-		perfdata{Label: "critical", Value: float64(report.Troubled(status.Critical))},
-		perfdata{Label: "warning", Value: float64(report.Troubled(status.Warning))},
+		perfdata{Label: "critical", Value: float64(volumesOf(c.Trouble, nil))},
+		perfdata{Label: "warning", Value: float64(volumesOf(c.Warnings, c.Trouble))},
 	)
 	if in.Total > 0 {
 		c.Metrics = append(c.Metrics, perfdata{Label: "free", Value: float64(in.Available), Unit: "B"})
 	}
+}
+
+// volumesOf counts the volumes that cases are of, without those of others.
+func volumesOf(cases, others []judgedCase) int {
+	volumes := map[revision.Name]bool{}
+	for _, found := range cases {
+		volumes[found.Volume.is] = true
+	}
+	for _, found := range others {
+		delete(volumes, found.Volume.is)
+	}
+	delete(volumes, "") // it is about the repository
+	return len(volumes)
 }
 
 func threshold(d duration) *float64 {
@@ -204,10 +229,13 @@ func threshold(d duration) *float64 {
 }
 
 // conclude puts the verdict into words.
-func (c *checked) conclude(volumes []status.Volume) {
+func (c *checked) conclude(report *status.Report) {
+	volumes := report.Volumes
 	c.State = pluginWords[c.state]
 	worst := slices.Concat(c.Trouble, c.Warnings)
 	switch {
+	case len(worst) == 0 && len(volumes) == 0 && report.Retired > 0:
+		c.Summary = formatThey(report.Retired, "volume", "is retired", "are retired")
 	case len(worst) == 0 && len(volumes) == 1 && volumes[0].LastGood().IsZero():
 		c.Summary = volumes[0].Name.String() + " has no revision yet"
 	case len(worst) == 0 && len(volumes) == 1:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -60,5 +61,23 @@ func TestCheckAgesOfNothing(t *testing.T) {
 		if c.state != test.want || why != test.why {
 			t.Errorf("%s: %s, %q, want %s, %q", name, pluginWords[c.state], why, pluginWords[test.want], test.why)
 		}
+	}
+}
+
+// The numbers of a graph are those of the verdict, ages included.
+func TestPerformanceDataAgree(t *testing.T) {
+	t.Parallel()
+	in := status.Input{Now: statusNow, Volumes: []repository.Summary{
+		statusVolume("a", statusRevision(3*time.Hour, repository.Good)), statusVolume("b", statusRevision(90*time.Minute, repository.Good)),
+		statusVolume("c", statusRevision(3*time.Hour, repository.Good), statusRevision(2*time.Hour, repository.Suspect)),
+		statusVolume("d", statusRevision(time.Minute, repository.Good)),
+	}}
+	c := answerCheck(checkFlags{warning: duration(time.Hour), critical: duration(2 * time.Hour)}, status.Judge(in), in)
+	var got []string
+	for _, m := range c.Metrics {
+		got = append(got, m.String())
+	}
+	if want := "volumes=4 critical=2 warning=1"; strings.Join(got, " ") != want || c.State != "CRITICAL" {
+		t.Errorf("%s: %s, want %s", c.State, strings.Join(got, " "), want)
 	}
 }

@@ -33,13 +33,24 @@ func statusOf(s *session, repo *repository.Repository, r *status.Report, in stat
 		return nil, &usageError{Text: err.Error(), Command: s.command}
 	}
 	i := slices.IndexFunc(r.Volumes, func(v status.Volume) bool { return v.Name == name })
+	if k := slices.IndexFunc(in.Volumes, func(v repository.Summary) bool { return v.Volume.Name == name }); i < 0 && k >= 0 && in.Volumes[k].Retired {
+		o := newOne(&status.Volume{Name: name, Summary: &in.Volumes[k]}, in)
+		o.State = retiredState
+		return o, nil
+	}
 	if i < 0 {
 		if _, err := repo.Volume(name); err != nil {
 			return nil, err
 		}
 		return nil, &usageError{Text: fmt.Sprintf("nothing is expected of volume %q: varve log %s lists what it has", name, name), Command: s.command}
 	}
-	v := &r.Volumes[i]
+	return newOne(&r.Volumes[i], in), nil
+}
+
+// retiredState is the state of a volume that was retired, and of which nothing is wrong.
+const retiredState = "retired"
+
+func newOne(v *status.Volume, in status.Input) *one {
 	o := &one{judgedEntry: newJudgedEntry(v), Cases: []judgedCase{}, Tries: []happened{}, Running: []runningJob{}}
 	for _, c := range v.Cases {
 		o.Cases = append(o.Cases, newJudgedCase(c))
@@ -52,12 +63,12 @@ func statusOf(s *session, repo *repository.Repository, r *status.Report, in stat
 		}
 	}
 	for _, job := range newRunning(in) {
-		if job.Volume == name {
+		if job.Volume == v.Name {
 			o.Running = append(o.Running, job)
 		}
 	}
 	for _, e := range in.Events {
-		if e.Volume == name && e.Op == repository.OpBackup {
+		if e.Volume == v.Name && e.Op == repository.OpBackup {
 			o.Tries = append(o.Tries, newHappened(e))
 		}
 	}
@@ -65,13 +76,15 @@ func statusOf(s *session, repo *repository.Repository, r *status.Report, in stat
 	if v.Expectation != nil && !v.Expectation.Plan.Schedule.IsZero() {
 		o.schedule = v.Expectation.Plan.Schedule.String()
 	}
-	return o, nil
+	return o
 }
 
 func (o *one) print(p *page) {
 	state := status.Kind(o.State).Words()
 	verdict := p.bold("SAFE: " + state)
 	switch {
+	case o.State == retiredState:
+		verdict = p.bold("retired: it is not expected to be backed up")
 	case o.State == "new":
 		verdict = p.bold("no revision yet")
 	case len(o.Cases) > 0 && o.Cases[0].Kind.Grade() == status.Critical:

@@ -85,7 +85,7 @@ type backupFlags struct {
 	codec         string
 	sourceChanged bool
 	before, after string
-	size          size
+	size          amount
 	time          moment
 }
 

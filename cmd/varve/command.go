@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -118,9 +119,19 @@ func (c *command) misuse(format string, args ...any) error {
 	return &usageError{Text: fmt.Sprintf(format, args...), Usage: c.usage(), Command: c.name}
 }
 
+// badValue is what urfave/cli says of a flag's value: the value, the flag, and why.
+var badValue = regexp.MustCompile(`(?s)^invalid value (".*?") for flag -(\S+): (.*)$`)
+
 // misused turns what urfave/cli says of a flag's value into an error of ours.
 func misused(cc *cli.Context, err error, _ bool) error {
-	e := &usageError{Text: strings.Replace(err.Error(), " for flag -", " for --", 1)}
+	e := &usageError{Text: err.Error()}
+	if m := badValue.FindStringSubmatch(e.Text); m != nil {
+		dash := "--"
+		if len(m[2]) == 1 {
+			dash = "-"
+		}
+		e.Text = fmt.Sprintf("bad value %s for %s%s: %s", m[1], dash, m[2], strings.TrimPrefix(m[3], "bad value "+m[1]+": "))
+	}
 	if cc.Command != nil && cc.Command.Name != "varve" {
 		e.Command = cc.Command.Name
 	}

@@ -120,7 +120,7 @@ func (c *command) exitCodes() []exitNote {
 		codes = append(codes, exitNote{number, meaning})
 	}
 	return append(codes, exitNote{"4", "busy: somebody else holds a lock"},
-		exitNote{"129, 130 or 143", "interrupted by SIGHUP, SIGINT or SIGTERM"})
+		exitNote{"129 to 131, 143", "interrupted by SIGHUP, SIGINT, SIGQUIT or SIGTERM"})
 }
 
 // flagNote is a flag as it is explained.

@@ -93,6 +93,9 @@ func newHappened(e repository.Event) happened {
 }
 
 func runHistory(s *session, f historyFlags) (result, error) {
+	if f.count > 0 && f.all {
+		return nil, &usageError{Text: "-n and --all exclude each other", Command: s.command}
+	}
 	match, err := f.filter(s)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ varve log --deleted                         # what can varve undelete bring back
 				Usage: "list what was begun since `TIME`: 7d, tuesday or 2026-11-19T02:00"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {
+			if err := f.check(s.command, args); err != nil {
+				return nil, err
+			}
 			if f.deleted {
 				return runDeleted(s, optional(args, 0))
 			}
@@ -60,6 +63,20 @@ type logFlags struct {
 	unique  bool
 	deleted bool
 	since   moment
+}
+
+// check refuses flags that do not go together.
+func (f logFlags) check(command string, args []string) error {
+	narrows := f.count > 0 || f.all || !f.since.IsZero()
+	switch {
+	case f.count > 0 && f.all:
+		return &usageError{Text: "-n and --all exclude each other", Command: command}
+	case f.deleted && (narrows || f.unique):
+		return &usageError{Text: "--deleted lists all that can come back: no other flag goes with it", Command: command}
+	case narrows && len(args) == 0:
+		return &usageError{Text: "-n, --all and --since are for the revisions of one VOLUME: which?", Command: command}
+	}
+	return nil
 }
 
 // defaultCount is how many revisions are listed unless flags say otherwise.

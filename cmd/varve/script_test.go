@@ -144,7 +144,7 @@ func awaitFile(pattern string) error {
 // interrupt SIGNAL PATTERN CODE varve...: runs varve until there is such a file,
 // sends the signal, and expects the exit code.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	number := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
+	number := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT}[args[0]]
 	var stderr bytes.Buffer
 	cmd := exec.Command(args[3], args[4:]...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), &stderr

@@ -17,6 +17,8 @@ func (e *signalError) Error() string {
 		return "interrupted by SIGTERM"
 	case syscall.SIGHUP:
 		return "interrupted by SIGHUP"
+	case syscall.SIGQUIT:
+		return "interrupted by SIGQUIT"
 	}
 	return "interrupted by SIGINT"
 }
@@ -39,12 +41,13 @@ type signals struct {
 	stop     func()
 }
 
-// watchSignals gives a context that the first SIGINT, SIGTERM or SIGHUP ends. From then on
-// they do what they do by themselves: a second one kills at once.
+// watchSignals gives a context that the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends. From
+// then on they do what they do by themselves: a second one kills at once, and a second
+// SIGQUIT tells what every goroutine was at.
 func watchSignals(parent context.Context) (context.Context, signals) {
 	ctx, cancel := context.WithCancelCause(parent)
 	end, progress := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(sig) { // as in the background of a shell script, or under nohup
 			signal.Notify(end, sig)
 		}

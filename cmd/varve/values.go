@@ -35,6 +35,24 @@ func (n *size) String() string {
 	return human.Size(int64(*n))
 }
 
+// amount is a size that is not 0.
+type amount size
+
+// Set implements [flag.Value].
+func (n *amount) Set(text string) error {
+	var bytes size
+	if err := bytes.Set(text); err != nil {
+		return err
+	}
+	if bytes == 0 {
+		return &human.ValueError{Text: text, Want: "want a size that is not 0"}
+	}
+	*n = amount(bytes)
+	return nil
+}
+
+func (n *amount) String() string { return (*size)(n).String() }
+
 // duration is a time span: 90s, 15m, 6h, 7d, 4w.
 type duration time.Duration
 
@@ -104,8 +122,8 @@ type count uint
 // Set implements [flag.Value].
 func (n *count) Set(text string) error {
 	number, err := strconv.ParseUint(text, 10, strconv.IntSize-1)
-	if err != nil {
-		return &human.ValueError{Text: text, Want: "want a number such as 20"}
+	if err != nil || number == 0 {
+		return &human.ValueError{Text: text, Want: "want a number such as 20; --all is all"}
 	}
 	*n = count(number)
 	return nil

@@ -34,7 +34,7 @@ varve history --who root --since 30d        # by a user, or from a host`,
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "list everything"},
 			&cli.GenericFlag{Name: "since", Value: &f.since,
 				Usage: "list what ended since `TIME`: 7d, yesterday, tuesday, 2026-11-19 or 2026-11-19T02:00"},
-			&cli.StringFlag{Name: "volume", Destination: &f.volume, Usage: "only of `VOLUME`, which may be a pattern such as 'vms/*'"},
+			&cli.StringFlag{Name: "volume", Destination: &f.volume, Usage: "only of `VOLUME`, which may be a pattern such as 'vms/*'; what it was once called counts"},
 			&cli.GenericFlag{Name: "result", Value: &f.result, Usage: "only what ended so: `RESULT` is ok, findings or failed"},
 			&cli.StringFlag{Name: "who", Destination: &f.who, Usage: "only by `WHO`: a user, a host, or USER@HOST"},
 		},
@@ -47,6 +47,7 @@ type historyFlags struct {
 	all    bool
 	since  moment
 	volume string
+	names  revision.Glob // volume, once it was parsed
 	result choice
 	who    string
 }
@@ -112,7 +113,15 @@ func runHistory(s *session, f historyFlags) (result, error) {
 	} else {
 		events, unread = repo.EventsSince(f.since.Time)
 	}
-	events = slices.DeleteFunc(events, func(e repository.Event) bool { return !match(e) })
+	once := map[revision.UUID]bool{} // volumes that have, or had, a name that is wanted
+	for _, e := range events {
+		if e.UUID != nil && f.names.Match(e.Volume) {
+			once[*e.UUID] = true
+		}
+	}
+	events = slices.DeleteFunc(events, func(e repository.Event) bool {
+		return !match(e) || f.volume != "" && !f.names.Match(e.Volume) && (e.UUID == nil || !once[*e.UUID])
+	})
 	out := &past{Total: len(events), Events: []happened{}}
 	count := int(f.count)
 	switch {
@@ -127,14 +136,14 @@ func runHistory(s *session, f historyFlags) (result, error) {
 	return out, unread
 }
 
-// filter tells which events are wanted.
-func (f historyFlags) filter(s *session) (func(repository.Event) bool, error) {
-	pattern, err := revision.ParseGlob(cmp.Or(f.volume, "**"))
-	if err != nil {
+// filter tells which events are wanted, whatever volume they are of.
+func (f *historyFlags) filter(s *session) (func(repository.Event) bool, error) {
+	var err error
+	if f.names, err = revision.ParseGlob(cmp.Or(f.volume, "**")); err != nil {
 		return nil, &usageError{Text: err.Error(), Command: s.command}
 	}
 	return func(e repository.Event) bool {
-		return (f.volume == "" || pattern.Match(e.Volume)) && (f.result.value == "" || e.Result == f.result.value) &&
+		return (f.result.value == "" || e.Result == f.result.value) &&
 			(f.who == "" || slices.Contains([]string{e.Holder.User, e.Holder.Host, e.Holder.User + "@" + e.Holder.Host}, f.who))
 	}, nil
 }

@@ -31,7 +31,7 @@ func (v *prunedVolume) calendar(p *page, named bool) {
 	}
 	if v.plan.Clock.Before(v.plan.Now) {
 		p.line("%s  the newest is far from those before it: until the next backup, time stands still at %s",
-			p.yellow("NOTE"), formatTime(v.plan.Clock, p.now))
+			p.yellow("NOTE"), inProse(v.plan.Clock, p.now))
 	}
 	if len(v.Removed) == 0 {
 		p.line("%s. Nothing was changed.", p.bold("nothing goes"))

@@ -79,7 +79,7 @@ func runCheckConfig(s *session) (result, error) {
 	volumes, errs := c.Volumes(listSources)
 	for _, v := range volumes {
 		checked.Volumes = append(checked.Volumes, s.newConfiguredVolume(v))
-		if err := checkSource(v.Source); err != nil {
+		if err := checkSource(v.Source, c.Repository); err != nil {
 			s.warn("volume %s: its source cannot be read now: %v", v.Name, err)
 		}
 	}
@@ -144,7 +144,11 @@ func (c *checkedConfig) print(p *page) {
 		return
 	}
 	p.line("%s: %s", p.bold(c.Path+" is right"), formatCount(len(c.Volumes), "volume"))
-	p.facts("repository", c.Repository, "time zone", c.Zone)
+	zone := c.Zone
+	if zone == time.Local.String() {
+		zone = "this host's, " + p.now.In(time.Local).Format("MST (-07:00)")
+	}
+	p.facts("repository", c.Repository, "time zone", zone)
 	if len(c.Volumes) == 0 {
 		return
 	}

@@ -58,6 +58,11 @@ func formatTime(t, now time.Time) string {
 	return t.Format("Mon _2 Jan 15:04:05")
 }
 
+// inProse is a moment within a sentence, where nothing has to stand below one another.
+func inProse(t, now time.Time) string {
+	return strings.TrimSpace(strings.ReplaceAll(formatTime(t, now), "  ", " "))
+}
+
 // formatDay writes the day of a moment in the zone of now.
 func formatDay(t, now time.Time) string {
 	t = t.In(now.Location())

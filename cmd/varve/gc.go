@@ -226,7 +226,7 @@ func (c *collected) printWaiting(p *page) {
 			}
 			what += fmt.Sprintf(", pid %d on %s, user %s", w.PID, w.Host, w.User)
 			if w.Since != nil {
-				what += ", since " + formatTime(*w.Since, p.now)
+				what += ", since " + inProse(*w.Since, p.now)
 			}
 		}
 		p.line("%-*s %s", factsAt-1, "", what)

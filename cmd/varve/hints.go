@@ -123,7 +123,7 @@ func hintOnRevision(err error, a about) string {
 func hintOnDamage(a about) string {
 	text := "no other revision of this volume is good"
 	if a.good != "" {
-		text = "the newest other one that is good is " + typedAddress(a.volume, a.good)
+		text = "the newest other one that nothing bad is known of is " + typedAddress(a.volume, a.good)
 	}
 	if !a.keepGoing {
 		text += "; varve restore " + a.address() + " TARGET --keep-going gives all but what is lost"
@@ -137,6 +137,7 @@ func hintOnRepository(err error, a about) string {
 	var unmounted *unmountedError
 	var unsupported *revision.UnsupportedError
 	var within *withinError
+	var absent *absentError
 	switch {
 	case errors.As(err, &within):
 		return "name a directory outside of " + within.Repository
@@ -145,7 +146,11 @@ func hintOnRepository(err error, a about) string {
 	case errors.As(err, &unmounted):
 		return "mount " + human.ShellWord(unmounted.Point) + ", and run it again"
 	case errors.Is(err, repository.ErrNoRepository):
-		return "if there was one, is its disk mounted? findmnt --target " + a.directory() + " tells; varve init " + a.directory() + " makes a new one"
+		text := "if there was one, is its disk mounted? findmnt --target " + a.directory() + " tells"
+		if !errors.As(err, &absent) || absent.Free {
+			text += "; varve init " + a.directory() + " makes a new one"
+		}
+		return text
 	case errors.Is(err, repository.ErrVolumeExists):
 		return "choose a name that varve volumes does not list"
 	case errors.Is(err, repository.ErrNameUndecided):
@@ -233,6 +238,8 @@ func hintOnSystem(err error, _ about) string {
 		return "look at the disk or the network behind it; stall_timeout in the configuration says how long is too long"
 	case errors.As(err, &hooks):
 		return "run the command by hand, as the same user, and see"
+	case errors.Is(err, fs.ErrExist):
+		return "name a file that does not exist yet"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room, and run it again"
 	case errors.Is(err, fs.ErrPermission):

@@ -90,6 +90,8 @@ func (s *session) inWords(err error) error {
 // stillGood says what is good after a job, however it ended.
 func stillGood(r job.Result) string {
 	switch {
+	case errors.As(r.Err, new(*job.NoSourceError)):
+		return ""
 	case r.Err == nil:
 		return address(r.Volume, r.Created.Statement.ID) + " is safe: it relies on nothing that is hurt"
 	case errors.Is(r.Err, repository.ErrUndecided):

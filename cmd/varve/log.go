@@ -182,7 +182,7 @@ func (l *listed) print(p *page) {
 		p.line("retired   since %s: it is not expected to be backed up", formatDay(*l.Retired, p.now))
 	}
 	if len(l.Revisions) == 0 {
-		p.line("none since %s", formatTime(l.since, p.now))
+		p.line("none since %s", inProse(l.since, p.now))
 		return
 	}
 	rows := [][]cell{{

@@ -50,7 +50,7 @@ func (s *session) openRepository(why purpose) (*repository.Repository, error) {
 	}
 	s.about.repo = dir
 	tree, err := durable.OpenTree(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if info, serr := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err != nil && serr == nil && !info.IsDir() {
 		return nil, explainAbsence(dir)
 	}
 	if err != nil {

@@ -298,7 +298,7 @@ func (v *prunedVolume) print(p *page) {
 		p.line("%s: nothing goes, %s", p.bold(v.Volume.String()), formatThey(len(v.Kept), "revision", "stays", "stay"))
 	default:
 		p.line("%s: %s went, %s; they can come back until %s",
-			p.bold(v.Volume.String()), formatCount(len(v.Removed), "revision"), formatThey(len(v.Kept), "revision", "stays", "stay"), formatTime(*v.Until, p.now))
+			p.bold(v.Volume.String()), formatCount(len(v.Removed), "revision"), formatThey(len(v.Kept), "revision", "stays", "stay"), inProse(*v.Until, p.now))
 	}
 	if len(v.Fulls) > 0 {
 		p.line("   %s made of deltas, without a read: chains stay short", formatCount(len(v.Fulls), "full"))

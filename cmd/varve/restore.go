@@ -179,7 +179,8 @@ func (r *restoration) cutRange() (*repository.Extent, error) {
 	part := r.f.part.Extent
 	if part.End() > r.image.Size() {
 		return nil, &usageError{
-			Text: fmt.Sprintf("the range %d+%d is not within the image of %d bytes", part.Offset, part.Length, r.image.Size()),
+			Text:    fmt.Sprintf("the range %d+%d is not within the image of %d bytes", part.Offset, part.Length, r.image.Size()),
+			Command: r.s.command,
 		}
 	}
 	return &part, nil

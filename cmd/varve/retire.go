@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -47,6 +49,9 @@ func runRetire(ctx context.Context, s *session, undo bool, text string) (result,
 	}
 	defer s.close("close the repository", repo)
 	v, err := repo.Volume(name)
+	if _, named := s.wanted(name); named && errors.Is(err, repository.ErrNoVolume) {
+		return nil, &usageError{Text: fmt.Sprintf("volume %q never had a revision: to expect none, take it out of the configuration", name), Command: s.command}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +113,7 @@ func (r *retiredVolume) print(p *page) {
 	case r.Retired == nil:
 		p.line("%s any more: it is expected to be backed up", p.bold(r.Volume.String()+" is not retired"))
 	case !r.Changed:
-		p.line("%s already, since %s", p.bold(r.Volume.String()+" is retired"), formatTime(*r.Retired, p.now))
+		p.line("%s already, since %s", p.bold(r.Volume.String()+" is retired"), inProse(*r.Retired, p.now))
 	default:
 		p.line("%s: it is not expected to be backed up any more. Its revisions stay", p.bold(r.Volume.String()+" is retired"))
 		p.line("%s varve retire %s --undo ends that, and so does a backup of it", p.arrow(), human.ShellWord(r.Volume.String()))

@@ -214,7 +214,7 @@ func (t *taken) print(p *page) {
 		p.line("about %s would be free, once the trash is empty and gc has run", human.Size(*t.Frees))
 		return
 	}
-	p.line("%s, and can come back until %s", p.bold(what+" "+verb), formatTime(*t.Until, p.now))
+	p.line("%s, and can come back until %s", p.bold(what+" "+verb), inProse(*t.Until, p.now))
 	if len(t.Rewritten) > 0 {
 		p.line("%s written anew, and as whole as before: what built on them", formatThey(len(t.Rewritten), "map", "was", "were"))
 	}

@@ -105,7 +105,7 @@ func pinText(pin *revision.Pin, now time.Time) string {
 	if !pin.Until.After(now) {
 		over = ", which is over"
 	}
-	return "until " + formatTime(pin.Until, now) + over + prefixed(": ", pin.Reason)
+	return "until " + inProse(pin.Until, now) + over + prefixed(": ", pin.Reason)
 }
 
 func formatExtent(x repository.Extent) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,8 +104,9 @@ func listSources(pattern string) ([]string, error) {
 	return parts, nil
 }
 
-// checkSource looks whether a source can be there.
-func checkSource(text string) error {
+// checkSource looks whether a source can be read now, and is none that never can be. The
+// directory is the repository's; empty: there is none.
+func checkSource(text, repository string) error {
 	at, err := volume.ParseLocation(text)
 	if err != nil {
 		return err
@@ -112,6 +114,18 @@ func checkSource(text string) error {
 	if at.Scheme != volume.SchemeFile {
 		return &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
 	}
-	_, err = os.Stat(at.Path)
-	return err
+	info, err := os.Stat(at.Path)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("source %q: %w", at.Path, volume.ErrNotVolume)
+	}
+	if repository == "" {
+		return nil
+	}
+	if err := filevolume.CheckSource(at.Path, repository); errors.Is(err, volume.ErrOwnSource) {
+		return err
+	}
+	return nil // what else the repository lacks is not the source's
 }

@@ -53,5 +53,5 @@ func runUndelete(ctx context.Context, s *session, text string) (result, error) {
 }
 
 func (u *undeleted) print(p *page) {
-	p.line("%s, of %s", p.bold(address(u.Volume, u.ID)+" is back"), formatTime(u.Begun, p.now))
+	p.line("%s, of %s", p.bold(address(u.Volume, u.ID)+" is back"), inProse(u.Begun, p.now))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"varve/repository"
 	"varve/volume/filevolume"
@@ -25,18 +26,33 @@ func explainAbsence(dir string) error {
 	if point := filevolume.Unmounted(dir); point != "" {
 		return fmt.Errorf("open %q: %w: %w", dir, repository.ErrNoRepository, &unmountedError{Dir: dir, Point: point})
 	}
-	what := "other files are there"
+	absent := &absentError{Dir: dir, What: "other files are there"}
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		what = "there is no such directory"
+		absent.What, absent.Free = "there is no such directory", true
+	case errors.Is(err, syscall.ENOTDIR):
+		absent.What = "it is no directory"
 	case err != nil:
-		what = err.Error()
+		absent.What = err.Error()
 	case len(entries) == 0:
-		what = "the directory is empty"
+		absent.What, absent.Free = "the directory is empty", true
 	}
-	return fmt.Errorf("open %q: %w: %s", dir, repository.ErrNoRepository, what)
+	return absent
 }
+
+// An absentError reports a place without a repository.
+type absentError struct {
+	Dir  string
+	What string // what is there instead
+	Free bool   // one can be made there
+}
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("open %q: %v: %s", e.Dir, e.Unwrap(), e.What)
+}
+
+func (e *absentError) Unwrap() error { return repository.ErrNoRepository }
 
 // checkMounted refuses to make a repository where a disk is missing: the next time that it is mounted, the
 // repository would be hidden under it.

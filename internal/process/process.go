@@ -39,7 +39,7 @@ func (i Identity) String() string { return i.Doing(i.Command) }
 
 // Doing is what a process is called that does this.
 func (i Identity) Doing(what string) string {
-	return fmt.Sprintf("%s (pid %d on %s, user %s, since %s)", what, i.PID, i.Host, i.User, i.Since.Local().Format(time.DateTime))
+	return fmt.Sprintf("%s (pid %d on %s, user %s, since %s)", what, i.PID, i.Host, i.User, i.Since.Local().Format(time.DateTime+" MST"))
 }
 
 // Runs tells whether a process of this host, since it was booted, is there still: one

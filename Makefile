@@ -49,7 +49,9 @@ install: man ## program, manual, completions and an example to PREFIX (/usr/loca
 	install -D -m 0644 cmd/varve/completion.zsh $(SHARE)/zsh/site-functions/_varve
 	install -D -m 0644 cmd/varve/completion.fish $(SHARE)/fish/vendor_completions.d/varve.fish
 	install -D -m 0644 docs/varve.example.yaml $(SHARE)/doc/varve/varve.example.yaml
-	install -m 0644 docs/*.md LICENSE $(SHARE)/doc/varve
+	install -d $(SHARE)/doc/varve/decisions
+	install -m 0644 docs/*.md LICENSE CHANGELOG.md $(SHARE)/doc/varve
+	install -m 0644 docs/decisions/*.md $(SHARE)/doc/varve/decisions
 
 .PHONY: deb
 deb: ## a Debian package, build/varve.deb

@@ -1,9 +1,10 @@
 # bash completion for varve
 
-# _varve_split takes a line apart as the shell does, into the words of its caller;
-# quotes need not be closed yet.
+# _varve_split takes a line apart as the shell does, into the words of its caller, and
+# tells which quote is not closed yet.
 _varve_split() {
-	local line=$1 char quote='' word='' any=
+	local line=$1 char word='' any=
+	quote=
 	while [[ $line ]]; do
 		char=${line:0:1} line=${line:1}
 		if [[ $char == "$quote" ]]; then
@@ -23,7 +24,7 @@ _varve_split() {
 }
 
 _varve() {
-	local cur done i found=()
+	local cur done i quote found=()
 	local -a words=()
 	_varve_split "${COMP_LINE:0:COMP_POINT}"
 	while [[ ${#words[@]} -gt 1 && ${words[0]} == *=* ]]; do # VARVE_REPO=... varve
@@ -47,7 +48,7 @@ _varve() {
 		*)
 			i=${i%%$'\t'*} # without what it means
 			i=${i#"$done"}
-			[[ $i != *[[:space:]\'\"\\\$\&\;\(\)\<\>\|\*\?\`]* ]] || printf -v i %q "$i"
+			[[ $quote || $i != *[[:space:]\'\"\\\$\&\;\(\)\<\>\|\*\?\`]* ]] || printf -v i %q "$i"
 			COMPREPLY+=("$i")
 			;;
 		esac

@@ -4,7 +4,7 @@
 _varve() {
 	local line
 	local -a found shown
-	for line in "${(@f)$(command varve __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+	for line in "${(@f)$(command varve __complete -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}"; do
 		case $line in
 		$'\tfiles') compset -P '--*='; _files; return ;;
 		$'\tdirectories') compset -P '--*='; _files -/; return ;;

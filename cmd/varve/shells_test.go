@@ -39,6 +39,7 @@ var completions = []struct{ typed, line string }{
 	{"varve log --repo=rep", "varve log --repo=repo/"},
 	{"varve -r repo log vm", "varve -r repo log vms/a"},
 	{`varve show my`, `varve show my\ vm`},
+	{`varve show 'my`, `varve show 'my vm'`},
 	{`varve show my\ vm@latest-`, `varve show my\ vm@latest-good`},
 }
 

@@ -79,7 +79,7 @@ func (s *session) inWords(err error) error {
 	switch {
 	case errors.As(err, &source):
 		return &usageError{
-			Text: fmt.Sprintf("%v: a first backup needs its SOURCE: varve backup %s /dev/…", source, human.ShellWord(source.Volume.String())), Command: s.command,
+			Text: fmt.Sprintf("%v: a first backup needs its SOURCE: varve backup %s /dev/VOLUME", source, human.ShellWord(source.Volume.String())), Command: s.command,
 		}
 	case errors.As(err, &hooks), errors.As(err, &match):
 		return &usageError{Text: err.Error(), Command: s.command}

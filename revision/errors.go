@@ -72,15 +72,16 @@ type NoRevisionError struct {
 	Count    int    // how many revisions there are
 	Oldest   Candidate
 	Newest   Candidate
+	Zone     *time.Location // in which times are told, that of the selector; nil: UTC
 }
 
 func (e *NoRevisionError) Error() string {
 	have := "there are no revisions"
 	switch {
 	case e.Count == 1:
-		have = "there is one, " + describe(e.Newest)
+		have = "there is one, " + e.describe(e.Newest)
 	case e.Count > 1:
-		have = fmt.Sprintf("there are %d, from %s to %s", e.Count, describe(e.Oldest), describe(e.Newest))
+		have = fmt.Sprintf("there are %d, from %s to %s", e.Count, e.describe(e.Oldest), e.describe(e.Newest))
 	}
 	return fmt.Sprintf("no revision %q: %s; %s", e.Selector, e.Reason, have)
 }
@@ -99,6 +100,10 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("revision %q is ambiguous: it may be %s", e.Selector, strings.Join(names, " or "))
 }
 
-func describe(c Candidate) string {
-	return fmt.Sprintf("%s (%s)", c.ID.Short(), c.Begun.UTC().Format(time.RFC3339))
+func (e *NoRevisionError) describe(c Candidate) string {
+	zone := e.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return fmt.Sprintf("%s (%s)", c.ID.Short(), c.Begun.In(zone).Format(time.RFC3339))
 }

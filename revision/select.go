@@ -45,6 +45,9 @@ func Select(s Selector, candidates []Candidate, strictness Strictness) (Candidat
 		return matches[len(matches)-1-s.back], nil
 	}
 	e := &NoRevisionError{Selector: s.String(), Reason: s.reason(strictness), Count: len(sorted)}
+	if s.kind == byTime {
+		e.Zone = s.time.Before.Location()
+	}
 	if len(sorted) > 0 {
 		e.Oldest, e.Newest = sorted[0], sorted[len(sorted)-1]
 	}

@@ -75,7 +75,7 @@ func TestSelectorErrorsSayWhatThereIs(t *testing.T) {
 		"zzzz":       "there are 7, from p7d1 (2026-11-18T01:00:03Z) to c222 (2026-11-24T01:00:03Z)",
 		"tag:y":      `none has the tag "y"`,
 		"latest~9":   "not so many before the newest",
-		"2026-11-01": "before 2026-11-02T00:00:00+01:00",
+		"2026-11-01": "before 2026-11-02T00:00:00+01:00; there are 7, from p7d1 (2026-11-18T02:00:03+01:00) to ",
 		"k3f9":       "it may be 20261120T010003Z-k3f9 or 20261122T010003Z-k3f9",
 	} {
 		s, err := revision.ParseSelector(text, now, berlin)

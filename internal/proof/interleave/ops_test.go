@@ -37,6 +37,7 @@ var operations = []operation{
 	{"a restore", restore("db", 2), false, nil},
 	{"a restore of the newest", restore("db", 4), false, nil},
 	{"a restore from a pack that is compacted", restore("half", 0), false, nil},
+	{"a rename", rename("db", "renamed"), false, []error{fs.ErrNotExist, repository.ErrVolumeExists, repository.ErrNoVolume}},
 	{"a pin", pin("db", 1), false, []error{fs.ErrNotExist}},
 }
 
@@ -135,6 +136,16 @@ func restore(name revision.Name, number int) func(context.Context, *process) err
 			}
 			defer func() { err = errors.Join(err, im.Close()) }()
 			return read(ctx, im, p.w.contents[n])
+		})
+	}
+}
+
+// rename gives a volume another name.
+func rename(from, to revision.Name) func(context.Context, *process) error {
+	return func(ctx context.Context, p *process) error {
+		return p.with("rename", func(r *repository.Repository) error {
+			_, err := r.Rename(ctx, from, to, wait)
+			return err
 		})
 	}
 }

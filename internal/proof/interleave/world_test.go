@@ -40,11 +40,12 @@ type named struct {
 // world is a repository, and what was promised of it.
 type world struct {
 	disk     *durabletest.Disk
-	catalog  map[string][]byte // what a host knows of it: files, below the directory of its state
-	volumes  map[revision.Name]repository.Volume
-	contents map[named][]byte         // of all revisions that somebody was told of
-	tried    map[revision.Name][]byte // what backups were given that have not said what came of it
-	listed   map[named]bool           // where they are to be
+	catalog  map[string][]byte                   // what a host knows of it: files, below the directory of its state
+	volumes  map[revision.Name]repository.Volume // that there are to begin with
+	past     map[revision.Name][]named           // their revisions, the oldest first
+	contents map[named][]byte                    // of all revisions that somebody was told of
+	tried    map[revision.Name][]byte            // what backups were given that have not said what came of it
+	listed   map[named]bool                      // where they are to be
 	trashed  map[named]bool
 	removing map[named]bool // to be taken away, by somebody who said nothing of it yet
 	undoing  map[named]bool // to be brought back, likewise
@@ -121,6 +122,11 @@ func newWorld(t *testing.T, state string) *world {
 	must(looked.check(ctx))
 	w.seen, w.condemned = w.disk.Files(), looked.condemned
 	must(w.settle())
+	past := map[revision.Name][]named{}
+	for name := range w.volumes {
+		past[name] = w.history(name)
+	}
+	w.past = past
 	return w
 }
 
@@ -191,7 +197,9 @@ func (p *process) backup(ctx context.Context, name revision.Name, content []byte
 			return &findingsError{result.Findings}
 		}
 		st := result.Statement
-		w.volumes[name] = repository.Volume{UUID: st.Volume.UUID, Name: name}
+		if w.past == nil {
+			w.volumes[name] = repository.Volume{UUID: st.Volume.UUID, Name: name}
+		}
 		n := named{st.Volume.UUID, st.ID}
 		w.contents[n], w.listed[n] = content, true
 		return nil
@@ -205,6 +213,9 @@ func (e *findingsError) Error() string { return fmt.Sprintf("it found damage: %v
 
 // history lists what there is of a volume to begin with, the oldest first.
 func (w *world) history(name revision.Name) (history []named) {
+	if w.past != nil {
+		return w.past[name]
+	}
 	uuid := w.volumes[name].UUID
 	for n := range w.contents {
 		if n.volume == uuid {

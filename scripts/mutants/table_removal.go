@@ -25,7 +25,10 @@ func removalMutants() []mutant {
 			"\tif err := r.fsys.Remove(trashed); err != nil && !notFound(err) {\n\t\treturn err\n\t}\n", ""),
 		m("fold-keeps-its-parent", "a revision into which its parent was folded still builds on it", "repository/fold.go",
 			"st.Kind, st.Parent, st.Nonce = oldest.Kind, oldest.Parent, d.nonce", "st.Kind, st.Nonce = oldest.Kind, d.nonce"),
-		m("cut-off-comes-back", "what a shrunk volume lost comes back when it has grown again", "revision/resolve.go",
-			"\t\tlimit = min(limit, m.statement.Chunks())\n", ""),
+		{
+			name: "cut-off-comes-back", what: "what a shrunk volume lost comes back when it has grown again",
+			file: "revision/resolve.go", old: "\t\tlimit = min(limit, m.statement.Chunks())\n", new: "",
+			tests: []tests{{"revision", "."}},
+		},
 	}
 }

@@ -88,16 +88,17 @@ func (p *process) undelete(ctx context.Context, r *repository.Repository, n name
 	if at < 0 {
 		return fs.ErrNotExist
 	}
-	p.w.undoing[n] = true
+	p.w.undoing[n]++
 	_, err = r.Undelete(ctx, trash[at], wait)
+	if errors.Is(err, errKilled) { // it may be back
+		return err
+	}
+	p.w.undoing[n]--
 	switch {
-	case err != nil && p.w.listed[n]: // somebody else was faster, and that is what it says
-		return fs.ErrNotExist
 	case err == nil:
 		p.w.move(n, p.w.trashed, p.w.listed)
-		delete(p.w.undoing, n)
-	case !errors.Is(err, errKilled):
-		delete(p.w.undoing, n)
+	case p.w.listed[n] || p.w.undoing[n] > 0: // somebody else was faster, perhaps, and that is what it says
+		return fs.ErrNotExist
 	}
 	return err
 }
@@ -128,7 +129,7 @@ func restore(name revision.Name, number int) func(context.Context, *process) err
 				return fmt.Errorf("it goes on without a lease: %w", err)
 			}
 			im, err := rd.Image(ctx, v, n.id)
-			if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errKilled) && (!p.w.listed[n] || p.w.removing[n]) {
+			if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errKilled) && (!p.w.listed[n] || p.w.removing[n] > 0) {
 				return nil
 			}
 			if err != nil {

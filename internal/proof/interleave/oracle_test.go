@@ -259,7 +259,7 @@ func (w *world) readCondemned() (map[chunkstore.PackID]bool, error) {
 // to move it and said nothing of it, it may be in either place.
 func (w *world) checkPlaces(listed, trashed map[named]bool) error {
 	for n := range w.contents {
-		open := w.removing[n] || w.undoing[n]
+		open := w.removing[n]+w.undoing[n] > 0
 		switch {
 		case listed[n] && trashed[n]:
 			return fmt.Errorf("%s is there and in the trash", n.id)
@@ -322,7 +322,7 @@ func (w *world) nextNight(ctx context.Context, state string) error {
 	if err != nil {
 		return fmt.Errorf("bring back: %w", err)
 	}
-	w.removing, w.undoing = map[named]bool{}, map[named]bool{}
+	w.removing, w.undoing = map[named]int{}, map[named]int{}
 	if err := collect(true)(ctx, p); err != nil {
 		return fmt.Errorf("collect garbage: %w", err)
 	}

@@ -47,8 +47,8 @@ type world struct {
 	tried    map[revision.Name][]byte            // what backups were given that have not said what came of it
 	listed   map[named]bool                      // where they are to be
 	trashed  map[named]bool
-	removing map[named]bool // to be taken away, by somebody who said nothing of it yet
-	undoing  map[named]bool // to be brought back, likewise
+	removing map[named]int // by how many it is to be taken away, who said nothing of it yet
+	undoing  map[named]int // by how many it is to be brought back, likewise
 	pinned   map[named]bool
 	purging  bool // the trash may be emptied
 
@@ -68,7 +68,7 @@ func (w *world) copy() *world {
 	c.disk = w.disk.Copy()
 	c.contents, c.tried = maps.Clone(w.contents), maps.Clone(w.tried)
 	c.listed, c.trashed = maps.Clone(w.listed), maps.Clone(w.trashed)
-	c.removing, c.undoing, c.pinned = map[named]bool{}, map[named]bool{}, map[named]bool{}
+	c.removing, c.undoing, c.pinned = map[named]int{}, map[named]int{}, map[named]bool{}
 	return &c
 }
 
@@ -80,7 +80,7 @@ func newWorld(t *testing.T, state string) *world {
 	w := &world{
 		disk: durabletest.NewDisk(), volumes: map[revision.Name]repository.Volume{}, contents: map[named][]byte{},
 		tried: map[revision.Name][]byte{}, listed: map[named]bool{}, trashed: map[named]bool{},
-		removing: map[named]bool{}, undoing: map[named]bool{}, pinned: map[named]bool{}, forgotten: map[named]bool{},
+		removing: map[named]int{}, undoing: map[named]int{}, pinned: map[named]bool{}, forgotten: map[named]bool{},
 	}
 	if _, err := repository.Init(t.Context(), w.disk, repository.InitOptions{ChunkSize: chunkSize, Codec: "lz4"}); err != nil {
 		t.Fatal(err)
@@ -233,20 +233,18 @@ func (p *process) remove(ctx context.Context, name revision.Name, op string, num
 	var ids []revision.ID
 	for _, n := range numbers {
 		ids = append(ids, history[n].id)
-		w.removing[history[n]] = true
+		w.removing[history[n]]++
 	}
 	return p.with(op, func(r *repository.Repository) error {
 		out, err := r.Remove(ctx, w.volumes[name], ids, repository.RemoveOptions{Op: op, Undelete: longTime, Wait: wait})
-		for _, n := range numbers {
-			delete(w.removing, history[n])
-		}
 		for _, id := range out.Revisions {
 			w.move(named{w.volumes[name].UUID, id}, w.listed, w.trashed)
 		}
-		if errors.Is(err, errKilled) { // the last word may not have been heard
-			for _, n := range numbers {
-				w.removing[history[n]] = true
-			}
+		if errors.Is(err, errKilled) { // its last word was not heard
+			return err
+		}
+		for _, n := range numbers {
+			w.removing[history[n]]--
 		}
 		return err
 	})

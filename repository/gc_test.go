@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -104,4 +105,38 @@ func TestGCCompacts(t *testing.T) {
 	if left := p.packsOf(); len(left) > 0 || len(p.files("gc/moved/")) > 0 {
 		t.Errorf("left are %v and %q: %+v", left, p.files("gc/moved/"), result)
 	}
+}
+
+// A pack that is compacted again and again leaves one step from an old map to its objects.
+func TestGCShortensTheWay(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	holding := func(seeds ...uint64) *image {
+		im := newImage(4 * chunkSize)
+		for i, seed := range seeds {
+			im.write(int64(i)*chunkSize, randomImage(seed, 1).at(0, chunkSize))
+		}
+		return im
+	}
+	const kept, passing, dead = 1, 100, 200
+	r := p.open()
+	beside := p.mustStore(r, "beside", holding(kept, passing)) // in one pack
+	st := p.mustStore(r, "kept", holding(kept))
+	for round := range uint64(5) {
+		r := p.open()
+		going := p.mustStore(r, revision.Name(fmt.Sprint("going-", round)), holding(passing+round+1, dead+round))
+		next := p.mustStore(r, revision.Name(fmt.Sprint("beside-", round)), holding(passing+round+1))
+		p.trash(beside, testTime)
+		p.trash(going, testTime)
+		// Of two packs half is alive: what is kept, and what will be dead the next time.
+		if result := p.collect(repository.GCOptions{Now: testTime}); result.Compacted != 2 {
+			t.Errorf("round %d: %+v", round, result)
+		}
+		beside = next
+	}
+	if moved := p.files("gc/moved/"); len(moved) > 3 {
+		t.Errorf("moves are noted in %q", moved)
+	}
+	p.state = t.TempDir() // no catalog
+	p.checkImage(p.open(), st, holding(kept))
 }

@@ -135,37 +135,3 @@ func (g *collector) tidyDamage() error {
 	_, err = g.repo.loadDamage()
 	return err
 }
-
-// tidyMoved removes the records of moves that no map leads to any more.
-func (g *collector) tidyMoved() error {
-	entries, err := g.repo.fsys.ReadDir(movedDir)
-	if notFound(err) || g.result.Incomplete {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var recorded []chunkstore.PackID
-	led := map[chunkstore.PackID]bool{}
-	for _, e := range entries {
-		pack, err := chunkstore.ParsePackID(e.Name())
-		if err != nil {
-			continue
-		}
-		recorded = append(recorded, pack)
-		if g.marker.named[pack] {
-			for _, next := range chunkstore.FollowMoved(pack, g.repo.moved) {
-				led[next] = true
-			}
-		}
-	}
-	for _, pack := range recorded {
-		if led[pack] {
-			continue
-		}
-		if err := g.repo.fsys.Remove(movedName(pack)); err != nil && !notFound(err) {
-			return err
-		}
-	}
-	return nil
-}

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"varve/revision"
 )
@@ -15,6 +16,7 @@ type lifetimes struct {
 	ids   []revision.ID
 	maps  []*revision.Map
 	above []int // the parent's number; -1: none, or it cannot be read
+	kids  []int // how many build on it
 	byID  map[revision.ID]int
 	// goes tells which revisions are looked at as one that goes; nil: each is looked at
 	// alone. Then what any of the others uses is used by several.
@@ -38,12 +40,13 @@ func (l *lifetimes) add(m *revision.Map) error {
 			return &DamagedFileError{Path: string(st.ID), Cause: fmt.Errorf("%w: its parent %s cannot be read", errBadContent, st.Parent.ID)}
 		}
 		above = n
+		l.kids[n]++
 	}
 	if l.byID == nil {
 		l.byID = map[revision.ID]int{}
 	}
 	l.byID[st.ID] = len(l.ids)
-	l.ids, l.maps, l.above = append(l.ids, st.ID), append(l.maps, m), append(l.above, above)
+	l.ids, l.maps, l.above, l.kids = append(l.ids, st.ID), append(l.maps, m), append(l.above, above), append(l.kids, 0)
 	return nil
 }
 
@@ -77,14 +80,22 @@ func (l *lifetimes) follow(ctx context.Context) error {
 	return nil
 }
 
-// region follows the chunks of one region through all revisions.
+// region follows the chunks of one region through all revisions. What is on top in each
+// is kept only as long as one that builds on it is to come.
 func (l *lifetimes) region(n uint64) error {
 	first := n * revision.RegionChunks
 	tops := make([][]*layer, len(l.maps)) // by revision and chunk
+	kids := slices.Clone(l.kids)          // that are to come
 	var made []*layer
+	var spare [][]*layer
 	for i, m := range l.maps {
-		now := make([]*layer, revision.RegionChunks)
-		var before []*layer
+		var now, before []*layer
+		if k := len(spare); k > 0 {
+			now, spare = spare[k-1], spare[:k-1]
+			clear(now)
+		} else {
+			now = make([]*layer, revision.RegionChunks)
+		}
 		if l.above[i] >= 0 {
 			before = tops[l.above[i]]
 			copy(now, before)
@@ -111,9 +122,18 @@ func (l *lifetimes) region(n uint64) error {
 				top.shared = true
 			}
 		}
-		tops[i] = now
+		l.keep(i, now)
+		if kids[i] > 0 {
+			tops[i] = now
+		} else {
+			spare = append(spare, now)
+		}
+		if above := l.above[i]; above >= 0 {
+			if kids[above]--; kids[above] == 0 {
+				spare, tops[above] = append(spare, before), nil
+			}
+		}
 	}
-	l.keep(tops)
 	for _, made := range made {
 		who := made.who
 		if l.goes != nil {
@@ -129,19 +149,14 @@ func (l *lifetimes) region(n uint64) error {
 	return nil
 }
 
-// keep marks what the revisions that stay are made of.
-func (l *lifetimes) keep(tops [][]*layer) {
-	if l.goes == nil {
+// keep marks what a revision is made of, if it is one that stays.
+func (l *lifetimes) keep(i int, now []*layer) {
+	if l.goes == nil || l.goes(l.ids[i]) {
 		return
 	}
-	for i, now := range tops {
-		if l.goes(l.ids[i]) {
-			continue
-		}
-		for _, n := range now {
-			for ; n != nil && !n.shared; n = n.below {
-				n.shared = true
-			}
+	for _, n := range now {
+		for ; n != nil && !n.shared; n = n.below {
+			n.shared = true
 		}
 	}
 }

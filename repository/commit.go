@@ -37,7 +37,7 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, b.repo.fsys.Remove(second))
 	}
-	err = b.repo.atGate(ctx, func() error {
+	err = b.atGate(ctx, func() error {
 		if err := b.standsFirm(); err != nil {
 			return err
 		}

@@ -35,11 +35,13 @@ type removal struct {
 	folding
 	opts    RemoveOptions
 	going   map[revision.ID]bool
-	visible []Revision           // oldest first
-	lost    map[revision.ID]bool // of these, the ones whose file is gone
-	parents map[revision.ID]revision.ID
+	visible []Revision                     // oldest first
+	lost    map[revision.ID]bool           // of these, the ones whose file is gone
 	nonces  map[revision.ID]revision.Nonce // of the maps that were read
 	out     Removed
+
+	parents  map[revision.ID]revision.ID // what builds on anything, and on what
+	children map[revision.ID]int         // how many build on it
 }
 
 // Remove takes revisions of a volume out of what is visible, into the trash. First
@@ -156,7 +158,8 @@ func (m *removal) survey() (err error) {
 	if err != nil {
 		return err
 	}
-	m.known, m.parents, m.nonces = map[revision.ID]bool{}, map[revision.ID]revision.ID{}, map[revision.ID]revision.Nonce{}
+	m.known, m.nonces = map[revision.ID]bool{}, map[revision.ID]revision.Nonce{}
+	m.parents, m.children = map[revision.ID]revision.ID{}, map[revision.ID]int{}
 	for _, id := range trashed {
 		m.known[id] = false
 	}
@@ -165,7 +168,7 @@ func (m *removal) survey() (err error) {
 		m.known[rev.ID], there[rev.ID] = true, true
 		m.going[rev.ID] = m.going[rev.ID] || m.opts.All
 		if rev.Statement != nil && rev.Statement.Parent != nil {
-			m.parents[rev.ID] = rev.Statement.Parent.ID
+			m.buildsOn(rev.ID, rev.Statement.Parent.ID)
 		}
 		if m.going[rev.ID] && rev.Info.Pin.Holds(m.repo.opts.Now()) {
 			return &PinnedError{Volume: m.volume.Name, ID: rev.ID, Pin: *rev.Info.Pin}
@@ -185,13 +188,18 @@ func (m *removal) survey() (err error) {
 	return nil
 }
 
-func (m *removal) hasChild(id revision.ID) bool {
-	for _, parent := range m.parents {
-		if parent == id {
-			return true
-		}
+func (m *removal) hasChild(id revision.ID) bool { return m.children[id] > 0 }
+
+// buildsOn notes what a revision builds on; empty: on nothing.
+func (m *removal) buildsOn(id, parent revision.ID) {
+	if former := m.parents[id]; former != "" {
+		m.children[former]--
 	}
-	return false
+	delete(m.parents, id)
+	if parent != "" {
+		m.parents[id] = parent
+		m.children[parent]++
+	}
 }
 
 // refuseUnread refuses if a revision that stays cannot be read, and so may build on one
@@ -232,14 +240,12 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 	record := trashRecord{
 		Volume: m.volume.Name, Since: m.repo.opts.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
 	}
-	err := m.repo.atGate(ctx, func() error {
+	err := m.atGate(ctx, func() error {
 		if err := m.standsFirm([]revision.ID{rev.ID}, nil); err != nil {
 			return err
 		}
-		for id, parent := range m.parents {
-			if parent == rev.ID {
-				return fmt.Errorf("%w: %s builds on it", ErrLostGround, id)
-			}
+		if m.hasChild(rev.ID) {
+			return fmt.Errorf("%w: another builds on it", ErrLostGround)
 		}
 		if m.lost[rev.ID] {
 			return m.trashLost(ctx, rev.ID, record, event)
@@ -256,7 +262,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 	if err != nil {
 		return err
 	}
-	delete(m.parents, rev.ID)
+	m.buildsOn(rev.ID, "")
 	m.out.Revisions = append(m.out.Revisions, rev.ID)
 	return nil
 }

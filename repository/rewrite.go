@@ -50,7 +50,7 @@ func (m *removal) foldInto(ctx context.Context, id revision.ID, fold func(revisi
 	if err := m.replace(ctx, d, id, gone, chain); err != nil {
 		return err
 	}
-	m.parents[id] = below
+	m.buildsOn(id, below)
 	m.out.Rewritten, m.out.Rebuilt, m.out.Left = append(m.out.Rewritten, id), m.rebuilt, m.left
 	return nil
 }
@@ -76,7 +76,7 @@ func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, folded 
 	if err != nil {
 		return fmt.Errorf("make the second copy of the map durable: %w", err)
 	}
-	err = m.repo.atGate(ctx, func() error {
+	err = m.atGate(ctx, func() error {
 		if err := m.standsFirm(append(slices.Clone(folded), id), below); err != nil {
 			return err
 		}

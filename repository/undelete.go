@@ -76,7 +76,7 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 	if err != nil {
 		return nil, fmt.Errorf("make the second copy of the map durable: %w", err)
 	}
-	if err := r.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {
+	if err := u.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {
 		if rerr := r.fsys.Remove(second); !notFound(rerr) {
 			err = errors.Join(err, rerr)
 		}

@@ -24,6 +24,7 @@ var (
 	Seal             = seal
 	Unseal           = unseal
 	DecodeDescriptor = decodeDescriptor
+	DecodeSpace      = decodeSpace
 	CopyName         = copyName
 	RevisionName     = revisionName
 	RunName          = runName
@@ -40,6 +41,8 @@ type (
 	DamageRecord     = damageRecord
 	MovedRecord      = movedRecord
 	Generation       = generation
+	Space            = space
+	OfVolumes        = ofVolumes
 )
 
 // TakeGate takes the gate. Closing the file opens it.

@@ -122,12 +122,17 @@ func (r *Repository) Descriptor() Descriptor { return *r.desc }
 // Free tells how many bytes may still be written, and how many there are in all.
 func (r *Repository) Free() (available, total int64, err error) { return r.fsys.Free() }
 
+// stateDir is where this host keeps things of this repository.
+func (r *Repository) stateDir() string {
+	return filepath.Join(r.opts.StateDir, r.desc.Repository.String())
+}
+
 // catalogPath is where this host keeps the catalog, or empty for nowhere.
 func (r *Repository) catalogPath() string {
 	if r.opts.StateDir == "" {
 		return ""
 	}
-	dir := filepath.Join(r.opts.StateDir, r.desc.Repository.String())
+	dir := r.stateDir()
 	if err := durable.EnsureDir(dir); err != nil {
 		r.opts.Log.Warn("no place for the catalog; duplicates will not be found", "error", err)
 		return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 
@@ -49,9 +50,19 @@ const maxUsers = 4 << 20
 const recordSize = 58
 
 // UniqueToVolumes tells of each volume what only it uses. It reads the maps of all
-// revisions, and the tables of contents of all packs.
+// revisions, and the tables of contents of all packs, unless this host remembers the
+// answer and nothing changed since.
 func (r *Repository) UniqueToVolumes(ctx context.Context) (*Unique, error) {
-	return r.uniqueToVolumes(ctx, maxUsers)
+	return r.remembered(ctx,
+		func(s *space) *Unique {
+			if s.Volumes == nil {
+				return nil
+			}
+			return &Unique{Volumes: maps.Clone(s.Volumes)}
+		},
+		func() (*Unique, error) { return r.uniqueToVolumes(ctx, maxUsers) },
+		func(s *space, u *Unique) { s.Volumes = u.Volumes },
+	)
 }
 
 func (r *Repository) uniqueToVolumes(ctx context.Context, most int64) (*Unique, error) {
@@ -195,8 +206,25 @@ func (r *Repository) openWhole(rev Revision) (*mapFile, error) {
 // UniqueToRevisions tells of each revision of a volume what only it uses, and what
 // the volume does, in the packs that its maps name. (Another copy of an object, which a
 // map named that is gone, is nobody's already.) It reads the maps of all revisions of the repository, and the
-// tables of contents of the packs that the volume lies in.
+// tables of contents of the packs that the volume lies in, unless this host remembers
+// the answer and nothing changed since.
 func (r *Repository) UniqueToRevisions(ctx context.Context, v Volume) (*Unique, error) {
+	return r.remembered(ctx,
+		func(s *space) *Unique {
+			of, known := s.Revisions[v.UUID]
+			if !known {
+				return nil
+			}
+			return &Unique{Volumes: map[revision.UUID]int64{v.UUID: of.Volume}, Revisions: maps.Clone(of.Revisions)}
+		},
+		func() (*Unique, error) { return r.uniqueToRevisions(ctx, v) },
+		func(s *space, u *Unique) {
+			s.Revisions[v.UUID] = ofVolumes{Volume: u.Volumes[v.UUID], Revisions: u.Revisions}
+		},
+	)
+}
+
+func (r *Repository) uniqueToRevisions(ctx context.Context, v Volume) (*Unique, error) {
 	return r.uniqueWithin(ctx, v, &lifetimes{table: users{}}, func(out *Unique, ids []revision.ID, who uint32, stored int64) {
 		out.Volumes[v.UUID] += stored
 		if who != several {
@@ -207,11 +235,19 @@ func (r *Repository) UniqueToRevisions(ctx context.Context, v Volume) (*Unique, 
 
 // Freed tells how many bytes would be free, once the trash is empty, if all of these
 // revisions of a volume went together: more than the sum of what each frees alone, for
-// what they share among themselves goes too. It reads what [Repository.UniqueToRevisions] reads.
+// what they share among themselves goes too. It reads what [Repository.UniqueToRevisions]
+// reads; of one alone, this host may remember the answer.
 func (r *Repository) Freed(ctx context.Context, v Volume, going []revision.ID) (int64, *Unique, error) {
 	goes := map[revision.ID]bool{}
 	for _, id := range going {
 		goes[id] = true
+	}
+	if len(goes) == 1 {
+		out, err := r.UniqueToRevisions(ctx, v)
+		if err != nil {
+			return 0, nil, err
+		}
+		return out.Revisions[going[0]], out, nil
 	}
 	freed := int64(0)
 	l := &lifetimes{table: users{}, goes: func(id revision.ID) bool { return goes[id] }}

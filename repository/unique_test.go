@@ -226,8 +226,9 @@ func checkFreed(p *place, r *repository.Repository, random *rand.Rand) {
 func TestUniqueAroundDamage(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
+	h.mustStore(h.open(), "other", h.images[0]) // the same chunks
+	h.state = ""                                // remembered is what was there before
 	r := h.open()
-	h.mustStore(r, "other", h.images[0]) // the same chunks
 	v := h.revisions(r, "db1")[0].Volume
 	before, err := r.UniqueToRevisions(t.Context(), v)
 	if err != nil {

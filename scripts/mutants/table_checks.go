@@ -6,7 +6,7 @@ func commitMutants() []mutant {
 		{
 			name: "commit-outside-the-gate", what: "a revision becomes visible outside the gate",
 			file: "repository/commit.go",
-			old:  "\terr = b.repo.atGate(ctx, func() error {\n", new: "\terr = func(change func() error) error { return change() }(func() error {\n",
+			old:  "\terr = b.atGate(ctx, func() error {\n", new: "\terr = func(change func() error) error { return change() }(func() error {\n",
 			tests: []tests{unitCommit, trapSync, unitRepository},
 		},
 		{

@@ -24,14 +24,15 @@ type Pruning struct {
 type Pruned struct {
 	Volume  repository.Volume
 	Plan    retention.Plan
-	Removed *repository.Removed // nil: with DryRun, or nothing goes
+	Removed *repository.Removed // nil: with DryRun, or nothing was to go before the volume was locked
 	Fulls   []revision.ID       // that were made so that chains stay short
 	Err     error               // nil: all of it was done, or with DryRun would be
 }
 
 // Prune takes away what the rules do not keep of a volume, as of now in the zone of its
-// calendar, and then shortens its chains. What was done before an error is in the
-// result. Without a rule, the error wraps [retention.ErrNoRules].
+// calendar, and then shortens its chains. The plan is that of what there is once nobody
+// else can make or remove revisions of the volume. What was done before an error is in
+// the result. Without a rule, the error wraps [retention.ErrNoRules].
 func Prune(ctx context.Context, repo *repository.Repository, v repository.Volume, p Pruning, now time.Time) Pruned {
 	out := Pruned{Volume: v}
 	out.Err = prune(ctx, repo, p, now, &out)
@@ -46,15 +47,19 @@ func prune(ctx context.Context, repo *repository.Repository, p Pruning, now time
 	if err != nil {
 		return err
 	}
-	if out.Plan, err = retention.Decide(ages(revisions), p.Rules, now, now.Location()); err != nil {
+	choose := func(revisions []repository.Revision) (going []revision.ID, err error) {
+		if out.Plan, err = retention.Decide(ages(revisions), p.Rules, now, now.Location()); err != nil {
+			return nil, err
+		}
+		return out.Plan.Going(), nil
+	}
+	going, err := choose(revisions)
+	if err != nil || p.DryRun {
 		return err
 	}
-	if p.DryRun {
-		return nil
-	}
-	if going := out.Plan.Going(); len(going) > 0 {
-		opts := repository.RemoveOptions{Op: repository.OpPrune, Undelete: p.Undelete, Wait: p.Wait}
-		if out.Removed, err = repo.Remove(ctx, out.Volume, going, opts); err != nil {
+	if len(going) > 0 { // as things are without a lock
+		opts := repository.RemoveOptions{Op: repository.OpPrune, Undelete: p.Undelete, Wait: p.Wait, Choose: choose}
+		if out.Removed, err = repo.Remove(ctx, out.Volume, nil, opts); err != nil {
 			return err
 		}
 		if revisions, err = repo.Revisions(out.Volume); err != nil {

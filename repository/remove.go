@@ -19,6 +19,9 @@ type RemoveOptions struct {
 	Wait     time.Duration // for the lock of the volume; zero: not at all
 	All      bool          // every revision, and then the volume itself
 	DryRun   bool          // tell what would go, or why not, and change nothing
+	// Choose says what goes, in the place of the ids, of what is visible once the volume
+	// is locked, oldest first. Its error ends the removal, and nothing goes. Nil: the ids do.
+	Choose func(visible []Revision) ([]revision.ID, error)
 }
 
 // Removed tells what [Repository.Remove] did.
@@ -35,6 +38,7 @@ type removal struct {
 	folding
 	opts    RemoveOptions
 	going   map[revision.ID]bool
+	idle    bool                           // nothing is
 	visible []Revision                     // oldest first
 	lost    map[revision.ID]bool           // of these, the ones whose file is gone
 	nonces  map[revision.ID]revision.Nonce // of the maps that were read
@@ -64,6 +68,9 @@ func (r *Repository) Remove(ctx context.Context, v Volume, ids []revision.ID, op
 	defer func() { err = errors.Join(err, m.close()) }()
 	if err := m.open(ctx); err != nil {
 		return &m.out, fmt.Errorf("take revisions of volume %q away: %w", v.Name, wrapReadOnly(err))
+	}
+	if m.idle {
+		return &m.out, nil
 	}
 	for _, rev := range slices.Backward(m.visible) {
 		if m.going[rev.ID] || !m.going[m.parents[rev.ID]] {
@@ -118,11 +125,17 @@ func (m *removal) succeeded() {
 
 // newRemoval is a removal that has not begun: open begins it.
 func (r *Repository) newRemoval(v Volume, ids []revision.ID, opts RemoveOptions) *removal {
-	m := &removal{folding: r.newFolding(v), opts: opts, going: map[revision.ID]bool{}}
+	m := &removal{folding: r.newFolding(v), opts: opts}
+	m.choose(ids)
+	return m
+}
+
+// choose settles what goes.
+func (m *removal) choose(ids []revision.ID) {
+	m.going = map[revision.ID]bool{}
 	for _, id := range ids {
 		m.going[id] = true
 	}
-	return m
 }
 
 // open locks the volume and looks at what there is.
@@ -136,6 +149,9 @@ func (m *removal) open(ctx context.Context) (err error) {
 	}
 	if err := m.survey(); err != nil {
 		return err
+	}
+	if m.idle = m.opts.Choose != nil && len(m.going) == 0; m.idle {
+		return nil
 	}
 	if err := m.begin(ctx, kindMerge, 0); err != nil {
 		return err
@@ -154,6 +170,13 @@ func (m *removal) survey() (err error) {
 	if m.visible, m.lost, err = m.repo.list(m.volume); err != nil {
 		return err
 	}
+	if m.opts.Choose != nil {
+		ids, err := m.opts.Choose(m.visible)
+		if err != nil {
+			return err
+		}
+		m.choose(ids)
+	}
 	trashed, err := m.repo.trashedIDs(m.volume)
 	if err != nil {
 		return err
@@ -166,7 +189,9 @@ func (m *removal) survey() (err error) {
 	there := map[revision.ID]bool{}
 	for _, rev := range m.visible {
 		m.known[rev.ID], there[rev.ID] = true, true
-		m.going[rev.ID] = m.going[rev.ID] || m.opts.All
+		if m.opts.All {
+			m.going[rev.ID] = true
+		}
 		if rev.Statement != nil && rev.Statement.Parent != nil {
 			m.buildsOn(rev.ID, rev.Statement.Parent.ID)
 		}

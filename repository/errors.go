@@ -60,6 +60,14 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("volume %q has revision %s, which is newer: history is brought along oldest first", e.Volume, e.Newer)
 }
 
+// A ForeignFileError reports a file that somebody else put into the repository, where
+// all of a directory was to go.
+type ForeignFileError struct{ Path string }
+
+func (e *ForeignFileError) Error() string {
+	return fmt.Sprintf("%s is not a file of this program: move it elsewhere first", e.Path)
+}
+
 // A PinnedError reports a revision that is pinned, and so does not go.
 type PinnedError struct {
 	Volume revision.Name

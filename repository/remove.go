@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ type RemoveOptions struct {
 	Undelete time.Duration // how long they can come back
 	Wait     time.Duration // for the lock of the volume; zero: not at all
 	All      bool          // every revision, and then the volume itself
+	Listed   bool          // with All: the ids are all that somebody saw and agreed to
 	DryRun   bool          // tell what would go, or why not, and change nothing
 	// Choose says what goes, in the place of the ids, of what is visible once the volume
 	// is locked, oldest first. Its error ends the removal, and nothing goes. Nil: the ids do.
@@ -56,7 +58,8 @@ type removal struct {
 // At every moment, and after a crash at any moment, each listed revision is whole.
 // After an error what went has gone, as the result says, which is never nil, and all else
 // is as it was. A pinned revision is a [*PinnedError], and then nothing goes, unless it was
-// pinned meanwhile. One that is unknown is [fs.ErrNotExist]; one that cannot be read and
+// pinned meanwhile. With All, a file in the volume's directory that is not of this program
+// is a [*ForeignFileError], and then nothing goes. One that is unknown is [fs.ErrNotExist]; one that cannot be read and
 // would have to be folded a [*DamagedRevisionError]; one on which nothing builds, if Op is
 // [OpMerge], a [*ChildlessError]; a backup under way a [*BusyError],
 // after Wait. [ErrLostGround] says that something changed meanwhile: it can be tried again.
@@ -189,6 +192,9 @@ func (m *removal) survey() (err error) {
 	there := map[revision.ID]bool{}
 	for _, rev := range m.visible {
 		m.known[rev.ID], there[rev.ID] = true, true
+		if m.opts.All && m.opts.Listed && !m.going[rev.ID] {
+			return fmt.Errorf("%w: revision %s came since those were listed that are to go", ErrLostGround, rev.ID)
+		}
 		if m.opts.All {
 			m.going[rev.ID] = true
 		}
@@ -201,6 +207,16 @@ func (m *removal) survey() (err error) {
 	}
 	if err := m.refuseUnread(); err != nil {
 		return err
+	}
+	if m.opts.All {
+		dir := volumeDir(m.volume.Name)
+		entries, err := m.repo.fsys.ReadDir(dir)
+		if err == nil {
+			err = onlyOurs(dir, entries)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	for id, goes := range m.going {
 		switch {
@@ -316,6 +332,21 @@ func (m *removal) trashLost(ctx context.Context, id revision.ID, record trashRec
 	return m.repo.Record(ctx, event)
 }
 
+// onlyOurs makes sure that nothing lies in a volume's directory but what this program
+// puts there.
+func onlyOurs(dir string, entries []fs.DirEntry) error {
+	for _, e := range entries {
+		ours := e.Name() == volumeFile || e.Name() == retiredFile || durable.IsTemp(e.Name())
+		for _, ext := range []string{revisionExt, infoExt} {
+			ours = ours || len(idsAmong([]fs.DirEntry{e}, ext)) > 0
+		}
+		if !ours {
+			return &ForeignFileError{Path: path.Join(dir, e.Name())}
+		}
+	}
+	return nil
+}
+
 // removeVolume removes, inside the gate, the directory of a volume of which every
 // revision went. What is in the trash can still come back.
 func (m *removal) removeVolume() error {
@@ -329,6 +360,9 @@ func (m *removal) removeVolume() error {
 	}
 	if ids := idsAmong(entries, revisionExt); len(ids) > 0 {
 		return fmt.Errorf("%w: revision %s came while the volume was locked", ErrLostGround, ids[0])
+	}
+	if err := onlyOurs(dir, entries); err != nil {
+		return err
 	}
 	names := []string{} // its own file last: without it, there is no volume
 	for _, e := range entries {

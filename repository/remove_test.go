@@ -371,6 +371,29 @@ func TestRemoveTheVolume(t *testing.T) {
 	}
 }
 
+// Of a volume that is to go, nothing goes if something came since somebody agreed.
+func TestRemoveTheVolumeAsItWasListed(t *testing.T) {
+	h := newSeries(t, 3)
+	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: time.Hour, All: true, Listed: true}
+	if _, err := h.remove(opts, 0, 1); !errors.Is(err, repository.ErrLostGround) {
+		t.Errorf("a revision that came gives %v", err)
+	}
+	h.check(0, 1, 2)
+	h.write("volumes/db/notes.txt", []byte("do not lose me"))
+	foreign := new(repository.ForeignFileError)
+	if _, err := h.remove(opts, 0, 1, 2); !errors.As(err, &foreign) || foreign.Path != "volumes/db/notes.txt" {
+		t.Errorf("a foreign file gives %v", err)
+	}
+	h.check(0, 1, 2)
+	h.place.remove("volumes/db/notes.txt")
+	if _, err := h.remove(opts, 0, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	if h.exists("volumes/db") {
+		t.Error("the volume is there still")
+	}
+}
+
 // What could not be made durable is undone, so that the next run is not misled: see
 // the proof for the rest.
 func TestRemoveThatFailsLeavesEverything(t *testing.T) {

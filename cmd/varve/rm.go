@@ -99,7 +99,7 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 	}
 	s.doing = "rm of " + quote(v.Name.String())
 	wanted, _ := s.wanted(v.Name)
-	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: wanted.Undelete, Wait: time.Duration(s.globals.wait), All: f.all}
+	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: wanted.Undelete, Wait: time.Duration(s.globals.wait), All: f.all, Listed: f.all}
 	if opts.DryRun = f.dryRun; f.op != "" {
 		s.doing, opts.Op = "merge into what builds on it", f.op
 	}

@@ -52,10 +52,10 @@ type GCResult struct {
 	Packs      int   // that there were in the beginning
 	Live, Dead int64 // bytes of frames in the packs that stay, of those that were weighed
 
-	Freed      int // packs that were removed
+	FreedPacks int // that were removed
 	FreedBytes int64
 
-	Waiting      int // packs that are condemned and still there
+	WaitingPacks int // that are condemned and still there
 	WaitingBytes int64
 	Blockers     []Blocker // for whom they wait
 

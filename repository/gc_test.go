@@ -36,7 +36,7 @@ func TestGCTakesNothingThatLives(t *testing.T) {
 	h := newHistory(t)
 	before := h.packsOf()
 	result := h.collect(repository.GCOptions{})
-	if got := h.packsOf(); len(got) != len(before) || result.Freed != 0 || result.Dead != 0 || result.Live == 0 {
+	if got := h.packsOf(); len(got) != len(before) || result.FreedPacks != 0 || result.Dead != 0 || result.Live == 0 {
 		t.Errorf("%d packs of %d are left: %+v", len(got), len(before), result)
 	}
 	h.checkKept(h.open(), "after gc")
@@ -56,15 +56,15 @@ func TestGCFreesWhatWasInTheTrash(t *testing.T) {
 	until := testTime.AddDate(30, 0, 0)
 	p.trash(first, until)
 	result := p.collect(repository.GCOptions{Now: until.Add(-time.Second)})
-	if result.Freed != 0 || result.Kept != 1 || len(p.packsOf()) != 2 {
+	if result.FreedPacks != 0 || result.Kept != 1 || len(p.packsOf()) != 2 {
 		t.Errorf("before its time: %+v", result)
 	}
 	foretold := p.collect(repository.GCOptions{Now: until, DryRun: true})
 	result = p.collect(repository.GCOptions{Now: until})
-	if result.Freed != 1 || len(result.Purged) != 1 || result.Kept != 0 || len(p.packsOf()) != 1 {
+	if result.FreedPacks != 1 || len(result.Purged) != 1 || result.Kept != 0 || len(p.packsOf()) != 1 {
 		t.Errorf("when its time is over: %+v", result)
 	}
-	if foretold.Freed != 1 || foretold.FreedBytes != result.FreedBytes || len(foretold.Purged) != 1 {
+	if foretold.FreedPacks != 1 || foretold.FreedBytes != result.FreedBytes || len(foretold.Purged) != 1 {
 		t.Errorf("foretold was %+v", foretold)
 	}
 	if left := append(p.files(string(first.ID)), p.files("runs/")...); len(left) > 0 {
@@ -89,7 +89,7 @@ func TestGCCompacts(t *testing.T) {
 	p.trash(first, testTime)
 	before := p.packsOf()
 	result := p.collect(repository.GCOptions{Now: testTime})
-	if result.Compacted != 1 || result.Freed != 1 || result.Copied == 0 || result.Dead != 0 {
+	if result.Compacted != 1 || result.FreedPacks != 1 || result.Copied == 0 || result.Dead != 0 {
 		t.Errorf("%+v", result)
 	}
 	if got := p.packsOf(); len(got) != len(before) {

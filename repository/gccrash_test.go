@@ -78,8 +78,8 @@ func TestEnumerateGCFaults(t *testing.T) {
 			if f.fired == "" {
 				break
 			}
-			if err == nil && len(result.Findings) == 0 && !result.NoRoom && result.Freed < 4 {
-				t.Errorf("%v at %s: nothing was said, and %d packs were freed", fault, f.fired, result.Freed)
+			if err == nil && len(result.Findings) == 0 && !result.NoRoom && result.FreedPacks < 4 {
+				t.Errorf("%v at %s: nothing was said, and %d packs were freed", fault, f.fired, result.FreedPacks)
 			}
 			left := disk.Copy()
 			if err := w.check(left); err != nil {
@@ -137,9 +137,9 @@ func TestGCOnAFullDisk(t *testing.T) {
 		disk.SetRoom(room)
 		result, err := w.collectOn(disk)
 		if err == nil {
-			freed = append(freed, result.Freed)
-		} else if result.Freed > 0 {
-			t.Errorf("%d bytes of room: %v, and %d packs were freed", room, err, result.Freed)
+			freed = append(freed, result.FreedPacks)
+		} else if result.FreedPacks > 0 {
+			t.Errorf("%d bytes of room: %v, and %d packs were freed", room, err, result.FreedPacks)
 		}
 		left := disk.Copy()
 		if err := w.check(left); err != nil {

@@ -91,7 +91,7 @@ func TestGCCondemnsNothingThatAnUnreadableMapMayName(t *testing.T) {
 			if g := w.generationOn(disk); hides != result.Incomplete || hides && (len(w.packsOn(disk)) != len(before) || g.Number != 0) {
 				t.Errorf("%s in %s: incomplete is %v, %d packs of %d, %+v", what, place, result.Incomplete, len(w.packsOn(disk)), len(before), g)
 			}
-			if !hides && result.Freed < 3 {
+			if !hides && result.FreedPacks < 3 {
 				t.Errorf("%s in %s: %+v", what, place, result)
 			}
 		}
@@ -111,7 +111,7 @@ func TestGCCondemnsNothingThatAnUnreadableMapMayName(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, err := w.collectOn(disk)
-		if err != nil || !result.Incomplete || result.Freed > 0 || !strings.Contains(fmt.Sprint(result.Findings), name) {
+		if err != nil || !result.Incomplete || result.FreedPacks > 0 || !strings.Contains(fmt.Sprint(result.Findings), name) {
 			t.Errorf("%s: %+v, %v", what, result, err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestGCCondemnsNothingThatAnUnreadableMapMayName(t *testing.T) {
 		}
 		return nil
 	})
-	if result, err := w.collectOn(watched); err == nil || result.Freed > 0 {
+	if result, err := w.collectOn(watched); err == nil || result.FreedPacks > 0 {
 		t.Errorf("a volume that may not be read: %+v, %v", result, err)
 	}
 }
@@ -141,7 +141,7 @@ func TestGCMarksACopyThatIsAnother(t *testing.T) {
 	h.write(repository.CopyName(child.Volume.UUID, child.ID), merged)
 	h.remove(repository.RevisionName("db1", parent.ID))
 	h.remove(repository.CopyName(parent.Volume.UUID, parent.ID))
-	if result := h.collect(repository.GCOptions{Threshold: 1e-9}); result.Dead != 0 || result.Freed != 0 {
+	if result := h.collect(repository.GCOptions{Threshold: 1e-9}); result.Dead != 0 || result.FreedPacks != 0 {
 		t.Errorf("%+v", result)
 	}
 	h.write(repository.RevisionName("db1", child.ID), merged)
@@ -223,7 +223,7 @@ func TestGCLeavesTheOnlyCopyThatIsHurt(t *testing.T) {
 	p.write(repository.PackName(pack), flipped(p.read(repository.PackName(pack)), int(entries[hurt].Offset)+entries[hurt].Stored-1))
 	for try := range 2 {
 		result, err := p.open().CollectGarbage(t.Context(), repository.GCOptions{Now: testTime})
-		if err != nil || result.Freed != 0 || (len(result.Findings) == 1) != (try == 0) {
+		if err != nil || result.FreedPacks != 0 || (len(result.Findings) == 1) != (try == 0) {
 			t.Errorf("try %d: %+v, %v", try, result, err)
 		}
 		if !slices.Contains(p.packsOf(), pack) || len(p.packsOf()) != 2 || len(p.files("damage/")) != 1 || len(p.files("gc/moved/")) > 0 {
@@ -238,7 +238,7 @@ func TestGCSparesWhatIsCondemnedAndNeeded(t *testing.T) {
 	h := newHistory(t)
 	condemn(t, h.open(), 3, h.packsOf()...)
 	result := h.collect(repository.GCOptions{})
-	if g := h.generation(h.open()); result.Freed != 0 || len(g.Condemned) != 0 || g.Number < 4 {
+	if g := h.generation(h.open()); result.FreedPacks != 0 || len(g.Condemned) != 0 || g.Number < 4 {
 		t.Errorf("%+v, %+v", result, g)
 	}
 	h.checkKept(h.open(), "after gc")
@@ -265,7 +265,7 @@ func TestGCAfterAnOpaqueGeneration(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := w.collectOn(w.disk)
-	if err != nil || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), "gc/7.json") || result.Freed > 0 || len(result.Blockers) != 2 {
+	if err != nil || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), "gc/7.json") || result.FreedPacks > 0 || len(result.Blockers) != 2 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	for pack, since := range w.generationOn(w.disk).Condemned {
@@ -325,7 +325,7 @@ func TestGCLeavesStrangePacksAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := w.collectOn(w.disk)
-	if err != nil || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), torn) || result.Freed < 3 {
+	if err != nil || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), torn) || result.FreedPacks < 3 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	names := slices.Collect(maps.Keys(w.disk.Files()))

@@ -80,7 +80,7 @@ func TestGCOfRandomHistories(t *testing.T) {
 		collectRandomly(rt, w, r)
 		for range 2 { // what became garbage in the first is taken by the second
 			result, err := r.CollectGarbage(t.Context(), repository.GCOptions{Now: time.Now().AddDate(1, 0, 0), EmptyTrash: true, Threshold: 1e-9})
-			if err != nil || len(result.Findings) > 0 || result.Dead != 0 || result.Waiting != 0 || result.Kept != 0 {
+			if err != nil || len(result.Findings) > 0 || result.Dead != 0 || result.WaitingPacks != 0 || result.Kept != 0 {
 				rt.Fatalf("at last: %+v, %v", result, err)
 			}
 		}

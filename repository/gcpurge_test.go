@@ -84,7 +84,7 @@ func TestGCPurgesATwinAlone(t *testing.T) {
 	p.trash(st, testTime)
 	p.write(repository.RevisionName("db1", st.ID), file)
 	result := p.collect(repository.GCOptions{Now: testTime})
-	if len(result.Purged) != 0 || result.Freed != 0 || len(p.files("trash/")) != 0 || !p.exists(repository.CopyName(st.Volume.UUID, st.ID)) {
+	if len(result.Purged) != 0 || result.FreedPacks != 0 || len(p.files("trash/")) != 0 || !p.exists(repository.CopyName(st.Volume.UUID, st.ID)) {
 		t.Errorf("%+v, in the trash is %q", result, p.files("trash/"))
 	}
 	p.checkImage(p.open(), st, im)
@@ -139,7 +139,7 @@ func TestGCDryRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if foretold.Freed != result.Freed || foretold.FreedBytes != result.FreedBytes || foretold.Copied != result.Copied || foretold.Compacted != result.Compacted ||
+	if foretold.FreedPacks != result.FreedPacks || foretold.FreedBytes != result.FreedBytes || foretold.Copied != result.Copied || foretold.Compacted != result.Compacted ||
 		foretold.Live != result.Live || foretold.Dead != result.Dead || len(foretold.Purged) != len(result.Purged) || foretold.Kept != result.Kept {
 		t.Errorf("foretold %+v\n     was %+v", foretold, result)
 	}

@@ -114,7 +114,7 @@ func TestTrapGCAndABackupThatFindsGarbage(t *testing.T) {
 			if st == nil {
 				continue
 			}
-			if result.Waiting > 0 || result.Freed < 3 {
+			if result.WaitingPacks > 0 || result.FreedPacks < 3 {
 				spared++
 			}
 			if err := errors.Join(w.check(disk), w.checkAlso(disk, st, im), w.finish(disk), w.checkAlso(disk, st, im)); err != nil {
@@ -185,7 +185,7 @@ func TestGCAndAReader(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Waiting > 0 {
+			if result.WaitingPacks > 0 {
 				blocked++
 				if len(result.Blockers) != 1 || result.Blockers[0].Holder.Command != "restore" || result.WaitingBytes == 0 {
 					t.Errorf("from %d to %d: %+v", begin, end, result)
@@ -214,7 +214,7 @@ func TestGCWaitsForWhoWasThereBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := w.collectOn(w.disk)
-	if err != nil || result.Freed != 0 || result.Waiting < 3 || len(result.Blockers) != 1 {
+	if err != nil || result.FreedPacks != 0 || result.WaitingPacks < 3 || len(result.Blockers) != 1 {
 		t.Fatalf("%+v, %v", result, err)
 	}
 	after, err := before.NewReader(t.Context())
@@ -225,8 +225,8 @@ func TestGCWaitsForWhoWasThereBefore(t *testing.T) {
 	if err := rd.Close(); err != nil {
 		t.Fatal(err)
 	}
-	waited := result.Waiting
-	if result, err = w.collectOn(w.disk); err != nil || result.Freed != waited || result.Waiting != 0 {
+	waited := result.WaitingPacks
+	if result, err = w.collectOn(w.disk); err != nil || result.FreedPacks != waited || result.WaitingPacks != 0 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if err := w.check(w.disk); err != nil {
@@ -249,7 +249,7 @@ func TestGCWaitsForALeaseThatItCannotRead(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	result, err := w.collectOn(w.disk)
-	if err != nil || result.Freed != 0 || result.Waiting < 3 || len(result.Blockers) != 1 {
+	if err != nil || result.FreedPacks != 0 || result.WaitingPacks < 3 || len(result.Blockers) != 1 {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if err := f.Close(); err != nil {

@@ -40,7 +40,7 @@ func (g *collector) foretell() {
 	r := g.result
 	take := func(p *gcPack) {
 		p.doomed = true
-		r.Freed++
+		r.FreedPacks++
 		r.FreedBytes += p.size
 	}
 	for _, p := range g.sparse() {

@@ -17,7 +17,7 @@ func TestGCOfARunThatDied(t *testing.T) {
 	original := newPlace(t)
 	original.interrupt(original.open(), "db1", randomImage(1, 3))
 	now := time.Now()
-	if result := original.collect(repository.GCOptions{Now: now.AddDate(0, 0, 29)}); result.Freed != 0 || len(original.files("runs/")) != 1 {
+	if result := original.collect(repository.GCOptions{Now: now.AddDate(0, 0, 29)}); result.FreedPacks != 0 || len(original.files("runs/")) != 1 {
 		t.Errorf("after 29 days: %+v", result)
 	}
 	for what, then := range map[string]func(p *place) time.Time{
@@ -26,13 +26,13 @@ func TestGCOfARunThatDied(t *testing.T) {
 	} {
 		p := copyOf(t, original)
 		result := p.collect(repository.GCOptions{Now: then(p)})
-		if result.Freed != 1 || len(p.files("runs/")) != 0 {
+		if result.FreedPacks != 1 || len(p.files("runs/")) != 0 {
 			t.Errorf("%s: %+v, run records %q", what, result, p.files("runs/"))
 		}
 	}
 	p := copyOf(t, original)
 	st := p.mustStore(p.open(), "db1", randomImage(1, 3)) // it goes on with what is there
-	if result := p.collect(repository.GCOptions{Now: now.AddDate(0, 0, 31)}); result.Freed != 0 || len(p.packsOf()) != 1 || len(p.files("runs/")) != 0 {
+	if result := p.collect(repository.GCOptions{Now: now.AddDate(0, 0, 31)}); result.FreedPacks != 0 || len(p.packsOf()) != 1 || len(p.files("runs/")) != 0 {
 		t.Errorf("after the next one used it: %+v", result)
 	}
 	p.checkImage(p.open(), st, randomImage(1, 3))
@@ -47,7 +47,7 @@ func TestGCLeavesALivingRunAlone(t *testing.T) {
 		if err := b.Chunks().Barrier(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if result := p.collect(repository.GCOptions{Now: time.Now().AddDate(10, 0, 0)}); result.Freed+result.Waiting > 0 || len(p.packsOf()) != 1 {
+		if result := p.collect(repository.GCOptions{Now: time.Now().AddDate(10, 0, 0)}); result.FreedPacks+result.WaitingPacks > 0 || len(p.packsOf()) != 1 {
 			t.Errorf("%+v", result)
 		}
 	}})
@@ -101,7 +101,7 @@ func TestGCRemovesRecordsOfRunsThatAreOver(t *testing.T) {
 	c := &calls{}
 	result, err := h.openOn(durabletest.NewWatched(h.tree(), c.note)).CollectGarbage(t.Context(), repository.GCOptions{})
 	c.after(t, c.after(t, 0, "fsync directory packs/", ""), "remove "+name, "") // anybody may rely on its packs from then on
-	if err != nil || result.Freed != 0 || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), "runs/0123") {
+	if err != nil || result.FreedPacks != 0 || len(result.Findings) != 1 || !strings.Contains(result.Findings[0].Error(), "runs/0123") {
 		t.Errorf("%+v, %v", result, err)
 	}
 	if left := h.files("runs/"); !slices.Equal(left, []string{"runs/0123456789abcdef0123456789abcdef.json"}) {

@@ -64,7 +64,7 @@ func (g *collector) unlink(ctx context.Context) error {
 			}
 		}
 	}
-	g.result.Waiting, g.result.WaitingBytes = 0, 0
+	g.result.WaitingPacks, g.result.WaitingBytes = 0, 0
 	for _, pack := range waiting {
 		info, err := g.repo.fsys.Lstat(chunkstore.PackName(pack))
 		switch {
@@ -73,7 +73,7 @@ func (g *collector) unlink(ctx context.Context) error {
 		case err != nil:
 			return err
 		default:
-			g.result.Waiting++
+			g.result.WaitingPacks++
 			g.result.WaitingBytes += info.Size()
 		}
 	}
@@ -146,7 +146,7 @@ func (b *unlinking) remove(pack chunkstore.PackID) error {
 	b.gone[pack] = true
 	if err == nil {
 		b.removed = append(b.removed, pack)
-		b.result.Freed++
+		b.result.FreedPacks++
 		b.result.FreedBytes += info.Size()
 	}
 	return nil

@@ -134,7 +134,7 @@ func (w *gcWorld) finishWith(disk *durabletest.Disk, opts repository.GCOptions) 
 	if err := w.check(disk); err != nil {
 		return err
 	}
-	if result.Dead != 0 || result.Waiting != 0 || result.NoRoom {
+	if result.Dead != 0 || result.WaitingPacks != 0 || result.NoRoom {
 		return fmt.Errorf("garbage is left: %+v", result)
 	}
 	packs := w.packsOn(disk)
@@ -181,7 +181,7 @@ func TestGCOfAllThereIs(t *testing.T) {
 	if err != nil || len(result.Findings) > 0 {
 		t.Fatalf("%v, findings %v", err, result.Findings)
 	}
-	if len(result.Purged) != 3 || result.Kept != 1 || result.Freed < 3 || result.Compacted == 0 || result.Copied == 0 {
+	if len(result.Purged) != 3 || result.Kept != 1 || result.FreedPacks < 3 || result.Compacted == 0 || result.Copied == 0 {
 		t.Errorf("%+v", result)
 	}
 	if err := w.check(w.disk); err != nil {

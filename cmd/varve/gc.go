@@ -125,8 +125,8 @@ func runGC(ctx context.Context, s *session, f gcFlags) (result, error) {
 
 func newCollected(r *repository.GCResult, f gcFlags, took time.Duration) *collected {
 	c := &collected{
-		DryRun: f.dryRun, Freed: r.FreedBytes, Removed: r.Freed, Compacted: r.Compacted, Copied: r.Copied, Needed: r.Live, Dead: r.Dead,
-		Purged: []gone{}, InTrash: r.Kept, Waiting: r.WaitingBytes, WaitPacks: r.Waiting, WaitingFor: []waitedFor{},
+		DryRun: f.dryRun, Freed: r.FreedBytes, Removed: r.FreedPacks, Compacted: r.Compacted, Copied: r.Copied, Needed: r.Live, Dead: r.Dead,
+		Purged: []gone{}, InTrash: r.Kept, Waiting: r.WaitingBytes, WaitPacks: r.WaitingPacks, WaitingFor: []waitedFor{},
 		Revisions: r.Revisions, Objects: r.Objects, Generation: r.After, NoRoom: r.NoRoom, Incomplete: r.Incomplete,
 		Findings: []string{}, Seconds: took.Seconds(), threshold: f.threshold,
 	}

@@ -291,17 +291,17 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 		if m.lost[rev.ID] {
 			return m.trashLost(ctx, rev.ID, record, event)
 		}
-		if err := m.repo.Record(ctx, event); err != nil {
-			m.repo.opts.Log.Warn("what is taken away is not in the journal", "error", err)
-		}
-		if err := m.repo.moveToTrash(m.lease.temps, m.volume, rev.ID, record); err != nil {
-			event.Op, event.Detail = OpUndelete, "it could not be taken away"
-			return errors.Join(err, m.repo.Record(context.WithoutCancel(ctx), event))
-		}
-		return nil
+		return m.repo.moveToTrash(m.lease.temps, m.volume, rev.ID, record)
 	})
 	if err != nil {
 		return err
+	}
+	// Never before: of a revision that is visible all the same the journal would say that
+	// it went, and nobody would miss it if its file were lost.
+	if !m.lost[rev.ID] {
+		if err := m.repo.Record(context.WithoutCancel(ctx), event); err != nil {
+			m.repo.opts.Log.Warn("what was taken away is not in the journal", "error", err)
+		}
 	}
 	m.buildsOn(rev.ID, "")
 	m.out.Revisions = append(m.out.Revisions, rev.ID)

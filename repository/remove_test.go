@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -391,6 +392,40 @@ func TestRemoveTheVolumeAsItWasListed(t *testing.T) {
 	}
 	if h.exists("volumes/db") {
 		t.Error("the volume is there still")
+	}
+}
+
+// Whoever dies while a revision is about to go has not told that it went.
+func TestRemoveTellsOnlyWhatWent(t *testing.T) {
+	h := newSeries(t, 3)
+	tree := h.tree()
+	told := func() (events []repository.Event) {
+		all, err := h.openOn(tree).Events()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(all, func(e repository.Event) bool { return e.Op != repository.OpRemove && e.Op != repository.OpUndelete })
+	}
+	killed := errors.New("killed")
+	h.repo = h.openOn(durabletest.NewWatched(tree, func(op, name string) error {
+		if op == "rename" && strings.HasPrefix(name, "trash/") && strings.HasSuffix(name, ".rev") {
+			if events := told(); len(events) > 0 {
+				t.Errorf("before it went, %+v is told", events)
+			}
+			return killed
+		}
+		return nil
+	}))
+	if _, err := h.remove(repository.RemoveOptions{}, 2); !errors.Is(err, killed) {
+		t.Errorf("the removal gives %v", err)
+	}
+	if events := told(); len(events) > 0 {
+		t.Errorf("of what stays, %+v is told", events)
+	}
+	h.repo = h.openOn(tree)
+	h.mustRemove(2)
+	if events := told(); len(events) != 1 || events[0].Revision != h.made[2].ID {
+		t.Errorf("of what went, %+v is told", events)
 	}
 }
 

@@ -165,7 +165,10 @@ func (m *removal) open(ctx context.Context) (err error) {
 	if err := m.settled(); err != nil {
 		return err
 	}
-	return r.fsys.SyncDir(volumeDir(m.volume.Name))
+	if err := r.fsys.SyncDir(volumeDir(m.volume.Name)); err != nil {
+		return err
+	}
+	return m.mendCopies(ctx)
 }
 
 // survey reads what there is of the volume, and refuses what may not go.

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"slices"
@@ -392,6 +393,28 @@ func TestRemoveTheVolumeAsItWasListed(t *testing.T) {
 	}
 	if h.exists("volumes/db") {
 		t.Error("the volume is there still")
+	}
+}
+
+// A copy that a cut left behind is made what its revision is, before it stands on nothing.
+func TestRemoveMendsCopies(t *testing.T) {
+	for name, hurt := range map[string]func(h *series, copied string, former []byte){
+		"another writing": func(h *series, copied string, former []byte) { h.write(copied, former) },
+		"none":            func(h *series, copied string, _ []byte) { h.place.remove(copied) },
+		"damaged":         func(h *series, copied string, _ []byte) { h.write(copied, []byte("rot")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newSeries(t, 5)
+			copied := repository.CopyName(h.volume.UUID, h.made[2].ID)
+			former := h.read(copied)
+			h.mustRemove(1)
+			hurt(h, copied, former)
+			h.mustRemove(4)
+			if !bytes.Equal(h.read(copied), h.read(repository.RevisionName("db", h.made[2].ID))) {
+				t.Error("the copy is another writing than the file")
+			}
+			h.check(0, 2, 3)
+		})
 	}
 }
 

@@ -10,11 +10,6 @@ import (
 	"varve/revision"
 )
 
-// maxStack is the number of patches up to which another one is put on a chunk.
-// Each costs every later read of the chunk one more object, and saves, against
-// storing the chunk anew, most of a chunk.
-const maxStack = 8
-
 // sight is one chunk as it is now, beside what the parent has there.
 type sight struct {
 	index  uint64
@@ -101,8 +96,8 @@ func (c *creation) store(ctx context.Context, s sight) (outcome, error) {
 			return outcome{}, err
 		}
 		if readable {
-			blocks = changedBlocks(s.below, s.now)
-			fits, err := c.fitsOnStack(ctx, s.before.Stack, blocks)
+			blocks = chunkstore.ChangedBlocks(s.below, s.now)
+			fits, err := c.backup.Parent().TakesPatch(ctx, s.before.Stack, blocks)
 			if err != nil {
 				return outcome{}, err
 			}
@@ -166,19 +161,4 @@ func (c *creation) readParent(ctx context.Context, before *revision.Chunk, buf [
 	}
 	c.found.add(Finding{Kind: kind, Extent: &e, unread: cause})
 	return false, nil
-}
-
-// fitsOnStack tells whether a patch of so many blocks may be put on a stack: not
-// on a high one, and not if the patches would outweigh the chunk.
-func (c *creation) fitsOnStack(ctx context.Context, s chunkstore.Stack, blocks int) (bool, error) {
-	if blocks == 0 || len(s.Patches) >= maxStack || s.Base.ID.IsZero() || int64(blocks)*chunkstore.BlockSize*2 > c.geo.chunkSize {
-		return false, nil
-	}
-	base, patches, err := c.backup.Parent().StoredSize(ctx, s)
-	if err != nil {
-		return false, err
-	}
-	// The new patch is likely to shrink as its base did.
-	expected := int64(blocks) * chunkstore.BlockSize * base / c.geo.chunkSize
-	return patches+expected <= base, nil
 }

@@ -126,6 +126,17 @@ func AppendPatch(dst, below, result []byte, belowFP, resultFP Fingerprint) ([]by
 	return dst, st
 }
 
+// ChangedBlocks counts the blocks in which two contents of a chunk differ.
+func ChangedBlocks(a, b []byte) (n int) {
+	for off := 0; off < len(a); off += BlockSize {
+		end := min(off+BlockSize, len(a))
+		if string(a[off:end]) != string(b[off:end]) {
+			n++
+		}
+	}
+	return n
+}
+
 // ApplyPatch turns chunk, which holds the content below the patch, into its
 // result. It tells the fingerprints that the patch states; comparing them with
 // those of the contents is the caller's. Damaged patches leave chunk untouched.

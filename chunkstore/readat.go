@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"sync"
 )
 
@@ -263,6 +264,29 @@ func (r *Reader) patchHead(ctx context.Context, c *coder, ref Ref) (patchHead, e
 	}
 	r.heads.put(ref.ID, head)
 	return head, nil
+}
+
+// CountBlocks tells how many blocks some patches hold, and how many of the chunk's they
+// change together: what one holds of a block that a later one has too, nobody sees. It
+// reads no more than the first segment of each.
+func (r *Reader) CountBlocks(ctx context.Context, patches []Ref) (held, changed int, err error) {
+	c := r.store.coders.take()
+	defer r.store.coders.give(c)
+	all := make([]byte, r.store.cfg.ChunkSize/BlockSize/8)
+	for _, ref := range patches {
+		head, err := r.patchHead(ctx, c, ref)
+		if err != nil {
+			return 0, 0, fmt.Errorf("read what patch %s changes: %w", ref.ID, err)
+		}
+		for i, b := range head.changed {
+			held += bits.OnesCount8(b)
+			all[i] |= b
+		}
+	}
+	for _, b := range all {
+		changed += bits.OnesCount8(b)
+	}
+	return held, changed, nil
 }
 
 // headCache keeps the heads of patches read from lately: without it, each read

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,7 +127,7 @@ func (w *Writer) PutChunk(ctx context.Context, id ID, plain []byte) (Put, error)
 	}
 	c := w.store.coders.take()
 	defer w.store.coders.give(c)
-	put, err := w.put(ctx, c, objectKey{id, Chunk}, plain)
+	put, err := w.put(ctx, c, objectKey{id, Chunk}, plain, math.MaxInt64)
 	if err != nil {
 		return Put{}, fmt.Errorf("store chunk %s: %w", id, err)
 	}
@@ -140,14 +141,14 @@ func (w *Writer) PutPatch(ctx context.Context, below, result []byte, belowFP, re
 	if len(below) != w.store.cfg.ChunkSize || len(result) != w.store.cfg.ChunkSize {
 		panic("chunkstore: PutPatch of what is no chunk")
 	}
-	put, stats, err := w.putPatch(ctx, below, result, belowFP, resultFP)
+	put, stats, err := w.putPatch(ctx, below, result, belowFP, resultFP, math.MaxInt64)
 	if err != nil {
 		return Put{}, PatchStats{}, fmt.Errorf("store patch to %s: %w", resultFP, err)
 	}
 	return put, stats, nil
 }
 
-func (w *Writer) putPatch(ctx context.Context, below, result []byte, belowFP, resultFP Fingerprint) (Put, PatchStats, error) {
+func (w *Writer) putPatch(ctx context.Context, below, result []byte, belowFP, resultFP Fingerprint, most int64) (Put, PatchStats, error) {
 	c := w.store.coders.take()
 	defer w.store.coders.give(c)
 
@@ -164,11 +165,12 @@ func (w *Writer) putPatch(ctx context.Context, below, result []byte, belowFP, re
 	if string(c.chunk) != string(result) {
 		return Put{}, stats, errNotWhatPut
 	}
-	put, err := w.put(ctx, c, objectKey{h.PatchID(plain), Patch}, plain)
+	put, err := w.put(ctx, c, objectKey{h.PatchID(plain), Patch}, plain, most)
 	return put, stats, err
 }
 
-func (w *Writer) put(ctx context.Context, c *coder, key objectKey, plain []byte) (Put, error) {
+// put stores an object, unless its frame is longer than most: that is errTooLong.
+func (w *Writer) put(ctx context.Context, c *coder, key objectKey, plain []byte, most int64) (Put, error) {
 	if err := w.failure(ctx); err != nil {
 		return Put{}, err
 	}
@@ -185,6 +187,9 @@ func (w *Writer) put(ctx context.Context, c *coder, key objectKey, plain []byte)
 	frame, err := c.encodeFrame(codec, key.kind, key.id, plain)
 	if err != nil {
 		return Put{}, err
+	}
+	if int64(len(frame)) > most {
+		return Put{}, errTooLong
 	}
 	if err := c.verifyFrame(frame, key.kind, key.id, plain); err != nil {
 		return Put{}, fmt.Errorf("verify what was encoded: %w", err)

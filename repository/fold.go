@@ -26,6 +26,10 @@ type folding struct {
 	image   *Image // the revision as it is, for stacks that are to be rebuilt; nil: none are
 	rebuilt int    // stacks
 	left    int    // long stacks that could not be read
+
+	anew   map[uint64]revision.Entry // by chunk, what the map is to say of those that are stored anew already
+	had    map[uint64]int            // how many patches these had
+	stored []placed                  // what was stored and not read again
 }
 
 // newFolding is one that no lock or lease is had for yet.
@@ -84,7 +88,7 @@ func (f *folding) foldSome(
 	st := *newest.Statement()
 	oldest := neighbours[len(neighbours)-1].Statement()
 	st.Kind, st.Parent, st.Nonce = oldest.Kind, oldest.Parent, d.nonce
-	err = revision.FoldInto(ctx, d.writer, neighbours, func(e *revision.Entry) error { return f.shorten(ctx, e) })
+	err = revision.FoldInto(ctx, d.writer, neighbours, func(e *revision.Entry) error { return f.alter(ctx, e) })
 	if err != nil {
 		err = damagedMap(newest.name, err)
 	} else if err = d.writer.Finish(regions, st); err == nil {
@@ -94,6 +98,19 @@ func (f *folding) foldSome(
 		return nil, errors.Join(err, d.discard())
 	}
 	return d, nil
+}
+
+// alter makes of an entry what the map is to say of the chunk.
+func (f *folding) alter(ctx context.Context, e *revision.Entry) error {
+	anew, is := f.anew[e.Index]
+	if !is {
+		return f.shorten(ctx, e)
+	}
+	if anew.Content != e.Content || anew.Fingerprint != e.Fingerprint {
+		return fmt.Errorf("%w: chunk %d is another one than was stored anew", revision.ErrOverlay, e.Index)
+	}
+	*e = anew
+	return nil
 }
 
 // shorten stores a chunk anew whose stack is too long. If it cannot be read, it stays
@@ -129,7 +146,32 @@ func (f *folding) shorten(ctx context.Context, e *revision.Entry) error {
 		return err
 	}
 	f.rebuilt++
+	f.stored = append(f.stored, placed{put.Ref.Pack, chunkstore.Entry{ID: put.Ref.ID, Kind: chunkstore.Chunk}})
 	e.Base, e.BaseRef, e.Patches = revision.BaseContent, put.Ref, nil
+	return nil
+}
+
+// makeStored makes durable what was stored, and reads it again: what it was made of may
+// be let go once the map names it instead.
+func (f *folding) makeStored(ctx context.Context) error {
+	if f.chunks == nil {
+		return nil
+	}
+	if err := f.chunks.Barrier(ctx); err != nil {
+		return err
+	}
+	byPack := map[chunkstore.PackID][]chunkstore.Entry{}
+	for _, s := range f.stored {
+		byPack[s.pack] = append(byPack[s.pack], s.entry)
+	}
+	for pack, entries := range byPack {
+		var bad error
+		err := f.repo.store.CheckObjects(ctx, pack, entries, func(_ chunkstore.Entry, err error) { bad = errors.Join(bad, err) })
+		if err := errors.Join(err, bad); err != nil {
+			return fmt.Errorf("read again what was stored anew: %w", err)
+		}
+	}
+	f.stored = nil
 	return nil
 }
 

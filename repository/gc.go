@@ -59,6 +59,9 @@ type GCResult struct {
 	WaitingBytes int64
 	Blockers     []Blocker // for whom they wait
 
+	Rebuilt      int   // chunks that were stored anew, because they took more than they need
+	RebuiltBytes int64 // that they take now
+
 	Compacted int   // packs whose living frames were copied out
 	Copied    int64 // bytes of these
 	NoRoom    bool  // there was no room to compact what was left
@@ -97,6 +100,8 @@ type collector struct {
 	gone    map[chunkstore.PackID]bool // condemned, and not there any more
 	unread  bool                       // a pack could not be looked into
 
+	grounds map[revision.UUID]*ground // of the volumes of which something went for good
+
 	recorded bool  // the run record is there
 	borrowed int64 // bytes copied out of packs that wait
 }
@@ -109,7 +114,7 @@ type collector struct {
 // A collection that somebody else has under way is a [*BusyError]. What was done
 // before an error is in the result, which is never nil.
 func (r *Repository) CollectGarbage(ctx context.Context, opts GCOptions) (_ *GCResult, err error) {
-	g := &collector{repo: r, opts: opts.withDefaults(r.opts.Now), result: new(GCResult), run: newRunID(), marker: newMarker(r), gone: map[chunkstore.PackID]bool{}}
+	g := &collector{repo: r, opts: opts.withDefaults(r.opts.Now), result: new(GCResult), run: newRunID(), marker: newMarker(r), gone: map[chunkstore.PackID]bool{}, grounds: map[revision.UUID]*ground{}}
 	if opts.DryRun {
 		return g.result, g.rehearse(ctx)
 	}
@@ -123,6 +128,9 @@ func (r *Repository) CollectGarbage(ctx context.Context, opts GCOptions) (_ *GCR
 	}
 	defer func() { err = errors.Join(err, g.lease.bury()) }()
 	if err := g.purge(ctx); err != nil { // 1
+		return g.result, err
+	}
+	if err := g.tighten(ctx); err != nil {
 		return g.result, err
 	}
 	if err := g.survey(ctx); err != nil { // 2

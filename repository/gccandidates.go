@@ -30,6 +30,9 @@ type gcPack struct {
 	copied int64    // bytes of those that were made
 }
 
+// dead is what is not needed, in bytes of frames.
+func (p *gcPack) dead() int64 { return p.total - p.needed }
+
 // packRank says how far a pack may be relied on as the place of an object.
 type packRank int
 

@@ -26,6 +26,7 @@ type marker struct {
 	whole   map[string]bool              // by the names of their copies, the revisions that were read
 	passed  map[string]bool              // names of files that count as gone
 	added   map[objectKey]bool           // new since the last call of settled; nil: it was not called
+	counts  map[objectKey]uint8          // how often maps name these, up to twice, which is all that is asked; nil: what lives is
 	hidden  []error                      // what could not be read, and may name anything
 	damaged map[string]*DamagedFileError // copies that are damaged, of revisions that are not
 }
@@ -157,6 +158,12 @@ func (m *marker) markMap(f *mapFile) error {
 			return err
 		}
 		eachRef(record.Entry, func(key objectKey) {
+			if m.counts != nil {
+				if n, asked := m.counts[key]; asked {
+					m.counts[key] = min(n+1, 2)
+				}
+				return
+			}
 			if m.live.add(key) && m.added != nil {
 				m.added[key] = true
 			}

@@ -193,6 +193,9 @@ func (g *collector) purgeOne(ctx context.Context, t dueRevision) error {
 			return err
 		}
 		visible := g.repo.isVisible(now.Volume, t.ID)
+		if !visible {
+			g.noteGround(&t)
+		}
 		alone, err := g.passAlone(ctx, func() error { return g.takeOut(t.Volume.UUID, t.ID, visible) })
 		if err != nil {
 			return err

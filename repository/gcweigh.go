@@ -110,13 +110,33 @@ func (g *collector) dead() (packs []*gcPack) {
 	return packs
 }
 
-// sparse lists the packs that are to be compacted: those that cost the least first.
+// sparse lists the packs that are to be compacted, those that cost the least first: those
+// of which enough is dead, and, as long as half as much is of all that stay, the ones of
+// which the most is. Packs of which a little less is dead could be most of them.
 func (g *collector) sparse() (packs []*gcPack) {
+	if g.opts.Threshold > 1 {
+		return nil
+	}
+	var others []*gcPack
+	needed, dead := int64(0), int64(0)
 	for _, p := range g.packs {
-		dead := p.total - p.needed
-		if p.rank != rankCondemned && p.live > 0 && !p.pinned && dead > 0 && share(dead, p.total) >= g.opts.Threshold {
-			packs = append(packs, p)
+		if p.rank == rankCondemned || p.live == 0 {
+			continue
 		}
+		needed += p.needed
+		switch {
+		case p.pinned || p.needed == p.total:
+		case share(p.dead(), p.total) >= g.opts.Threshold:
+			packs = append(packs, p)
+		default:
+			others = append(others, p)
+			dead += p.dead()
+		}
+	}
+	slices.SortStableFunc(others, func(a, b *gcPack) int { return -cmp.Compare(share(a.dead(), a.total), share(b.dead(), b.total)) })
+	for len(others) > 0 && share(dead, needed+dead) >= g.opts.Threshold/2 {
+		packs, dead = append(packs, others[0]), dead-others[0].dead()
+		others = others[1:]
 	}
 	slices.SortStableFunc(packs, func(a, b *gcPack) int { return cmp.Compare(a.needed, b.needed) })
 	return packs

@@ -42,10 +42,8 @@ func (m *removal) foldInto(ctx context.Context, id revision.ID, fold func(revisi
 	if err := errors.Join(err, closeAll(chain)); err != nil {
 		return err
 	}
-	if m.chunks != nil {
-		if err := m.chunks.Barrier(ctx); err != nil {
-			return err
-		}
+	if err := m.makeStored(ctx); err != nil {
+		return err
 	}
 	if err := m.replace(ctx, d, id, gone, chain); err != nil {
 		return err

@@ -206,7 +206,7 @@ func (r *Repository) addVolumeState(base string, add func(...string)) error {
 	ids := idsAmong(entries, revisionExt)
 	nonces := make([]revision.Nonce, len(ids))
 	var g errgroup.Group
-	g.SetLimit(listers)
+	g.SetLimit(r.opts.Listers)
 	for i, id := range ids {
 		g.Go(func() (err error) {
 			nonces[i], err = r.nonceOf(path.Join(dir, string(id)+revisionExt))

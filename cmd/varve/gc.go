@@ -20,7 +20,9 @@ func gcCommand(s *session) *command {
 		summary: "free the room of what nothing needs any more",
 		about: `Removes from the repository what no revision needs: packs that none names, and
 revisions whose time in the trash is over. Where at least --threshold of a pack
-is not needed, the rest is copied to a new pack, and the old one goes.
+is not needed, the rest is copied to a new pack, and the old one goes; so it does
+with the sparsest packs while half of that is not needed of all. Chunks that take
+more than they need, now that other revisions are gone, are stored anew.
 
 It runs beside backups and restores. What one that was begun before may still
 read stays until the next gc, and the result says who that is. On a full disk it
@@ -58,6 +60,8 @@ type collected struct {
 	Removed    int         `json:"removed_packs"`
 	Compacted  int         `json:"compacted_packs"`
 	Copied     int64       `json:"copied"`
+	Anew       int         `json:"rebuilt_chunks"`
+	Rebuilt    int64       `json:"rebuilt"`
 	Needed     int64       `json:"needed"`
 	Dead       int64       `json:"dead"` // in packs that stay
 	Purged     []gone      `json:"purged"`
@@ -125,7 +129,7 @@ func runGC(ctx context.Context, s *session, f gcFlags) (result, error) {
 
 func newCollected(r *repository.GCResult, f gcFlags, took time.Duration) *collected {
 	c := &collected{
-		DryRun: f.dryRun, Freed: r.FreedBytes, Removed: r.FreedPacks, Compacted: r.Compacted, Copied: r.Copied, Needed: r.Live, Dead: r.Dead,
+		DryRun: f.dryRun, Freed: r.FreedBytes, Removed: r.FreedPacks, Compacted: r.Compacted, Copied: r.Copied, Anew: r.Rebuilt, Rebuilt: r.RebuiltBytes, Needed: r.Live, Dead: r.Dead,
 		Purged: []gone{}, InTrash: r.Kept, Waiting: r.WaitingBytes, WaitPacks: r.WaitingPacks, WaitingFor: []waitedFor{},
 		Revisions: r.Revisions, Objects: r.Objects, Generation: r.After, NoRoom: r.NoRoom, Incomplete: r.Incomplete,
 		Findings: []string{}, Seconds: took.Seconds(), threshold: f.threshold,
@@ -161,6 +165,9 @@ func (c *collected) print(p *page) {
 	if c.Compacted > 0 && !c.DryRun {
 		p.facts("compacted", fmt.Sprintf("%s; %s of them were needed, and copied", formatCount(c.Compacted, "pack"), human.Size(c.Copied)))
 	}
+	if c.Anew > 0 {
+		p.facts("rebuilt", fmt.Sprintf("%s stored anew, in %s", formatCount(c.Anew, "chunk"), human.Size(c.Rebuilt)))
+	}
 	switch {
 	case c.Incomplete || c.failed:
 	case c.NoRoom:
@@ -175,7 +182,7 @@ func (c *collected) print(p *page) {
 }
 
 // balance is how much more is free now.
-func (c *collected) balance() string { return human.Size(max(c.Freed-c.Copied, 0)) }
+func (c *collected) balance() string { return human.Size(max(c.Freed-c.Copied-c.Rebuilt, 0)) }
 
 func (c *collected) verdict(p *page) {
 	took := formatDuration(time.Duration(c.Seconds * float64(time.Second)))

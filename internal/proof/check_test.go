@@ -203,18 +203,30 @@ func (c *comparison) same() bool {
 	return slices.ContainsFunc(c.with, func(b []byte) bool { return len(b) == 0 })
 }
 
-// checkJournal makes sure that the journal knows of no success without a revision.
+// checkJournal makes sure that the journal knows of no success without a revision, but
+// of those that were taken away and that nobody was promised any more.
 func (w *World) checkJournal(r *repository.Repository, listed, inTrash map[named]bool) error {
 	events, err := r.Events()
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
+	made := map[named]int{}
 	for _, e := range events {
-		if e.Op != repository.OpBackup || e.Result == repository.ResultFailed {
-			continue
+		switch {
+		case e.Result == repository.ResultFailed:
+		case e.Op == repository.OpBackup && e.UUID == nil:
+			return fmt.Errorf("the journal reports the backup of revision %s, of no volume", e.Revision)
+		case e.Op == repository.OpBackup, e.Op == repository.OpUndelete:
+			made[named{*e.UUID, e.Revision}]++
+		case e.Op == repository.OpRemove, e.Op == repository.OpPrune, e.Op == repository.OpMerge:
+			if e.UUID != nil {
+				made[named{*e.UUID, e.Revision}]--
+			}
 		}
-		if e.UUID == nil || !listed[named{*e.UUID, e.Revision}] && !inTrash[named{*e.UUID, e.Revision}] {
-			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", e.Revision)
+	}
+	for n, times := range made {
+		if times > 0 && !listed[n] && !inTrash[n] {
+			return fmt.Errorf("the journal reports the backup of revision %s, which is not there", n.id)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -64,6 +66,7 @@ var commands = []command{
 	{"gc of what is stored twice", then(twoVolumes, storeAgain), collect},
 	{"gc of what a dead run left", then(interruptedFull, superseded), collect},
 	{"gc beside the trash", after(fourNights, take(repository.OpPrune, 0, 2)), collect},
+	{"gc that rebuilds stacks", wornNights, collectAll},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -219,6 +222,56 @@ func collect(ctx context.Context, w *World, fsys durable.FS) error {
 		}
 		return errors.Join(append(result.Findings, err)...)
 	})
+}
+
+// wornNights have lost some from under others, for good once the trash is emptied: a full
+// is a base with a patch, a whole chunk could be a patch, and two patches could be one.
+func wornNights(ctx context.Context, w *World) {
+	emptyRepository(ctx, w)
+	w.mustBackup(ctx, "db", BackupOptions{})
+	night := func(seed uint64, at, length int) {
+		content := bytes.Clone(w.Volumes["db"])
+		copy(content[at:], Noise(seed, length))
+		w.Volumes["db"] = content
+		w.mustBackup(ctx, "db", BackupOptions{})
+	}
+	night(1, chunkstore.BlockSize, chunkstore.BlockSize)
+	before := w.Volumes["db"]
+	night(2, ChunkSize, ChunkSize)
+	w.Volumes["db"] = before
+	night(3, ChunkSize+chunkstore.BlockSize, chunkstore.BlockSize)
+	night(4, chunkstore.BlockSize, chunkstore.BlockSize)
+	night(5, chunkstore.BlockSize, 2*chunkstore.BlockSize)
+	if err := take(repository.OpPrune, 0, 2, 4)(ctx, w, w.Disk); err != nil {
+		panic(fmt.Sprintf("prepare: %v", err))
+	}
+	w.Promised = slices.DeleteFunc(w.Promised, func(p Promise) bool { return p.Place != isListed })
+}
+
+// collectAll collects garbage, with what is in the trash.
+func collectAll(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		result, err := r.CollectGarbage(ctx, repository.GCOptions{Threshold: 1e-9, EmptyTrash: true})
+		if w.rebuilt = result.Rebuilt; err == nil && result.NoRoom {
+			err = fmt.Errorf("compact what is left: %w", syscall.ENOSPC)
+		}
+		return errors.Join(append(result.Findings, err)...)
+	})
+}
+
+// The command that is to rebuild stacks does.
+func TestWornNightsAreRebuilt(t *testing.T) {
+	w := NewWorld("")
+	wornNights(t.Context(), w)
+	if err := collectAll(t.Context(), w, w.Disk); err != nil {
+		t.Fatal(err)
+	}
+	if w.rebuilt != 3 {
+		t.Errorf("%d chunks were stored anew, want 3", w.rebuilt)
+	}
+	if err := w.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // storeAgain stores all of a volume once more, a part of it changed.

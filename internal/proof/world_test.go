@@ -50,6 +50,7 @@ type World struct {
 
 	recording *durabletest.Recording
 	readyAt   int
+	rebuilt   int // chunks that the last collection stored anew
 }
 
 // Promise is a revision that somebody was told of.

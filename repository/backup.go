@@ -201,7 +201,9 @@ func (b *Backup) survey() (err error) {
 		return err
 	}
 	for _, id := range trashed {
-		b.known[id] = b.known[id] // after a power cut, it may be visible too
+		if !b.known[id] { // after a power cut, it may be visible too
+			b.known[id] = false
+		}
 		m, err := openMap(b.repo.fsys, trashName(b.volume.UUID, id))
 		if err != nil {
 			note(id, nil)

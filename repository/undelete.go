@@ -131,7 +131,9 @@ func (u *undeletion) all() (map[revision.ID]bool, error) {
 	}
 	trashed, err := u.repo.trashedIDs(u.volume)
 	for _, id := range trashed {
-		known[id] = known[id] // after a power cut, it may be visible too
+		if !known[id] { // after a power cut, it may be visible too
+			known[id] = false
+		}
 	}
 	return known, err
 }

@@ -135,7 +135,7 @@ func (x *explorer) run(ctx context.Context, sch *schedule) (*scheduler, error) {
 	lost := slices.ContainsFunc(s.actors, func(a *actor) bool { return a.lost })
 	for i, o := range sch.does {
 		switch {
-		case s.actors[i].dead, lost: // it may end with anything, as long as nothing is lost
+		case s.actors[i].dead.Load(), lost: // it may end with anything, as long as nothing is lost
 		case !o.isOf(s.actors[i].err):
 			return s, fmt.Errorf("actor %d, %s, ends with: %w", i, o.name, s.actors[i].err)
 		case s.actors[i].err != nil:
@@ -185,7 +185,7 @@ func (x *explorer) count(s *scheduler) {
 	x.figures.calls += int64(s.calls)
 	x.figures.turns += int64(s.turns)
 	for _, a := range s.actors {
-		if a.dead && !s.cut {
+		if a.dead.Load() && !s.cut {
 			x.figures.kills++
 		}
 		if a.lost {

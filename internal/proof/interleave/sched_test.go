@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -23,9 +24,9 @@ type scheduler struct {
 	disk    *durabletest.Disk
 	plan    plan
 	actors  []*actor
-	running *actor
-	before  *actor          // who ran last
-	held    map[string]bool // files that are locked
+	running atomic.Pointer[actor] // looked at by whoever wakes up, too
+	before  *actor                // who ran last
+	held    map[string]bool       // files that are locked
 	naps    int
 	turns   int // how often another went on
 	calls   int // of all
@@ -66,14 +67,14 @@ type actor struct {
 	state  state
 	resume chan struct{}
 	calls  int
-	points int    // calls that others could see, or the outcome of which they could change
-	wants  string // the file of which it did not get the lock
-	last   string // the directory it last looked through, of those for packs
-	dieAt  int    // it is killed before that call; 0: never
-	dead   bool
-	err    error  // what its work ended with
-	loseAt int    // before that call, it loses a lock; 0: never
-	loses  string // which: the beginning of the file's name
+	points int         // calls that others could see, or the outcome of which they could change
+	wants  string      // the file of which it did not get the lock
+	last   string      // the directory it last looked through, of those for packs
+	dieAt  int         // it is killed before that call; 0: never
+	dead   atomic.Bool // likewise
+	err    error       // what its work ended with
+	loseAt int         // before that call, it loses a lock; 0: never
+	loses  string      // which: the beginning of the file's name
 	lost   bool
 	open   map[*handle]bool // with a lock
 }
@@ -120,7 +121,8 @@ func (s *scheduler) run(work []func(*actor)) error {
 		if s.before != a {
 			s.turns++
 		}
-		s.running, s.before, a.state = a, a, runs
+		s.running.Store(a)
+		s.before, a.state = a, runs
 		a.resume <- struct{}{}
 	}
 }
@@ -134,7 +136,7 @@ const (
 
 // nap lets all who wait for a lock try again: they are before a call then.
 func (s *scheduler) nap() {
-	s.running = nil
+	s.running.Store(nil)
 	s.naps++
 	time.Sleep(longestPoll)
 	synctest.Wait()
@@ -170,10 +172,9 @@ func (s *scheduler) killAll() {
 
 // kill ends a process: its locks end, and its calls do nothing any more.
 func (a *actor) kill() {
-	if a.dead {
+	if a.dead.Swap(true) {
 		return
 	}
-	a.dead = true
 	for h := range a.open {
 		_ = h.release() // in memory, nothing can go wrong
 	}
@@ -207,10 +208,10 @@ func (a *actor) lose() error {
 // before is asked before each call of the actor.
 func (a *actor) before(op, name string) error {
 	s := a.s
-	if a.dead {
+	if a.dead.Load() {
 		return errKilled
 	}
-	if s.running != a { // it slept
+	if s.running.Load() != a { // it slept
 		a.park()
 	}
 	shared := a.isShared(op, name)
@@ -232,7 +233,7 @@ func (a *actor) before(op, name string) error {
 			return err
 		}
 	}
-	if a.dead {
+	if a.dead.Load() {
 		return errKilled
 	}
 	if s.trace != nil {

@@ -222,6 +222,34 @@ func checkFreed(p *place, r *repository.Repository, random *rand.Rand) {
 	}
 }
 
+// Two revisions may build on one: the newer could not be read for a while.
+func TestUniqueOfBranches(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	im := randomImage(1, 3)
+	first := p.mustStore(r, "a", im)
+	im = im.clone()
+	im.write(5, []byte("two"))
+	second := p.mustStore(r, "a", im)
+	names := []string{repository.RevisionName("a", second.ID), repository.CopyName(second.Volume.UUID, second.ID)}
+	whole := p.read(names[0])
+	for _, name := range names {
+		p.write(name, []byte("rot"))
+	}
+	im = im.clone()
+	im.write(chunkSize+5, []byte("three"))
+	if third := p.mustStore(r, "a", im); third.Parent.ID != first.ID {
+		t.Fatalf("it builds on %s", third.Parent.ID)
+	}
+	for _, name := range names {
+		p.write(name, whole)
+	}
+	checkUnique(p, r)
+	p.state = "" // and for whoever remembers nothing
+	checkUnique(p, p.open())
+}
+
 // Where maps are hurt, their copies tell; where both are, that is said.
 func TestUniqueAroundDamage(t *testing.T) {
 	t.Parallel()

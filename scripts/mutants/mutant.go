@@ -35,7 +35,8 @@ func (t tests) String() string { return t.pkg + " " + t.run }
 func allMutants() []mutant {
 	return slices.Concat(
 		syncMutants(), dirSyncMutants(), orderMutants(), errorMutants(),
-		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), gcMutants(), removalMutants(), togetherMutants(),
+		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), pruneMutants(), takeMutants(), spaceMutants(),
+		gcMutants(), removalMutants(), togetherMutants(),
 	)
 }
 

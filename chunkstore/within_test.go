@@ -22,7 +22,6 @@ func TestPutWithin(t *testing.T) {
 	patchWithin := func(most int64) (chunkstore.Put, bool, error) {
 		return w.PutPatchWithin(t.Context(), below, above, p.fingerprint(below), p.fingerprint(above), most)
 	}
-	var refs []chunkstore.Ref
 	for name, put := range map[string]func(int64) (chunkstore.Put, bool, error){"chunk": chunkWithin, "patch": patchWithin} {
 		if got, within, err := put(100); within || err != nil || got != (chunkstore.Put{}) {
 			t.Errorf("%s within 100 bytes: %+v, %t, %v", name, got, within, err)
@@ -31,7 +30,6 @@ func TestPutWithin(t *testing.T) {
 		if !within || err != nil || got.Stored == 0 {
 			t.Fatalf("%s within any room: %+v, %t, %v", name, got, within, err)
 		}
-		refs = append(refs, got.Ref)
 	}
 	p.barrier(w)
 	again := p.writerWith(s, chunkstore.WriterConfig{Codec: chunkstore.Zstd})

@@ -287,3 +287,72 @@ func TestGCRebuildsWithinItsRoom(t *testing.T) {
 		}
 	}
 }
+
+// A chunk whose bytes are not those that its content id names is not stored anew: under
+// that name, they would pass for right.
+func TestGCRebuildsNothingOfAnotherContent(t *testing.T) {
+	h := newWorn(t)
+	h.wear()
+	h.forgeContent(6, 0)
+	h.collect(repository.GCOptions{})
+	want := []string{tightStacks[0], tightStacks[1], wornStacks[2]}
+	if got := h.stacks(); !slices.Equal(got, want) {
+		t.Errorf("the stacks are %q, want %q", got, want)
+	}
+}
+
+// forgeContent writes a map and its copy anew, with another content id for a chunk, and
+// hashes that agree with it.
+func (h *series) forgeContent(number int, chunk uint64) {
+	h.t.Helper()
+	st := h.made[number]
+	name := "volumes/db/" + string(st.ID) + ".rev"
+	data := h.read(name)
+	m, err := revision.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var chunks []revision.Chunk
+	rd, err := h.repo.NewReader(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	im, err := rd.Image(h.t.Context(), h.volume, st.ID)
+	if err == nil {
+		chunks, err = im.Chunks(0)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	other := chunkstore.ID{9, 9, 9}
+	chunks = slices.Clone(chunks)
+	chunks[chunk].Content = other
+	if err := im.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	closeAfter(h.t, rd)
+	forged := *m.Statement()
+	rows := []revision.Region{{Region: 0, Hash: revision.RegionHash(chunks)}}
+	forged.Digest = revision.ImageDigest(forged.ChunkSize, forged.Size, rows)
+	var out bytes.Buffer
+	w, err := revision.NewWriter(&out, revision.Header{ChunkSize: chunkSize, Nonce: forged.Nonce})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for record, err := range m.Records(0, 1<<40) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if record.Entry.Index == chunk {
+			record.Entry.Content = other
+		}
+		if err := w.Add(record.Entry); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	if err := w.Finish(rows, forged); err != nil {
+		h.t.Fatal(err)
+	}
+	h.write(name, out.Bytes())
+	h.write("copies/"+h.volume.UUID.String()+"/"+string(st.ID)+".rev", out.Bytes())
+}

@@ -394,6 +394,24 @@ func restoreMutants() []mutant {
 			tests: []tests{trapRestore, unitRepository},
 		},
 		{
+			name: "rebuilt-not-read-again", what: "what was stored anew is not read again before a map names it",
+			file: "repository/fold.go",
+			old:  "\t\tif err := errors.Join(err, bad); err != nil {\n", new: "\t\tif err := errors.Join(err, bad); err != nil && len(entries) == 0 {\n",
+			tests: []tests{unitRebuild},
+		},
+		{
+			name: "rebuilt-of-another-content", what: "a chunk is stored anew whose bytes its content id does not name",
+			file: "repository/rebuild.go",
+			old:  "\tif b.repo.names.ChunkID(buf) != name {\n", new: "\tif b.repo.names.ChunkID(buf) != name && len(buf) == 0 {\n",
+			tests: []tests{unitRebuild},
+		},
+		{
+			name: "rebuilt-though-shared", what: "a chunk is stored anew for the sake of bytes that others need",
+			file: "repository/rebuild.go",
+			old:  "\t\tif size.ownBase = b.under.named[keyOf(e.BaseRef.ID)] == 1; size.ownBase {\n", new: "\t\tif size.ownBase = b.under.named[keyOf(e.BaseRef.ID)] >= 1; size.ownBase {\n",
+			tests: []tests{unitRebuild},
+		},
+		{
 			name: "copy-makes-visible", what: "a copy alone makes a revision visible",
 			file: "repository/lost.go",
 			old:  "\t\tif !committed[id] {\n\t\t\tcontinue\n\t\t}\n", new: "",

@@ -4,6 +4,7 @@ package main
 var (
 	unitDurable    = tests{"internal/durable", "."}
 	unitRepository = tests{"repository", "^Test[^E]"}
+	unitRebuild    = tests{"repository", "^TestGC(Rebuilds|Keeps|ReadsAgain)"}
 	unitChunkstore = tests{"chunkstore", "."}
 	unitBackup     = tests{"backup", "."}
 	unitTargets    = tests{"volume/filevolume", "Target|Replac|Partial|Range"}

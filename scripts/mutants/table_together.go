@@ -21,7 +21,7 @@ func togetherMutants() []mutant {
 		m("trashed-outside-the-gate", "a revision goes outside the gate",
 			"remove.go", "err := m.repo.atGate(ctx, func() error {", "err := "+freely+"(ctx, func() error {"),
 		m("back-outside-the-gate", "a revision comes back outside the gate",
-			"undelete.go", "if err := r.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {", "if err := u.makeVisible(d, second, below); err != nil {"),
+			"undelete.go", "if err := u.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {", "if err := u.makeVisible(d, second, below); err != nil {"),
 		m("removal-without-lock", "revisions are taken away without the lock of the volume",
 			"remove.go", locked, ""),
 		m("undelete-without-lock", "a revision comes back without the lock of the volume",

@@ -190,11 +190,15 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 
 	// 5 barrier, 6 commit ★
 	c.result.Statement, err = c.backup.Commit(ctx, regions, st)
+	if err == nil || errors.Is(err, repository.ErrUndecided) {
+		c.keepSnapshot()
+	}
 	if err != nil {
 		return err
 	}
 
 	// 7 release
+	c.tidySnapshots(ctx)
 	if err := c.backup.Finished(); err != nil {
 		c.warn("%v", err)
 	}
@@ -250,16 +254,20 @@ func (c *creation) codec() chunkstore.Codec {
 // planAndFill chooses what to look at and fills the map. The slice of what the
 // tracker vouches for comes first: caught lying, it is not asked again.
 func (c *creation) planAndFill(ctx context.Context) (*plan, []revision.Region, error) {
-	p := c.plan()
+	p, err := c.plan(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	lie, err := c.compareSlice(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
 	if lie != nil {
-		if err := c.distrust(ctx, lie); err != nil {
+		if err := c.distrust(ctx, p, lie); err != nil {
 			return nil, nil, err
 		}
 		p = c.planAll()
+		p.distrust = completeReadings - 1
 	}
 	regions, err := c.fill(ctx, p)
 	if cerr := ctx.Err(); err == nil && cerr != nil {
@@ -274,6 +282,8 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	if err != nil {
 		return revision.Statement{}, err
 	}
+	source := c.describeSource()
+	source.Snapshot = c.base()
 	stats := c.found.statistics()
 	stats.Read = uint64(c.opts.Meter.Read.Load())
 	stats.Stored = uint64(c.opts.Meter.Stored.Load())
@@ -283,7 +293,7 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 		Consistency: revision.Consistency(consistency),
 		Reason:      reason,
 		Plan:        p.statement(),
-		Source:      c.describeSource(),
+		Source:      source,
 		Tags:        c.opts.Tags,
 		Note:        c.opts.Note,
 		Statistics:  stats,

@@ -30,7 +30,7 @@ func (c *creation) takeSnapshot(ctx context.Context) (err error) {
 			err = errors.Join(err, c.thaw())
 		}
 	}()
-	if c.snap, err = c.src.Snapshot(ctx); err != nil {
+	if c.snap, err = c.snapshot(ctx); err != nil {
 		c.snap = nil
 		return err
 	}

@@ -14,31 +14,54 @@ import (
 // them finds nothing but a file system that lies.
 const maxSliceHoles = 8 << 30
 
+// completeReadings is how many backups in a row read everything once a change tracker was caught lying. The first is the
+// one that caught it.
+const completeReadings = 3
+
 // plan says which chunks to look at.
 type plan struct {
-	kind  revision.PlanKind
-	slice *revision.Slice // compared although the plan does not ask for it
-	holes volume.HoleFinder
+	kind     revision.PlanKind
+	slice    *revision.Slice // compared although the plan does not ask for it
+	since    string          // of PlanTracker: the snapshot that it counts from
+	told     *told           // of PlanTracker
+	holes    volume.HoleFinder
+	distrust uint64 // backups to come that read everything
 }
 
-func (p *plan) statement() revision.Plan { return revision.Plan{Kind: p.kind, Slice: p.slice} }
+func (p *plan) statement() revision.Plan {
+	return revision.Plan{Kind: p.kind, Since: p.since, Slice: p.slice, Distrust: p.distrust}
+}
 
-func (c *creation) planAll() *plan { return &plan{kind: revision.PlanAll} }
+// planAll looks at everything. It is one of the complete readings that a lie costs, if there was one.
+func (c *creation) planAll() *plan {
+	p := &plan{kind: revision.PlanAll}
+	if newest := newestOf(c.backup.Revisions(), nil); newest != nil && newest.Plan.Distrust > 0 {
+		p.distrust = newest.Plan.Distrust - 1
+	}
+	return p
+}
 
-// plan decides what to look at: all chunks, or those that are not holes of the
-// source. A parent that is suspect is no ground to trust anybody.
-func (c *creation) plan() *plan {
-	holes, canTell := c.snap.(volume.HoleFinder)
-	known := len(c.backup.Revisions()) > 0
+// plan decides what to look at: all chunks, those that the source's change tracker names, or those that are not its
+// holes. A parent that is suspect is no ground to trust anybody.
+func (c *creation) plan(ctx context.Context) (*plan, error) {
+	newest := newestOf(c.backup.Revisions(), nil)
 	switch {
-	case !canTell, c.feed != nil, c.opts.ReadAll, c.opts.Full && known, c.backup.ParentInfo().State == repository.Suspect:
-		return c.planAll()
+	case c.feed != nil, c.opts.ReadAll, c.opts.Full && newest != nil, c.backup.ParentInfo().State == repository.Suspect,
+		newest != nil && newest.Plan.Distrust > 0:
+		return c.planAll(), nil
+	}
+	if differ, can := c.snap.(volume.Differ); can && len(c.backup.Revisions()) > 0 {
+		return c.planChanges(ctx, differ)
+	}
+	holes, can := c.snap.(volume.HoleFinder)
+	if !can {
+		return c.planAll(), nil
 	}
 	p := &plan{kind: revision.PlanData, holes: holes}
 	if c.backup.Parent() != nil {
 		p.slice = c.nextSlice()
 	}
-	return p
+	return p, nil
 }
 
 // nextSlice goes on where the parent's slice ended, so that CompareAll backups
@@ -56,7 +79,7 @@ func (c *creation) nextSlice() *revision.Slice {
 	return s
 }
 
-// A lie is a chunk that the source called a hole, and that holds data.
+// A lie is a chunk that the source called unchanged, or a hole, and that is not as the parent has it.
 type lie struct {
 	extent repository.Extent
 }
@@ -81,18 +104,22 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 		if err != nil {
 			return nil, err
 		}
+		before, err := c.parentByIndex(region)
+		if err != nil {
+			return nil, err
+		}
 		for i := first; i < end; i++ {
 			if look.has(i % revision.RegionChunks) {
 				continue
 			}
-			if budget -= c.geo.chunkSize; budget < 0 {
+			if budget -= c.geo.chunkSize; before[i] == nil && budget < 0 {
 				p.slice.Count = max(at+i-first, 1)
 				return nil, nil
 			}
 			if _, err := c.read(ctx, i, buf); err != nil {
 				return nil, err
 			}
-			if chunkstore.IsZeros(buf) {
+			if c.isAsBefore(before[i], buf) {
 				continue
 			}
 			if look, err = c.selection(ctx, p, region); err != nil {
@@ -107,11 +134,25 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 	return nil, nil
 }
 
+// isAsBefore tells whether a chunk is what the parent has there; nil: zeros.
+func (c *creation) isAsBefore(before *revision.Chunk, now []byte) bool {
+	if before == nil {
+		return chunkstore.IsZeros(now)
+	}
+	return before.Fingerprint == c.repo.Hasher().Fingerprint(now)
+}
+
 // distrust marks, before anything else, the revisions that believed the tracker:
 // those back to the last that compared everything.
-func (c *creation) distrust(ctx context.Context, l *lie) error {
+func (c *creation) distrust(ctx context.Context, p *plan, l *lie) error {
 	text := fmt.Sprintf("the source called bytes %d to %d a hole, and they hold data: its holes are not believed, everything is read",
 		l.extent.Offset, l.extent.End())
+	reason := "it left out holes of the source, which was caught calling data a hole"
+	if p.kind == revision.PlanTracker {
+		text = fmt.Sprintf("the source called bytes %d to %d unchanged, and they are not what the last backup has: what it tells of its changes is not believed, everything is read",
+			l.extent.Offset, l.extent.End())
+		reason = "it left out what the source called unchanged, which was caught calling changed data that"
+	}
 	c.opts.Log.Warn("change tracker lied", "volume", c.opts.Volume, "offset", l.extent.Offset)
 	c.found.add(Finding{Kind: FoundLie, Text: text, Extent: &l.extent})
 	revisions := c.backup.Revisions()
@@ -125,7 +166,7 @@ func (c *creation) distrust(ctx context.Context, l *lie) error {
 		}
 		err := c.repo.Mark(ctx, rev, func(info *repository.Info) {
 			if info.State != repository.Damaged {
-				info.State, info.Reason = repository.Suspect, "it left out holes of the source, which was caught calling data a hole"
+				info.State, info.Reason = repository.Suspect, reason
 			}
 		})
 		if err != nil {
@@ -148,7 +189,7 @@ func (s *selection) addAll(first, end uint64) {
 }
 
 // selection gives the chunks of a region that the plan looks at: where the source
-// may hold data, where the parent has data, and where sizes meet.
+// may hold data or have changed, where the parent has data that holes may have taken or that is hurt, and where sizes meet.
 func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*selection, error) {
 	look := new(selection)
 	first, end := c.geo.span(region)
@@ -157,7 +198,11 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		return look, nil
 	}
 	span := repository.Extent{Offset: int64(first) * c.geo.chunkSize, Length: int64(end-first) * c.geo.chunkSize}
-	for e, err := range p.holes.Data(ctx, volume.Extent(span)) {
+	extents := p.told.in
+	if p.kind == revision.PlanData {
+		extents = p.holes.Data
+	}
+	for e, err := range extents(ctx, volume.Extent(span)) {
 		if err != nil {
 			return nil, err
 		}
@@ -175,11 +220,21 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		return nil, err
 	}
 	for _, chunk := range chunks {
-		if chunk.Index < end {
+		if chunk.Index < end && (p.kind == revision.PlanData || c.backup.Hurt(chunk.Stack) || c.backup.IsLost(chunk.Index)) {
 			look.add(chunk.Index - first)
 		}
 	}
 	return look, nil
+}
+
+// parentByIndex gives the parent's chunks of a region by their indexes.
+func (c *creation) parentByIndex(region uint64) (map[uint64]*revision.Chunk, error) {
+	chunks, err := c.parentChunks(region)
+	byIndex := make(map[uint64]*revision.Chunk, len(chunks))
+	for i := range chunks {
+		byIndex[chunks[i].Index] = &chunks[i]
+	}
+	return byIndex, err
 }
 
 // parentChunks gives the parent's chunks of a region, none where it has no such region.

@@ -90,6 +90,8 @@ type Plan struct {
 	Kind  PlanKind `json:"kind"`
 	Since string   `json:"since,omitempty"` // the snapshot that the tracker counted from
 	Slice *Slice   `json:"slice,omitempty"` // what was compared although the plan did not ask for it
+	// Distrust is how many backups that read everything are to follow, because a tracker lied.
+	Distrust uint64 `json:"distrust,omitempty"`
 }
 
 // A Slice is a range of chunks.

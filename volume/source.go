@@ -35,13 +35,40 @@ type HoleFinder interface {
 	Data(ctx context.Context, within Extent) iter.Seq2[Extent, error]
 }
 
-// A Differ is a Snapshot that knows what changed since an older one.
-// Without it the whole volume is compared.
+// A Differ is a Snapshot that knows what changed since an older one of the same source. Without it the whole volume is
+// compared.
 type Differ interface {
-	// Changes yields the extents that differ from the snapshot named since, ascending. An error ends the sequence.
-	Changes(ctx context.Context, since string) iter.Seq2[Extent, error]
-	// Keep lets the snapshot outlive Close, as the base of the next backup, and returns the name to ask for then.
-	Keep(ctx context.Context) (name string, err error)
+	// Base is the name to ask for when this snapshot is the older one; empty: it cannot be kept.
+	Base() string
+	// Keep lets the snapshot outlive Close.
+	Keep()
+	// Since makes sure that the snapshot of that name is there, and that what it is asked to tell is true of all that can
+	// have happened since; if not, it fails with a [*NoBaseError].
+	Since(ctx context.Context, base string) (Changes, error)
+}
+
+// Changes tells what differs between two snapshots. It is useful until the newer one is closed.
+type Changes interface {
+	// Changed yields the extents within that may differ, ascending, not touching each other and cut to within. An error
+	// ends the sequence.
+	Changed(ctx context.Context, within Extent) iter.Seq2[Extent, error]
+}
+
+// A Keeper is a Source whose snapshots can be kept. They bear a label, and no Keeper touches a snapshot of another.
+type Keeper interface {
+	Source
+	// SnapshotFor is Snapshot with a label. There must be none that has it.
+	SnapshotFor(ctx context.Context, label Label) (Snapshot, error)
+	// Tidy removes the snapshots of the label's repository and volume, whatever their revision, but those that are named
+	// as [Differ] names them. It returns which went, in words of the source's own.
+	Tidy(ctx context.Context, label Label, but ...string) (removed []string, err error)
+}
+
+// A Label says what a snapshot was taken for.
+type Label struct {
+	Repository string // its id
+	Volume     string // its uuid
+	Revision   string // its id
 }
 
 // An Independent is a Snapshot that stays as it is whatever becomes of its source. One that is not may show what is

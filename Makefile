@@ -28,10 +28,14 @@ GOTESTSUM := go tool gotestsum --format pkgname-and-test-fails --format-hide-emp
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+# What of the tree is built: RBD images of Ceph are read where the headers of librbd are. A shell says it when it is asked.
+TAGS = $$(test -e /usr/include/rbd/librbd.h && echo ceph)
+
 .PHONY: build
-build: ## build/varve, one static program
+build: ## build/varve: one static program, or one with Ceph where librbd-dev is
 	@mkdir -p build
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/varve ./cmd/varve
+	@if [ -n "$(TAGS)" ]; then echo 'with Ceph RBD, by librbd'; else echo 'without Ceph RBD: librbd-dev is not installed'; fi
+	CGO_ENABLED=$$(test -n "$(TAGS)" && echo 1 || echo 0) go build -tags "$(TAGS)" -trimpath -ldflags '-X main.version=$(VERSION)' -o build/varve ./cmd/varve
 
 .PHONY: man
 man: build ## the pages of the manual, in build/man
@@ -71,8 +75,8 @@ test: ## every test once: with the race detector, the long enumerations without
 	@scripts/install-deps test
 	@mkdir -p build && rm -f build/test.json build/long.json
 	@ok=yes; \
-	$(GOTESTSUM) --jsonfile build/test.json -- -count=1 -race -timeout 40m -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
-	$(GOTESTSUM) --jsonfile build/long.json -- -count=1 -timeout 60m -run '$(LONG)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/test.json -- -tags "$(TAGS)" -count=1 -race -timeout 40m -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/long.json -- -tags "$(TAGS)" -count=1 -timeout 60m -run '$(LONG)' ./... || ok=no; \
 	go run ./scripts/testsummary build/test.json build/long.json || ok=no; \
 	test $$ok = yes
 
@@ -80,8 +84,8 @@ test: ## every test once: with the race detector, the long enumerations without
 torture: ## the tests that hurt it for TORTURE (10m)
 	@scripts/install-deps test
 	@mkdir -p build && rm -f build/torture.json
-	@go test -list '$(HARSH)' ./... | awk '/$(HARSH)/ { print "will run", $$1 }'
-	@VARVE_TORTURE=$(TORTURE) $(GOTESTSUM) --jsonfile build/torture.json -- -count=1 -timeout 0 -p 1 -run '$(HARSH)' ./...
+	@go test -tags "$(TAGS)" -list '$(HARSH)' ./... | awk '/$(HARSH)/ { print "will run", $$1 }'
+	@VARVE_TORTURE=$(TORTURE) $(GOTESTSUM) --jsonfile build/torture.json -- -tags "$(TAGS)" -count=1 -timeout 0 -p 1 -run '$(HARSH)' ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -29,7 +29,7 @@ func (e *DeniedError) Error() string {
 	case e.NoKey:
 		return fmt.Sprintf("no key of client.%s was found (%s)", e.User, e.Keyring)
 	case e.Pool == "":
-		return fmt.Sprintf("client.%s may not %s: its key (%s) is not the one that the cluster knows", e.User, e.What, e.Keyring)
+		return fmt.Sprintf("the cluster does not let client.%s in: its key is not in %s, or is not the one that the cluster has", e.User, e.Keyring)
 	}
 	return fmt.Sprintf("client.%s may not %s", e.User, e.What)
 }

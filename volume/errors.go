@@ -60,7 +60,10 @@ type LocationError struct {
 func (e *LocationError) Error() string { return fmt.Sprintf("location %q: %s", e.Text, e.Cause) }
 
 // An UnsupportedError reports a kind of volume that this build does not know.
-type UnsupportedError struct{ What, Known string }
+type UnsupportedError struct {
+	What, Known string
+	Ceph        bool // one that is built with Ceph would
+}
 
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("this build of varve does not read or write %s; it knows %s", e.What, e.Known)

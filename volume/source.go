@@ -64,6 +64,15 @@ type Keeper interface {
 	Tidy(ctx context.Context, label Label, but ...string) (removed []string, err error)
 }
 
+// A Shaped source can say how it is made, so that another can be made like it.
+type Shaped interface {
+	// Layout says it in words of the source's own.
+	Layout() Layout
+}
+
+// A Layout is how a volume is made where it is kept: names and values that only its kind of source understands.
+type Layout map[string]string
+
 // A Label says what a snapshot was taken for.
 type Label struct {
 	Repository string // its id

@@ -33,7 +33,7 @@ func TestPicture(t *testing.T) {
 
 // readPicture reads lines such as "status ──▶ repository, revision   (why)".
 func readPicture(text string) map[string][]string {
-	names := map[string]string{"filevolume": "volume/filevolume"}
+	names := map[string]string{"filevolume": "volume/filevolume", "rbdvolume": "volume/rbdvolume"}
 	shown := map[string][]string{}
 	for line := range strings.Lines(text) {
 		from, to, isArrow := strings.Cut(line, "▶")

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"volume/volumetest":            {"volume"},
 	"volume/filevolume":            {"volume", "internal/durable"},
 	"volume/rbdvolume":             {"volume"},
+	"volume/rbdvolume/rbdtest":     {"volume/rbdvolume"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "internal/durable"},
@@ -57,6 +58,7 @@ var homes = map[string][]string{
 	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume"},
+	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler
 	"github.com/hanwen/go-fuse/v2":    {"fusemount", "internal/proof/machine"},
 	"pgregory.net/rapid":              {"internal/durable/durabletest", "volume/volumetest"},
 	"github.com/rogpeppe/go-internal": {}, // tests only

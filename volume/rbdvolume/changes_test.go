@@ -1,0 +1,297 @@
+//go:build ceph
+
+package rbdvolume_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"varve/volume"
+	"varve/volume/rbdvolume"
+	"varve/volume/rbdvolume/rbdtest"
+)
+
+// night takes the snapshot of a backup.
+func night(t *testing.T, s *rbdvolume.Source, n int) *rbdvolume.Snapshot {
+	t.Helper()
+	snap, err := s.SnapshotFor(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: fmt.Sprint(n)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snap.(*rbdvolume.Snapshot)
+}
+
+// content reads all of a snapshot.
+func content(t *testing.T, snap *rbdvolume.Snapshot) []byte {
+	t.Helper()
+	all := make([]byte, snap.Size())
+	if len(all) > 0 {
+		if _, err := snap.ReadAt(all, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// told asks what changed since base.
+func told(t *testing.T, snap *rbdvolume.Snapshot, base string) []volume.Extent {
+	t.Helper()
+	changes, err := snap.Since(t.Context(), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []volume.Extent
+	end := int64(-1)
+	for e, err := range changes.Changed(t.Context(), volume.Extent{Length: snap.Size()}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Length <= 0 || e.Offset <= end || e.End() > snap.Size() {
+			t.Fatalf("extent %+v after %d in %d bytes", e, end, snap.Size())
+		}
+		end = e.End()
+		all = append(all, e)
+	}
+	return all
+}
+
+// untold is the first block that differs and was not told; -1: none.
+func untold(before, now []byte, told []volume.Extent) int64 {
+	for off := int64(0); off < int64(len(now)); off += 4096 {
+		end := min(off+4096, int64(len(now)))
+		was := make([]byte, end-off)
+		if off < int64(len(before)) {
+			copy(was, before[off:])
+		}
+		if bytes.Equal(was, now[off:end]) {
+			continue
+		}
+		known := false
+		for _, e := range told {
+			known = known || e.Offset <= off && off < e.End()
+		}
+		if !known {
+			return off
+		}
+	}
+	return -1
+}
+
+// meddler is everybody else who uses an image.
+type meddler struct {
+	*guest
+	at     volume.Image
+	random *rand.Rand
+	taken  []string // snapshots of theirs
+	did    []string
+}
+
+// meddle does something that guests and operators do.
+func (m *meddler) meddle(t *testing.T) {
+	t.Helper()
+	m.with(t, m.at, func(im *rbd.Image) error {
+		size, err := im.GetSize()
+		if err != nil {
+			return err
+		}
+		spot := uint64(m.random.Int64N(int64(max(size, 1))))
+		length := min(uint64(1+m.random.Int64N(700_000)), size-min(spot, size))
+		what := m.random.IntN(9)
+		m.did = append(m.did, fmt.Sprintf("%d at %d+%d of %d", what, spot, length, size))
+		switch {
+		case what < 3 && length > 0:
+			p := make([]byte, length)
+			for i := range p {
+				p[i] = byte(m.random.Uint32())
+			}
+			_, err = im.WriteAt(p, int64(spot))
+		case what == 3 && length > 0:
+			_, err = im.Discard(spot, length)
+		case what == 4:
+			err = im.Resize(uint64(1 + m.random.Int64N(12<<20)))
+		case what == 5:
+			m.taken = append(m.taken, fmt.Sprintf("theirs%d", len(m.taken)))
+			_, err = im.CreateSnapshot(m.taken[len(m.taken)-1])
+		case what == 6 && len(m.taken) > 0:
+			err = im.GetSnapshot(m.taken[m.random.IntN(len(m.taken))]).Rollback()
+		case what == 7 && len(m.taken) > 0:
+			last := len(m.taken) - 1
+			err = im.GetSnapshot(m.taken[last]).Remove()
+			m.taken = m.taken[:last]
+		}
+		return err
+	})
+}
+
+// Whatever is done to an image, all that differs is told, night after night. What was removed is put back where
+// rolling back did it, which fast-diff alone does not notice.
+func TestAllThatDiffersIsTold(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	for name, features := range map[string]uint64{"plain": plain, "fast-diff": fast} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seed := rand.Uint64()
+			for round := range uint64(6) {
+				m := &meddler{guest: g, at: g.image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round))}
+				s := mustOpen(t, m.at)
+				before := night(t, s, 0)
+				for n := range 5 {
+					for range 1 + m.random.IntN(4) {
+						m.meddle(t)
+					}
+					now := night(t, s, n+1)
+					was, is := content(t, before), content(t, now)
+					if off := untold(was, is, told(t, now, before.Base())); off >= 0 {
+						t.Fatalf("seed %d, round %d: what differs at byte %d was not told after\n%s", seed, round, off, strings.Join(m.did, "\n"))
+					}
+					if err := before.Close(); err != nil {
+						t.Fatal(err)
+					}
+					before = now
+				}
+				if err := before.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// The image is rolled back to a snapshot that is older than the one that is counted from, which fast-diff misses.
+func TestTrapRolledBackBelowTheBase(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	for name, cleared := range map[string]bool{"to one that is there": false, "to one that is gone since": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := g.image(t, 8<<20, 20, fast)
+			g.write(t, at, bytes.Repeat([]byte("old"), 1<<20), 0)
+			take := func(name string) {
+				g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot(name); return err })
+			}
+			take("before")
+			take("weekly")
+			g.write(t, at, []byte("new"), 3<<20-5)
+			s := mustOpen(t, at)
+			base := night(t, s, 1)
+			defer func() { _ = base.Close() }()
+			g.with(t, at, func(im *rbd.Image) error { return im.GetSnapshot("weekly").Rollback() })
+			if cleared {
+				for _, name := range []string{"weekly", "before"} {
+					g.with(t, at, func(im *rbd.Image) error { return im.GetSnapshot(name).Remove() })
+				}
+			}
+			now := night(t, s, 2)
+			defer func() { _ = now.Close() }()
+			was, is := content(t, base), content(t, now)
+			if bytes.Equal(was, is) {
+				t.Fatal("nothing was rolled back")
+			}
+			if off := untold(was, is, told(t, now, base.Base())); off >= 0 {
+				t.Errorf("what differs at byte %d was not told", off)
+			}
+		})
+	}
+}
+
+// With object maps alone, whole objects are told, and nothing is told of the others.
+func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	at := g.image(t, 64<<20, 22, fast)
+	s := mustOpen(t, at)
+	base := night(t, s, 1)
+	defer func() { _ = base.Close() }()
+	g.write(t, at, []byte("x"), 9<<20)
+	now := night(t, s, 2)
+	defer func() { _ = now.Close() }()
+	if got := told(t, now, base.Base()); len(got) != 1 || got[0] != (volume.Extent{Offset: 8 << 20, Length: 4 << 20}) {
+		t.Errorf("with valid maps: %+v", got)
+	}
+	rbdtest.Do(t, "rados", "-p", at.Pool, "rm", "rbd_object_map."+imageID(t, g, at)) // of the head: that it is gone is noticed at the next write
+	g.write(t, at, []byte("x"), 20<<20)
+	third := night(t, s, 3)
+	defer func() { _ = third.Close() }()
+	if got := told(t, third, base.Base()); len(got) != 2 || got[0].Length > 1<<20 {
+		t.Errorf("without a valid map: %+v", got)
+	}
+}
+
+func imageID(t *testing.T, g *guest, at volume.Image) (id string) {
+	t.Helper()
+	g.with(t, at, func(im *rbd.Image) (err error) {
+		id, err = im.GetId()
+		return err
+	})
+	return id
+}
+
+// What cannot be counted from is refused, and it is said why.
+func TestNoBase(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	at := g.image(t, 8<<20, 20, fast)
+	s := mustOpen(t, at)
+	base := night(t, s, 1)
+	if err := base.Close(); err != nil { // it is not kept
+		t.Fatal(err)
+	}
+	again := night(t, s, 1) // of the same name
+	defer func() { _ = again.Close() }()
+	now := night(t, s, 2)
+	defer func() { _ = now.Close() }()
+	for _, text := range []string{base.Base(), "", "nonsense", "12", again.Base() + "x", "1 " + strings.SplitN(again.Base(), " ", 2)[1]} {
+		none := new(volume.NoBaseError)
+		if _, err := now.Since(t.Context(), text); !errors.As(err, &none) || none.Why == "" {
+			t.Errorf("since %q: %v", text, err)
+		}
+	}
+	if _, err := now.Since(t.Context(), again.Base()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A clone's data may lie in its parent; what is flattened or written is told.
+func TestClones(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	parent := g.image(t, 8<<20, 20, fast)
+	golden := bytes.Repeat([]byte("golden"), 1<<20)[:6<<20]
+	g.write(t, parent, golden, 0)
+	rbdtest.Do(t, "rbd", "snap", "create", parent.String()+"@golden")
+	rbdtest.Do(t, "rbd", "snap", "protect", parent.String()+"@golden")
+	at := volume.Image{Pool: parent.Pool, Name: "clone"}
+	rbdtest.Do(t, "rbd", "clone", parent.String()+"@golden", at.String())
+	g.write(t, at, []byte("its own"), 2<<20)
+	s := mustOpen(t, at)
+	base := night(t, s, 1)
+	defer func() { _ = base.Close() }()
+	is := content(t, base)
+	if !bytes.Equal(is[4<<20:6<<20], golden[4<<20:]) || !bytes.HasPrefix(is[2<<20:], []byte("its own")) {
+		t.Error("the clone does not hold what it must")
+	}
+	var data []volume.Extent
+	for e, err := range base.Data(t.Context(), volume.Extent{Length: base.Size()}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, e)
+	}
+	if off := untold(nil, is, data); off >= 0 {
+		t.Errorf("data at byte %d is called a hole: %v", off, data)
+	}
+	g.with(t, at, func(im *rbd.Image) error { return im.Flatten() })
+	g.write(t, at, []byte("more of its own"), 5<<20)
+	now := night(t, s, 2)
+	defer func() { _ = now.Close() }()
+	if off := untold(is, content(t, now), told(t, now, base.Base())); off >= 0 {
+		t.Errorf("what differs at byte %d was not told", off)
+	}
+}

@@ -1,0 +1,189 @@
+//go:build ceph
+
+package rbdvolume
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"varve/volume"
+)
+
+// Snapshot is a snapshot of an image, open to be read.
+type Snapshot struct {
+	source *Source
+	conn   *connection
+	image  *rbd.Image // the snapshot
+	at     volume.Image
+	info   rbd.SnapInfo
+	own    bool // it was taken for this, and goes with Close
+	older  bool // the image has an older one that is not of the same label
+	kept   atomic.Bool
+
+	mu     sync.Mutex
+	users  int // calls of librbd under way: some may have been called off, and not have ended
+	closed bool
+}
+
+var (
+	_ volume.Differ      = (*Snapshot)(nil)
+	_ volume.HoleFinder  = (*Snapshot)(nil)
+	_ volume.Independent = (*Snapshot)(nil)
+)
+
+// open opens a snapshot by a connection of its own.
+func (s *Source) open(ctx context.Context, at volume.Image, own bool) (*Snapshot, error) {
+	return abandonable(ctx, func() (*Snapshot, error) {
+		c, err := s.cluster.dial(at)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := c.openSnapshot(at)
+		if err != nil {
+			c.close()
+			return nil, err
+		}
+		snap.source, snap.own = s, own
+		return snap, nil
+	}, func(snap *Snapshot) { _ = snap.shut() })
+}
+
+func (c *connection) openSnapshot(at volume.Image) (*Snapshot, error) {
+	im, err := c.openToRead(at)
+	if err != nil {
+		return nil, err
+	}
+	snapshots, err := im.GetSnapshotNames()
+	if err != nil {
+		return nil, errors.Join(c.cluster.explain(errnoOf(err), at, "list the snapshots of "+at.String()), im.Close())
+	}
+	label, _ := parseName(at.Snapshot)
+	older := false
+	for _, info := range snapshots { // the oldest first
+		if info.Name == at.Snapshot {
+			return &Snapshot{conn: c, image: im, at: at, info: info, older: older}, nil
+		}
+		is, ours := parseName(info.Name)
+		older = older || !ours || is.Repository != label.Repository || is.Volume != label.Volume
+	}
+	return nil, errors.Join(&volume.NoImageError{Image: at, Missing: volume.MissingSnapshot}, im.Close())
+}
+
+// ReadAt implements [io.ReaderAt].
+func (s *Snapshot) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, &volume.ReadError{Volume: s.at.String(), Offset: off, Err: fs.ErrInvalid}
+	}
+	if off >= s.Size() {
+		return 0, io.EOF
+	}
+	var end error
+	if rest := s.Size() - off; int64(len(p)) > rest {
+		p, end = p[:rest], io.EOF
+	}
+	if err := s.enter(); err != nil {
+		return 0, &volume.ReadError{Volume: s.at.String(), Offset: off, Err: err}
+	}
+	defer s.leave()
+	for n < len(p) {
+		m, err := s.image.ReadAt(p[n:], off+int64(n))
+		n += m
+		if err != nil && err != io.EOF || m == 0 {
+			return n, &volume.ReadError{Volume: s.at.String(), Offset: off + int64(n), Err: s.conn.cluster.explain(orShort(errnoOf(err)), s.at, "read")}
+		}
+	}
+	return n, end
+}
+
+// orShort is the error of a read that gave nothing and did not say why.
+func orShort(err error) error {
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Size implements [volume.Snapshot].
+func (s *Snapshot) Size() int64 { return int64(s.info.Size) }
+
+// Consistency implements [volume.Snapshot]: an image is frozen by its cluster.
+func (s *Snapshot) Consistency() (volume.Consistency, string, error) {
+	return volume.Snapshotted, "", nil
+}
+
+// Independent implements [volume.Independent].
+func (s *Snapshot) Independent() bool { return true }
+
+// Base implements [volume.Differ].
+func (s *Snapshot) Base() string {
+	if !s.own {
+		return ""
+	}
+	return base{number: s.info.Id, name: s.info.Name, older: s.older}.String()
+}
+
+// Keep implements [volume.Differ].
+func (s *Snapshot) Keep() { s.kept.Store(true) }
+
+// Close closes the snapshot, and removes it if it is nobody's any more. A call that was called off and has not ended does
+// not hold it up: the snapshot is closed when that ends.
+func (s *Snapshot) Close() error {
+	s.mu.Lock()
+	busy := s.users > 0
+	s.closed = true
+	s.mu.Unlock()
+	var err error
+	if !busy {
+		err = s.shut()
+	}
+	if s.own && !s.kept.Load() {
+		err = errors.Join(err, s.source.drop(context.Background(), s.at.Snapshot))
+	}
+	return err
+}
+
+// enter begins a call of librbd.
+func (s *Snapshot) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fs.ErrClosed
+	}
+	s.users++
+	return nil
+}
+
+// leave ends one.
+func (s *Snapshot) leave() {
+	s.mu.Lock()
+	s.users--
+	last := s.closed && s.users == 0
+	s.mu.Unlock()
+	if last {
+		_ = s.shut() // Close is over, and nobody is there to hear of it
+	}
+}
+
+// inside does what calls librbd, and is left to itself when ctx ends.
+func inside[T any](ctx context.Context, s *Snapshot, do func() (T, error)) (T, error) {
+	if err := s.enter(); err != nil {
+		var none T
+		return none, err
+	}
+	return abandonable(ctx, func() (T, error) {
+		defer s.leave()
+		return do()
+	}, forget)
+}
+
+func (s *Snapshot) shut() error {
+	err := errnoOf(s.image.Close())
+	s.conn.close()
+	return err
+}

@@ -1,0 +1,166 @@
+//go:build ceph
+
+package rbdvolume_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"varve/volume"
+	"varve/volume/rbdvolume"
+	"varve/volume/rbdvolume/rbdtest"
+	"varve/volume/volumetest"
+)
+
+func mustOpen(t *testing.T, at volume.Image) *rbdvolume.Source {
+	t.Helper()
+	s, err := rbdvolume.Open(t.Context(), rbdtest.Cluster(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSource(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	for name, features := range map[string]uint64{"plain": plain, "fast-diff": fast} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			volumetest.TestSource(t, 1, func(t *testing.T, content []byte) volume.Source {
+				at := g.image(t, int64(len(content)), 22, features)
+				if len(content) > 0 {
+					g.write(t, at, content, 0)
+				}
+				return mustOpen(t, at)
+			})
+		})
+	}
+}
+
+// A snapshot is one moment: what is written later is not in it, and it goes with Close.
+func TestASnapshotIsOneMoment(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	at := g.image(t, 8<<20, 22, fast)
+	g.write(t, at, []byte("before"), 1000)
+	snap, err := mustOpen(t, at).Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.write(t, at, []byte("after!"), 1000)
+	g.with(t, at, func(im *rbd.Image) error { return im.Resize(4 << 20) })
+	got := make([]byte, 6)
+	if _, err := snap.ReadAt(got, 1000); err != nil || string(got) != "before" || snap.Size() != 8<<20 {
+		t.Errorf("read %q, %v, of %d bytes", got, err, snap.Size())
+	}
+	if c, _, err := snap.Consistency(); c != volume.Snapshotted || err != nil {
+		t.Errorf("consistency %s, %v", c, err)
+	}
+	if n := len(g.snapshots(t, at)); n != 1 {
+		t.Errorf("%d snapshots while it is read", n)
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := g.snapshots(t, at); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What was given as a snapshot is read as it is, and stays.
+func TestASnapshotOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	at := g.image(t, 8<<20, 22, fast)
+	g.write(t, at, []byte("then"), 0)
+	g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("weekly"); return err })
+	g.write(t, at, []byte("now!"), 0)
+	at.Snapshot = "weekly"
+	snap, err := mustOpen(t, at).SnapshotFor(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4)
+	if _, err := snap.ReadAt(got, 0); err != nil || string(got) != "then" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if base := snap.(volume.Differ).Base(); base != "" {
+		t.Errorf("it can be kept, as %q", base)
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := g.snapshots(t, at); !slices.Equal(left, []string{"weekly"}) {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// Each volume of each repository has its own snapshots, and touches no others.
+func TestTidyTouchesNoOthers(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	at := g.image(t, 8<<20, 22, fast)
+	s := mustOpen(t, at)
+	label := func(repository, vol, rev string) volume.Label {
+		return volume.Label{Repository: repository, Volume: vol, Revision: rev}
+	}
+	keep := func(l volume.Label) (base string) {
+		snap, err := s.SnapshotFor(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snap.(volume.Differ).Keep()
+		if err := snap.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return snap.(volume.Differ).Base()
+	}
+	keep(label("r", "v", "1"))
+	second := keep(label("r", "v", "2"))
+	keep(label("r", "w", "1"))
+	keep(label("q", "v", "1"))
+	g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("varve"); return err })
+	before := g.snapshots(t, at)
+	removed, err := s.Tidy(t.Context(), label("r", "v", "3"), second)
+	if err != nil || !slices.Equal(removed, []string{"varve.r.v.1"}) {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	if left := g.snapshots(t, at); len(left) != len(before)-1 || slices.Contains(left, "varve.r.v.1") {
+		t.Errorf("left: %v of %v", left, before)
+	}
+	if removed, err = s.Tidy(t.Context(), label("r", "v", "3")); err != nil || !slices.Equal(removed, []string{"varve.r.v.2"}) {
+		t.Errorf("then removed %v, %v", removed, err)
+	}
+}
+
+func TestWhatIsMissingIsSaid(t *testing.T) {
+	t.Parallel()
+	pool := rbdtest.Pool(t)
+	g := newGuest(t, pool)
+	at := g.image(t, 1<<20, 22, plain)
+	trashed := g.image(t, 1<<20, 22, plain)
+	if err := rbd.GetImage(g.ioctx, trashed.Name).Trash(0); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		at   volume.Image
+		part volume.MissingPart
+	}{
+		"pool":      {volume.Image{Pool: "nopool", Name: at.Name}, volume.MissingPool},
+		"namespace": {volume.Image{Pool: pool, Namespace: "nospace", Name: at.Name}, volume.MissingNamespace},
+		"image":     {volume.Image{Pool: pool, Name: "noimage"}, volume.MissingImage},
+		"snapshot":  {volume.Image{Pool: pool, Name: at.Name, Snapshot: "nosnapshot"}, volume.MissingSnapshot},
+		"trashed":   {trashed, volume.MissingTrashed},
+	}
+	for name, c := range cases {
+		_, err := rbdvolume.Open(t.Context(), rbdtest.Cluster(), c.at)
+		missing := new(volume.NoImageError)
+		if !errors.As(err, &missing) || missing.Missing != c.part {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,353 @@
+//go:build ceph
+
+package rbdvolume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/ceph/go-ceph/rbd"
+
+	"varve/volume"
+)
+
+// TargetOptions says how an image may be written. The zero value makes a new image and refuses all else.
+type TargetOptions struct {
+	InPlace   bool // an image that exists is opened as it is, to be compared and written in part
+	EvenInUse bool // one that is watched or locked may be written all the same
+	NoUndo    bool // no snapshot is taken of an image before it is written in place
+	// Range is the part of the volume that will be written; zero: all of it. An image in place then keeps its size.
+	Range  volume.Extent
+	Layout Layout // of a new image
+	Now    time.Time
+}
+
+// partialSuffix is what a new image is called by until it is complete. Nobody else gives such a name.
+const partialSuffix = ".varve-partial"
+
+// Target is an image that is written.
+type Target struct {
+	cluster Cluster
+	at      volume.Image
+	size    int64 // of the volume
+	has     int64 // of the image
+	conn    *connection
+	image   *rbd.Image
+	fresh   bool
+	undo    string // the snapshot that was taken first; empty: none
+
+	mu     sync.Mutex
+	closed bool
+	whole  bool // Commit succeeded
+}
+
+var (
+	_ volume.Target = (*Target)(nil)
+	_ volume.Larger = (*Target)(nil)
+)
+
+// OpenTarget opens an image to receive a volume of size bytes, after all checks that can be made before the first write.
+//
+// It refuses with [volume.ErrExists], [volume.ErrNoTarget], [*volume.InUseError], [*volume.SizeError], and as [Open] does.
+func OpenTarget(ctx context.Context, cluster Cluster, at volume.Image, size int64, opts TargetOptions) (*Target, error) {
+	if at.Snapshot != "" {
+		return nil, fmt.Errorf("target %s: a snapshot cannot be written", at)
+	}
+	return abandonable(ctx, func() (*Target, error) {
+		c, err := cluster.dial(at)
+		if err != nil {
+			return nil, err
+		}
+		t := &Target{cluster: cluster, at: at, size: size, has: size, conn: c}
+		if err := t.open(opts); err != nil {
+			c.close()
+			return nil, err
+		}
+		return t, nil
+	}, func(t *Target) { _ = t.Close() })
+}
+
+// CheckTarget makes the checks of [OpenTarget], and refuses what that would refuse. It changes nothing. Surplus is that of
+// a [volume.Larger].
+func CheckTarget(ctx context.Context, cluster Cluster, at volume.Image, size int64, opts TargetOptions) (surplus int64, err error) {
+	return ask(ctx, cluster, at, func(c *connection) (int64, error) {
+		t := &Target{cluster: cluster, at: at, size: size, has: size, conn: c}
+		if _, err := t.admit(opts); err != nil {
+			return 0, err
+		}
+		return t.Surplus(), nil
+	}, forget)
+}
+
+func (t *Target) open(opts TargetOptions) error {
+	exists, err := t.admit(opts)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return t.make(opts)
+	}
+	if t.image, err = rbd.OpenImage(t.conn.ioctx, t.at.Name, rbd.NoSnapshot); err != nil {
+		return t.conn.explainOpen(errnoOf(err), t.at)
+	}
+	if err := t.prepare(opts); err != nil {
+		return errors.Join(err, errnoOf(t.image.Close()))
+	}
+	return nil
+}
+
+// prepare makes what there is ready to be written in place.
+func (t *Target) prepare(opts TargetOptions) error {
+	if !opts.NoUndo {
+		name := "varve-undo." + opts.Now.UTC().Format("20060102T150405Z")
+		if _, err := t.image.CreateSnapshot(name); err != nil {
+			return t.cluster.explain(errnoOf(err), t.at, "take the snapshot "+name+" of "+t.at.String())
+		}
+		t.undo = name
+	}
+	if opts.Range == (volume.Extent{}) && t.has < t.size {
+		if err := t.image.Resize(uint64(t.size)); err != nil {
+			return t.cluster.explain(errnoOf(err), t.at, "grow "+t.at.String())
+		}
+		t.has = t.size
+	}
+	return nil
+}
+
+// admit makes the checks, and tells whether the image exists.
+func (t *Target) admit(opts TargetOptions) (exists bool, err error) {
+	im, err := t.conn.openToRead(t.at)
+	missing := new(volume.NoImageError)
+	if errors.As(err, &missing) && (missing.Missing == volume.MissingImage || missing.Missing == volume.MissingTrashed) {
+		if opts.InPlace {
+			return false, fmt.Errorf("target %s: %w", t.at, volume.ErrNoTarget)
+		}
+		return false, t.admitLayout(opts.Layout)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, errnoOf(im.Close())) }()
+	if !opts.InPlace {
+		return true, fmt.Errorf("target %s: %w", t.at, volume.ErrExists)
+	}
+	size, err := im.GetSize()
+	if err != nil {
+		return true, t.cluster.explain(errnoOf(err), t.at, "ask for the size of "+t.at.String())
+	}
+	t.has = int64(size)
+	if end := opts.Range.End(); end > t.has {
+		return true, &volume.SizeError{Target: t.at.String(), Have: t.has, Need: end, Part: true}
+	}
+	if opts.EvenInUse {
+		return true, nil
+	}
+	uses, err := usesOf(im)
+	if err != nil {
+		return true, t.cluster.explain(errnoOf(err), t.at, "ask who uses "+t.at.String())
+	}
+	if len(uses) > 0 {
+		return true, &volume.InUseError{Target: t.at.String(), Uses: uses}
+	}
+	return true, nil
+}
+
+func (t *Target) admitLayout(l Layout) error {
+	if l.DataPool != "" && !hasPool(t.conn.conn, l.DataPool) {
+		return &volume.NoImageError{Image: volume.Image{Pool: l.DataPool, Name: t.at.Name}, Missing: volume.MissingPool}
+	}
+	o, err := l.options()
+	if err != nil {
+		return err
+	}
+	o.Destroy()
+	return nil
+}
+
+// usesOf tells who watches or locks an image that was opened to be read, and so is not watched by ourselves.
+func usesOf(im *rbd.Image) (uses []volume.Use, err error) {
+	watchers, err := im.ListWatchers()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range watchers {
+		uses = append(uses, volume.Use{Kind: volume.Watched, By: w.Addr, Writing: true})
+	}
+	_, lockers, err := im.ListLockers()
+	if err != nil && !isMissing(errnoOf(err)) {
+		return nil, err
+	}
+	for _, l := range lockers {
+		uses = append(uses, volume.Use{Kind: volume.Held, By: l.Client + " at " + l.Addr, Writing: true})
+	}
+	return uses, nil
+}
+
+// make makes a new image, under a name that says that it is not complete. One that a dead run left goes first.
+func (t *Target) make(opts TargetOptions) error {
+	partial := t.at
+	partial.Name += partialSuffix
+	if err := t.clear(partial); err != nil {
+		return err
+	}
+	o, err := opts.Layout.options()
+	if err != nil {
+		return err
+	}
+	defer o.Destroy()
+	if err := rbd.CreateImage(t.conn.ioctx, partial.Name, uint64(t.size), o); err != nil {
+		return t.cluster.explain(errnoOf(err), t.at, "make the image "+partial.String())
+	}
+	if t.image, err = rbd.OpenImage(t.conn.ioctx, partial.Name, rbd.NoSnapshot); err != nil {
+		return errors.Join(t.conn.explainOpen(errnoOf(err), partial), errnoOf(rbd.RemoveImage(t.conn.ioctx, partial.Name)))
+	}
+	t.fresh = true
+	return nil
+}
+
+// clear removes what a run left that was killed. One that is at work is busy.
+func (t *Target) clear(partial volume.Image) error {
+	im, err := rbd.OpenImageReadOnly(t.conn.ioctx, partial.Name, rbd.NoSnapshot)
+	if isMissing(errnoOf(err)) {
+		return nil
+	}
+	if err != nil {
+		return t.conn.explainOpen(errnoOf(err), partial)
+	}
+	watchers, err := im.ListWatchers()
+	if err = errors.Join(errnoOf(err), errnoOf(im.Close())); err != nil {
+		return t.cluster.explain(err, partial, "look who writes "+partial.String())
+	}
+	if len(watchers) > 0 {
+		return fmt.Errorf("target %s: %w", t.at, volume.ErrBusy)
+	}
+	if err := rbd.RemoveImage(t.conn.ioctx, partial.Name); err != nil {
+		return t.cluster.explain(errnoOf(err), partial, "remove "+partial.String()+", which a run that is no more left")
+	}
+	return nil
+}
+
+// Size implements [volume.Target].
+func (t *Target) Size() int64 { return t.size }
+
+// Fresh implements [volume.Target].
+func (t *Target) Fresh() bool { return t.fresh }
+
+// Surplus implements [volume.Larger].
+func (t *Target) Surplus() int64 { return max(t.has-t.size, 0) }
+
+// Undo names the snapshot that was taken before anything was written in place; empty: none.
+func (t *Target) Undo() string { return t.undo }
+
+// ReadAt implements [io.ReaderAt].
+func (t *Target) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, &volume.ReadError{Volume: t.at.String(), Offset: off, Err: fs.ErrInvalid}
+	}
+	if off >= t.size {
+		return 0, io.EOF
+	}
+	var end error
+	if rest := t.size - off; int64(len(p)) > rest {
+		p, end = p[:rest], io.EOF
+	}
+	for n < len(p) {
+		m, err := t.image.ReadAt(p[n:], off+int64(n))
+		n += m
+		if err != nil && err != io.EOF || m == 0 {
+			return n, &volume.ReadError{Volume: t.at.String(), Offset: off + int64(n), Err: t.cluster.explain(orShort(errnoOf(err)), t.at, "read")}
+		}
+	}
+	return n, end
+}
+
+// WriteAt implements [io.WriterAt].
+func (t *Target) WriteAt(p []byte, off int64) (int, error) {
+	if err := t.within(off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	n, err := t.image.WriteAt(p, off)
+	if err != nil {
+		return max(n, 0), &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(errnoOf(err), t.at, "write")}
+	}
+	return n, nil
+}
+
+// discardUnit is what librbd discards at least, in bytes; smaller parts at either end it leaves as they are.
+const discardUnit = 4096
+
+// Zero implements [volume.Target], by a discard: what is discarded reads as zeros, and takes no room.
+func (t *Target) Zero(off, n int64) error {
+	if err := t.within(off, n); err != nil {
+		return err
+	}
+	end := off + n
+	first, last := min((off+discardUnit-1)/discardUnit*discardUnit, end), max(end/discardUnit*discardUnit, off)
+	if first >= last {
+		return t.writeZeros(off, end)
+	}
+	const most = 1 << 30 // of one call, so that each ends within the time limit
+	for at := first; at < last; at += most {
+		if _, err := t.image.Discard(uint64(at), uint64(min(most, last-at))); err != nil {
+			return &volume.WriteError{Volume: t.at.String(), Offset: at, Err: t.cluster.explain(errnoOf(err), t.at, "discard")}
+		}
+	}
+	return errors.Join(t.writeZeros(off, first), t.writeZeros(last, end))
+}
+
+// writeZeros writes less than two discard units of zeros.
+func (t *Target) writeZeros(off, end int64) error {
+	if off >= end {
+		return nil
+	}
+	_, err := t.WriteAt(make([]byte, end-off), off)
+	return err
+}
+
+func (t *Target) within(off, n int64) error {
+	if off < 0 || n < 0 || off > t.size || n > t.size-off {
+		err := fmt.Errorf("%w: %d bytes from here do not lie within %d", fs.ErrInvalid, n, t.size)
+		return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
+	}
+	return nil
+}
+
+// Commit implements [volume.Target]. A new image gets its name.
+func (t *Target) Commit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := t.image.Flush(); err != nil {
+		return t.cluster.explain(errnoOf(err), t.at, "make "+t.at.String()+" durable")
+	}
+	if t.fresh {
+		if err := rbd.GetImage(t.conn.ioctx, t.at.Name+partialSuffix).Rename(t.at.Name); err != nil {
+			return t.cluster.explain(errnoOf(err), t.at, "give "+t.at.String()+" its name")
+		}
+	}
+	t.whole = true
+	return nil
+}
+
+// Close implements [volume.Target].
+func (t *Target) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	err := errnoOf(t.image.Close())
+	if t.fresh && !t.whole {
+		if rerr := errnoOf(rbd.RemoveImage(t.conn.ioctx, t.at.Name+partialSuffix)); rerr != nil && !isMissing(rerr) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	t.conn.close()
+	return err
+}

@@ -284,6 +284,9 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	}
 	source := c.describeSource()
 	source.Snapshot = c.base()
+	if shaped, can := c.src.(volume.Shaped); can {
+		source.Layout = shaped.Layout()
+	}
 	stats := c.found.statistics()
 	stats.Read = uint64(c.opts.Meter.Read.Load())
 	stats.Stored = uint64(c.opts.Meter.Stored.Load())

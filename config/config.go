@@ -16,6 +16,7 @@ type Config struct {
 	Repository string         // absolute; empty: not said
 	Zone       *time.Location // never nil
 	Limits     Limits
+	Ceph       Ceph
 	Monitor    Monitor
 
 	base    Volume  // what defaults say, over those of each key
@@ -29,6 +30,12 @@ type Limits struct {
 	Rate       Rate
 	MinFree    MinFree
 	IOPressure float64 // percent of /proc/pressure/io "some avg10" above which reading pauses; 0: none
+}
+
+// Ceph is how a cluster is reached. What is empty is as the environment says.
+type Ceph struct {
+	Conf, User, Keyring string
+	Timeout             time.Duration // of one operation
 }
 
 // MinFree is how much of the repository's file system is to stay free: bytes or

@@ -42,6 +42,8 @@ func documentFields() []field[document] {
 		}, timeZone, func(d *document) **time.Location { return &d.config.Zone }),
 		block("limits", "What all backups of this host together keep to, whoever starts them.",
 			limitFields(), func(d *document) *Limits { return &d.config.Limits }),
+		block("ceph", "How the cluster of rbd: sources and targets is reached. What is not said here is as the rbd command does it: CEPH_CONF, "+
+			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
 			read: func(d *decoder, n *yaml.Node) func(*document) {
@@ -79,6 +81,24 @@ func limitFields() []field[Limits] {
 			Text: "The share of time that something waited for a disk (\"some avg10\" in /proc/pressure/io) above which reading pauses. " +
 				"Without it, reading never pauses.",
 		}, percent, func(l *Limits) *float64 { return &l.IOPressure }),
+	}
+}
+
+func cephFields() []field[Ceph] {
+	return []field[Ceph]{
+		value("conf", Key{
+			Type: "file", Default: `""`, Example: "/etc/ceph/ceph.conf", Text: "The configuration of the cluster.",
+		}, optionalPath, func(c *Ceph) *string { return &c.Conf }),
+		value("user", Key{
+			Type: "name", Default: `""`, Example: "varve",
+			Text: "Who connects, without \"client.\". The user needs the capabilities mon 'profile rbd' and osd 'profile rbd pool=POOL'.",
+		}, cephUser, func(c *Ceph) *string { return &c.User }),
+		value("keyring", Key{
+			Type: "file", Default: `""`, Example: "/etc/ceph/ceph.client.varve.keyring", Text: "Where the user's key is.",
+		}, optionalPath, func(c *Ceph) *string { return &c.Keyring }),
+		value("timeout", Key{
+			Type: "duration", Default: "30s", Example: "30s", Text: "How long the cluster may take to answer.",
+		}, timeout, func(c *Ceph) *time.Duration { return &c.Timeout }),
 	}
 }
 

@@ -109,6 +109,15 @@ func glob(text string) (revision.Glob, error) { return revision.ParseGlob(text) 
 
 func excludes(v *Volume) *[]revision.Glob { return &v.exclude }
 
+// cephUser reads the name of a user of a cluster.
+func cephUser(text string) (string, error) {
+	name := strings.TrimPrefix(text, "client.")
+	if strings.ContainsAny(name, " \t\n") {
+		return "", &human.ValueError{Text: text, Want: "want a name without blanks"}
+	}
+	return name, nil
+}
+
 func groupName(text string) (string, error) {
 	if text == "" {
 		return "", &human.ValueError{Text: text, Want: "want the name of a group"}

@@ -34,7 +34,7 @@ func (a *attempt) openBetweenHooks(ctx context.Context) (src volume.Source, done
 	if err := a.runner.Before(ctx); err != nil {
 		return nil, done, err
 	}
-	src, err = a.open()
+	src, err = a.open(ctx)
 	return src, done, err
 }
 

@@ -32,7 +32,7 @@ type Job struct {
 
 // Options is what all jobs of a run share. Open has to be given.
 type Options struct {
-	Open       func(source string) (volume.Source, error)
+	Open       func(ctx context.Context, source string) (volume.Source, error)
 	Command    string        // what this process does: "backup"
 	Repository string        // where it is, as hooks are told
 	Limits     config.Limits // of this host
@@ -117,7 +117,7 @@ func (a *attempt) run(ctx context.Context) (created *backup.Result, journaled bo
 		}
 		return created, true, err
 	}
-	src, err := a.open()
+	src, err := a.open(ctx)
 	if err != nil {
 		return nil, false, err // before a volume is made for nothing
 	}
@@ -136,18 +136,26 @@ func (a *attempt) settleSource() error {
 	if a.Source != "" || a.Stream != nil {
 		return nil
 	}
-	if a.newest == nil || a.newest.Source.Kind != "file" && a.newest.Source.Kind != "device" {
+	kind := ""
+	if a.newest != nil {
+		kind = a.newest.Source.Kind
+	}
+	switch kind {
+	case "file", "device":
+		a.Source = "file:" + a.newest.Source.Path
+	case string(volume.SchemeRBD):
+		a.Source = string(volume.SchemeRBD) + ":" + a.newest.Source.Path
+	default:
 		_, err := a.repo.Volume(a.Volume)
 		return &NoSourceError{Volume: a.Volume, New: errors.Is(err, repository.ErrNoVolume)}
 	}
-	a.Source = "file:" + a.newest.Source.Path
 	return nil
 }
 
 // open opens the source, and tells of it.
-func (a *attempt) open() (src volume.Source, err error) {
+func (a *attempt) open(ctx context.Context) (src volume.Source, err error) {
 	if src = a.Stream; src == nil {
-		if src, err = a.opts.Open(a.Source); err != nil {
+		if src, err = a.opts.Open(ctx, a.Source); err != nil {
 			return nil, err
 		}
 	}

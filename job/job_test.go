@@ -108,14 +108,14 @@ func TestHooks(t *testing.T) {
 			b := newBench(t)
 			ctx, interrupt := cancelled(t)
 			opts := b.options()
-			opts.Open = func(source string) (volume.Source, error) {
+			opts.Open = func(_ context.Context, source string) (volume.Source, error) {
 				if b.read("log") != strings.Split(test.want, "after")[0] {
 					t.Errorf("the source is opened after %q", b.read("log"))
 				}
 				if test.broken {
 					return nil, fs.ErrNotExist
 				}
-				return b.open(source)
+				return b.open(t.Context(), source)
 			}
 			opts.Tell = func(e job.Event) {
 				if e.Kind == job.Opened && test.interrupt {
@@ -179,7 +179,7 @@ func TestHooksOfAJob(t *testing.T) {
 	if events := failures(b); len(events) != 1 || len(events[0].Alarms) != 1 {
 		t.Errorf("the journal has %+v", events)
 	}
-	if _, err := b.open("file:" + b.path("configured")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := b.open(t.Context(), "file:"+b.path("configured")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the configured hook was run: %v", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestJournalOfWhatDidNotBegin(t *testing.T) {
 	t.Parallel()
 	fails := func(err error) func(b *bench, j *job.Job, opts *job.Options) {
 		return func(_ *bench, _ *job.Job, opts *job.Options) {
-			opts.Open = func(string) (volume.Source, error) { return nil, err }
+			opts.Open = func(context.Context, string) (volume.Source, error) { return nil, err }
 		}
 	}
 	tests := map[string]struct {
@@ -253,9 +253,9 @@ func TestSourceOfLastTime(t *testing.T) {
 	b := newBench(t)
 	opened := ""
 	opts := b.options()
-	opts.Open = func(source string) (volume.Source, error) {
+	opts.Open = func(_ context.Context, source string) (volume.Source, error) {
 		opened = source
-		return b.open(source)
+		return b.open(t.Context(), source)
 	}
 	unnamed := job.Job{Volume: "v"}
 	var missing *job.NoSourceError

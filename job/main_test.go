@@ -75,7 +75,7 @@ func (b *bench) options() job.Options {
 	}
 }
 
-func (b *bench) open(source string) (volume.Source, error) {
+func (b *bench) open(_ context.Context, source string) (volume.Source, error) {
 	at, err := volume.ParseLocation(source)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (b *bench) job(name revision.Name) job.Job {
 // made makes a revision behind the back of jobs; begun may be zero, for now.
 func (b *bench) made(name revision.Name, begun time.Time) {
 	b.t.Helper()
-	src, err := b.open(b.job(name).Source)
+	src, err := b.open(b.t.Context(), b.job(name).Source)
 	b.must(err)
 	_, err = backup.Create(b.t.Context(), b.repo, src, backup.CreateOptions{Volume: name, Begun: begun})
 	b.must(err)

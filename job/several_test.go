@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,7 +68,7 @@ func TestJobsAtATime(t *testing.T) {
 			opts := b.options()
 			opts.Limits.Jobs = slots
 			arrived, together := make(chan struct{}, want), make(chan struct{})
-			opts.Open = func(source string) (volume.Source, error) {
+			opts.Open = func(ctx context.Context, source string) (volume.Source, error) {
 				select {
 				case <-together: // as many as should have met
 				case arrived <- struct{}{}:
@@ -80,7 +81,7 @@ func TestJobsAtATime(t *testing.T) {
 						return nil, errors.New("nobody else came")
 					}
 				}
-				return b.open(source)
+				return b.open(ctx, source)
 			}
 			underway, most := 0, 0
 			opts.Tell = func(e job.Event) {

@@ -108,6 +108,8 @@ type Source struct {
 	Identity string `json:"identity,omitempty"` // what stays when the path changes
 	Text     string `json:"text,omitempty"`     // for people
 	Snapshot string `json:"snapshot,omitempty"` // kept at the source for the next backup to count from
+	// Layout is how the source is made, in words of its kind's own.
+	Layout map[string]string `json:"layout,omitempty"`
 }
 
 // A Pin protects a revision from deletion.
@@ -125,7 +127,7 @@ func (p *Pin) Holds(now time.Time) bool {
 // of the backup it came from.
 type Statistics struct {
 	Read          uint64 `json:"read"`           // bytes read from the source
-	Holes         uint64 `json:"holes"`          // bytes not read because the source called them holes
+	Holes         uint64 `json:"holes"`          // bytes not read because the source called them holes, or unchanged
 	Changed       uint64 `json:"changed"`        // bytes that differ from the parent
 	ChangedChunks uint64 `json:"changed_chunks"` // chunks that differ from the parent
 	NewChunks     uint64 `json:"new_chunks"`     // of these, stored whole

@@ -202,6 +202,7 @@ type backed struct {
 	Findings []backup.Finding `json:"findings"`
 	warnings []string
 	first    bool // of its volume
+	plan     revision.PlanKind
 }
 
 func newBacked(done *backup.Result, history []repository.Revision) (*backed, error) {
@@ -211,7 +212,7 @@ func newBacked(done *backup.Result, history []repository.Revision) (*backed, err
 			Volume: repository.Volume{Name: st.Volume.Name, UUID: st.Volume.UUID}, ID: st.ID, Statement: st,
 			Info: repository.Info{State: repository.Good, Tags: st.Tags, Note: st.Note},
 		}),
-		Findings: done.Findings, warnings: done.Warnings, first: len(history) == 0,
+		Findings: done.Findings, warnings: done.Warnings, first: len(history) == 0, plan: st.Plan.Kind,
 	}
 	if b.Findings == nil {
 		b.Findings = []backup.Finding{}
@@ -275,7 +276,7 @@ func (b *backed) printBlock(p *page) {
 	}
 	read := "at " + human.Rate(int64(b.Read), b.took())
 	if b.Holes > 0 {
-		read += ", " + human.Size(int64(b.Holes)) + " of holes skipped"
+		read += ", " + human.Size(int64(b.Holes)) + " " + skippedText(b.plan)
 	}
 	row := func(name string, n uint64, text string) {
 		p.line("%-8s %9s   %s", name, human.Size(int64(n)), text)

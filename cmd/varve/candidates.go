@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func (c *completion) volumes(configured bool) (words []candidate) {
 		}
 	})
 	if conf, err := c.s.configuration(); configured && err == nil && conf != nil {
-		wanted, _ := conf.Volumes(listSources) // without those that are wrong
+		wanted, _ := conf.Volumes(c.s.lister(context.Background())) // without those that are wrong
 		for _, w := range wanted {
 			words = append(words, candidate{word: w.Name.String()})
 		}

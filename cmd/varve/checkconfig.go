@@ -24,7 +24,7 @@ VARVE_CONFIG names, varve/varve.yaml in $XDG_CONFIG_HOME (or ~/.config), and
 /etc/varve/varve.yaml.`,
 		example: `varve check-config
 varve check-config --config ./varve.yaml    # before it is put in its place`,
-		run: func(context.Context, []string) (result, error) { return runCheckConfig(s) },
+		run: func(ctx context.Context, _ []string) (result, error) { return runCheckConfig(ctx, s) },
 	}
 }
 
@@ -60,7 +60,7 @@ type configProblem struct {
 	whole  string     // with the path
 }
 
-func runCheckConfig(s *session) (result, error) {
+func runCheckConfig(ctx context.Context, s *session) (result, error) {
 	c, err := s.configuration()
 	var wrong *config.Error
 	switch {
@@ -76,10 +76,10 @@ func runCheckConfig(s *session) (result, error) {
 	checked := &checkedConfig{
 		Path: c.Path, Repository: c.Repository, Zone: c.Zone.String(), Volumes: []configuredVolume{}, Problems: []configProblem{},
 	}
-	volumes, errs := c.Volumes(listSources)
+	volumes, errs := c.Volumes(s.lister(ctx))
 	for _, v := range volumes {
 		checked.Volumes = append(checked.Volumes, s.newConfiguredVolume(v))
-		if err := checkSource(v.Source, c.Repository); err != nil {
+		if err := s.checkSource(ctx, v.Source, c.Repository); err != nil {
 			s.warn("volume %s: its source cannot be read now: %v", v.Name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -8,6 +9,7 @@ import (
 	"varve/repository"
 	"varve/revision"
 	"varve/status"
+	"varve/volume"
 )
 
 // promises is what the configuration says of volumes.
@@ -23,15 +25,17 @@ type promises struct {
 // What a pattern promised still holds of a volume of the repository whose source is not
 // found any more. It is gone; but where nothing is found of a pattern, as when its
 // directory is not mounted, that is not said of each.
-func (s *session) expected(known []repository.Summary) (p promises, err error) {
+func (s *session) expected(ctx context.Context, known []repository.Summary) (p promises, err error) {
 	conf, err := s.configuration()
 	if err != nil || conf == nil || s.isElsewhere(conf) {
 		return p, err
 	}
-	volumes, problems := conf.Volumes(listSources)
+	volumes, problems := conf.Volumes(s.lister(ctx))
 	named, sources, broken := map[revision.Name]bool{}, map[string]bool{}, map[string]bool{}
 	for _, err := range problems {
-		p.notFound = append(p.notFound, err)
+		if !isOutOfReach(err) {
+			p.notFound = append(p.notFound, err)
+		}
 		if problem := new(config.Problem); errors.As(err, &problem) {
 			broken[problem.Key] = true
 		}
@@ -76,4 +80,12 @@ func (s *session) textfile() (string, error) {
 		return "", err
 	}
 	return conf.Monitor.Textfile, nil
+}
+
+// isOutOfReach tells whether a cluster cannot be asked from here: those who look how safe it is may not be let in.
+func isOutOfReach(err error) bool {
+	var none *volume.NoClusterError
+	var denied *volume.DeniedError
+	var unsupported *volume.UnsupportedError
+	return errors.As(err, &none) || errors.As(err, &denied) || errors.As(err, &unsupported)
 }

@@ -19,7 +19,7 @@ import (
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
-	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSource, hintOnVolume, hintOnSystem} {
+	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
 		if text := advise(err, a); text != "" {
 			return text
 		}
@@ -54,6 +54,8 @@ func hintOnWords(err error, a about) string {
 		return "did you mean " + misuse.Near + "?"
 	case errors.As(err, &misuse):
 		return "varve help" + prefixed(" ", misuse.Command)
+	case errors.As(err, &unsupported) && unsupported.Ceph:
+		return "build it where librbd-dev is (make build says whether it is); or: rbd export POOL/IMAGE@SNAPSHOT - | varve backup VOLUME -"
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
 	case errors.As(err, &order) && order.Same:
@@ -218,6 +220,46 @@ func hintOnVolume(err error, _ about) string {
 		return "run it again when nothing resizes or replaces it, or back up a snapshot of it"
 	}
 	return ""
+}
+
+// hintOnCluster advises on what a Ceph cluster does not give.
+func hintOnCluster(err error, _ about) string {
+	var (
+		none    *volume.NoClusterError
+		denied  *volume.DeniedError
+		missing *volume.NoImageError
+	)
+	switch {
+	case errors.As(err, &none):
+		return "look whether it answers: ceph --conf " + human.ShellWord(none.Conf) + " status"
+	case errors.As(err, &denied) && denied.NoKey:
+		return "on a host that may: ceph auth get-or-create client." + denied.User + " mon 'profile rbd' osd 'profile rbd' >" + human.ShellWord(denied.Keyring)
+	case errors.As(err, &denied) && denied.Pool == "":
+		return "get its key anew, on a host that may: ceph auth get client." + denied.User
+	case errors.As(err, &denied):
+		return "on a host that may: ceph auth caps client." + denied.User + " mon 'profile rbd' osd " + human.ShellWord("profile rbd pool="+denied.Pool)
+	case errors.As(err, &missing):
+		return hintOnImage(missing)
+	}
+	return ""
+}
+
+// hintOnImage says how to see what there is.
+func hintOnImage(e *volume.NoImageError) string {
+	at := e.Image
+	in := at.Pool + prefixed("/", at.Namespace)
+	switch e.Missing {
+	case volume.MissingPool:
+		return "ceph osd pool ls lists the pools"
+	case volume.MissingNamespace:
+		return "rbd namespace ls " + human.ShellWord(at.Pool) + " lists its namespaces"
+	case volume.MissingSnapshot:
+		at.Snapshot = ""
+		return "rbd snap ls " + human.ShellWord(at.String()) + " lists its snapshots"
+	case volume.MissingTrashed:
+		return "rbd trash ls " + human.ShellWord(in) + " shows it with its id, and rbd trash restore brings it back"
+	}
+	return "rbd ls " + human.ShellWord(in) + " lists the images"
 }
 
 // isMember tells whether nothing uses a target at the moment, and something seems to need it.

@@ -106,10 +106,12 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	if err != nil {
 		return nil, err
 	}
-	if target.Scheme == volume.SchemeRBD {
-		return nil, &volume.UnsupportedError{What: target.String(), Known: knownVolumes}
-	}
 	toPipe := target.Scheme == volume.SchemeStream
+	if !toPipe {
+		if _, err := s.placeOf(target); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.check(s, toPipe); err != nil {
 		return nil, err
 	}
@@ -165,8 +167,11 @@ func (r *restoration) noteDamage(ctx context.Context, failure error) {
 }
 
 func targetName(at volume.Location) string {
-	if at.Scheme == volume.SchemeStream {
+	switch at.Scheme {
+	case volume.SchemeStream:
 		return "standard output"
+	case volume.SchemeRBD:
+		return at.String()
 	}
 	return at.Path
 }
@@ -204,10 +209,10 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 		return nil, err
 	}
 	done := &restored{
-		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: r.target.Path, DryRun: r.f.dryRun, Size: r.image.Size(),
+		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: targetName(r.target), DryRun: r.f.dryRun, Size: r.image.Size(),
 		Lost: []repository.Extent{}, Range: r.part, inPlace: r.f.inPlace, former: r.longer(),
 	}
-	size, to, opts, err := r.settleTarget(ctx)
+	to, err := r.destination(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -215,16 +220,19 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 		done.Size = r.part.Length
 	}
 	if r.f.dryRun {
-		surplus, err := filevolume.CheckTarget(r.target.Path, size, to)
+		surplus, err := to.check(ctx)
 		if err != nil {
 			return nil, r.refused(err)
 		}
 		done.noteSurplus(surplus)
 		return done, nil
 	}
-	target, err := filevolume.OpenTarget(r.target.Path, size, to)
+	target, err := to.open(ctx)
 	if err != nil {
 		return nil, r.refused(err)
+	}
+	if undoable, can := target.(interface{ Undo() string }); can {
+		done.Undo, done.image = undoable.Undo(), r.target.Image.String()
 	}
 	if larger, can := target.(volume.Larger); can {
 		done.noteSurplus(larger.Surplus())
@@ -232,13 +240,13 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if err := r.beginLostMap(); err != nil {
 		return nil, errors.Join(err, target.Close())
 	}
-	r.s.good = "the repository; there is no " + r.target.Path + ", or it is as it was"
+	r.s.good = "the repository; there is no " + targetName(r.target) + ", or it is as it was"
 	if !target.Fresh() {
 		r.s.good = "the repository"
-		r.s.bad = r.target.Path + " is not complete: do not use it before a restore succeeded"
+		r.s.bad = targetName(r.target) + " is not complete: do not use it before a restore succeeded"
 	}
 	stop := r.s.watch("restoring", meterOf(r.meter))
-	outcome, err := backup.Restore(ctx, r.image, target, opts)
+	outcome, err := backup.Restore(ctx, r.image, target, to.opts)
 	stop()
 	err = errors.Join(err, target.Close())
 	if outcome == nil {
@@ -253,6 +261,9 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 
 // longer is the size of a file that will be cut where the image ends; 0: none will.
 func (r *restoration) longer() int64 {
+	if r.target.Scheme != volume.SchemeFile {
+		return 0
+	}
 	info, err := os.Stat(r.target.Path)
 	if err != nil || !r.f.inPlace || r.part != nil || !info.Mode().IsRegular() || info.Size() <= r.image.Size() {
 		return 0 // what cannot be looked at is refused by who opens it
@@ -260,30 +271,53 @@ func (r *restoration) longer() int64 {
 	return info.Size()
 }
 
-// settleTarget says how large the target is to be, and how it may be written and is
-// restored to.
-func (r *restoration) settleTarget(ctx context.Context) (size int64, to filevolume.TargetOptions, opts backup.RestoreOptions, err error) {
+// destination is a target that is not open yet.
+type destination struct {
+	opts  backup.RestoreOptions
+	check func(context.Context) (surplus int64, err error) // as opening it would, and changes nothing
+	open  func(context.Context) (volume.Target, error)
+}
+
+// settled is what any target is written by: how large it is to be, the part of the volume
+// that is written into what is there, and how it is restored to.
+func (r *restoration) settled() (size int64, part volume.Extent, opts backup.RestoreOptions) {
 	size = r.image.Size()
-	to = filevolume.TargetOptions{
-		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Repository: r.dir, Content: r.image,
-	}
 	opts = backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
 	switch {
 	case r.part != nil && r.f.inPlace:
-		to.Range = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
-	case r.part != nil: // an extract: its first byte is that of the range, and it takes the place of nothing
-		size, opts.Shift, to.Content, to.Force = r.part.Length, -r.part.Offset, nil, false
+		part = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
+	case r.part != nil: // an extract: its first byte is that of the range
+		size, opts.Shift = r.part.Length, -r.part.Offset
+	}
+	return size, part, opts
+}
+
+// destination says how the target may be written.
+func (r *restoration) destination(ctx context.Context) (d destination, err error) {
+	if r.target.Scheme == volume.SchemeRBD {
+		return r.imageDestination()
+	}
+	size, part, opts := r.settled()
+	to := filevolume.TargetOptions{
+		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Range: part, Repository: r.dir, Content: r.image,
+	}
+	if r.part != nil && !r.f.inPlace { // what is a part takes the place of nothing
+		to.Content, to.Force = nil, false
 	}
 	if !r.f.inPlace {
 		to.Needed, err = r.needed(ctx)
 	}
-	return size, to, opts, err
+	return destination{
+		opts:  opts,
+		check: func(context.Context) (int64, error) { return filevolume.CheckTarget(r.target.Path, size, to) },
+		open:  func(context.Context) (volume.Target, error) { return filevolume.OpenTarget(r.target.Path, size, to) },
+	}, err
 }
 
 // refused gives the refusal of a target the words of this command.
 func (r *restoration) refused(err error) error {
 	if r.part != nil && errors.Is(err, volume.ErrExists) {
-		return &partError{Target: r.target.Path, Forced: r.f.force}
+		return &partError{Target: targetName(r.target), Forced: r.f.force}
 	}
 	return err
 }

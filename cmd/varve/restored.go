@@ -24,8 +24,10 @@ type restored struct {
 	Lost      []repository.Extent `json:"lost"`
 	Seconds   float64             `json:"seconds"`
 	Range     *repository.Extent  `json:"range"` // of the volume; null: all of it
+	Undo      string              `json:"undo"`  // the snapshot of an RBD image as it was before; empty: none
 	inPlace   bool
-	former    int64 // of a file that was longer; 0: it was not
+	image     string // that is the target, as rbd names it
+	former    int64  // of a file that was longer; 0: it was not
 }
 
 func (r *restored) fill(done *backup.Restored, took time.Duration) {
@@ -82,8 +84,12 @@ func (r *restored) print(p *page) {
 	if r.former > 0 {
 		p.line("%s was %s, is %s now", r.Target, human.Size(r.former), human.Size(r.Size))
 	}
+	if r.Undo != "" {
+		p.line("as it was %s", "rbd snap rollback "+human.ShellWord(r.image+"@"+r.Undo))
+		p.line("forget it %s", "rbd snap rm "+human.ShellWord(r.image+"@"+r.Undo))
+	}
 	if r.Untouched > 0 {
-		p.line("untouched %8s   of the device, beyond the image", human.Size(r.Untouched))
+		p.line("untouched %8s   of the target, beyond the image", human.Size(r.Untouched))
 	}
 	for _, x := range r.Lost {
 		p.line("%s     %s bytes at byte %s", p.red("LOST"), formatBytes(x.Length), formatBytes(x.Offset))

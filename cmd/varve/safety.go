@@ -32,7 +32,7 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 		return nil, in, err
 	}
 	in.Volumes, in.Unread = volumes, unreadOf(unread)
-	promised, err := s.expected(in.Volumes)
+	promised, err := s.expected(ctx, in.Volumes)
 	if err != nil {
 		return nil, in, err
 	}

@@ -28,8 +28,13 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script: one file per behaviour, written as people type.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+	testscript.Run(t, scripts(filepath.Join("testdata", "script")))
+}
+
+// scripts is how those of a directory are run.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("VARVE_REPO", filepath.Join(env.WorkDir, "repo"))
 			env.Setenv("VARVE_STATE", filepath.Join(env.WorkDir, "state"))
@@ -49,7 +54,7 @@ func TestScript(t *testing.T) {
 			"interrupt": interrupt, "mask": mask, "less": less,
 		},
 		UpdateScripts: *update,
-	})
+	}
 }
 
 // exits CODE COMMAND...: the command ends with that code.

@@ -16,7 +16,7 @@ import (
 
 // backUpSeveral does the jobs that flags or a pattern name.
 func (s *session) backUpSeveral(ctx context.Context, repo *repository.Repository, f backupFlags, pattern string, opts backup.CreateOptions) (result, error) {
-	agenda, err := s.agenda(repo, f, pattern)
+	agenda, err := s.agenda(ctx, repo, f, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *session) backUpSeveral(ctx context.Context, repo *repository.Repository
 }
 
 // agenda chooses the jobs that flags or a pattern name.
-func (s *session) agenda(repo *repository.Repository, f backupFlags, pattern string) (*job.Agenda, error) {
+func (s *session) agenda(ctx context.Context, repo *repository.Repository, f backupFlags, pattern string) (*job.Agenda, error) {
 	conf, err := s.configuration()
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (s *session) agenda(repo *repository.Repository, f backupFlags, pattern str
 	} else if conf == nil {
 		return nil, &usageError{Text: "no configuration says which volumes there are", Command: s.command, Usage: "varve backup VOLUME [SOURCE]"}
 	}
-	agenda, err := job.Choose(repo, conf, listSources, choice, s.jobOptions(s.follow))
+	agenda, err := job.Choose(repo, conf, s.lister(ctx), choice, s.jobOptions(s.follow))
 	if err != nil {
 		return nil, s.inWords(err)
 	}

@@ -83,7 +83,7 @@ func (v *shown) print(p *page) {
 		"source", strings.TrimSpace(st.Source.Kind+" "+st.Source.Path)+prefixed(", ", st.Source.Identity),
 		"consistency", consistencyText(st),
 		"looked at", planText(st.Plan),
-		"read", fmt.Sprintf("%s, %s of holes skipped", human.Size(int64(e.Read)), human.Size(int64(e.Holes))),
+		"read", fmt.Sprintf("%s, %s %s", human.Size(int64(e.Read)), human.Size(int64(e.Holes)), skippedText(st.Plan.Kind)),
 		"changed", fmt.Sprintf("%s in %s", human.Size(int64(e.Changed)), formatCount(e.Chunks, "chunk")),
 		"stored", fmt.Sprintf("%s: patches %d, new chunks %d; %s were there already",
 			human.Size(int64(e.Stored)), e.Patches, e.NewChunks, human.Size(int64(e.Found))),
@@ -127,6 +127,14 @@ func consistencyText(st *revision.Statement) string {
 		text = "live, something may have written to it while it was read"
 	}
 	return text + prefixed(": ", st.Reason)
+}
+
+// skippedText says why bytes were not read.
+func skippedText(plan revision.PlanKind) string {
+	if plan == revision.PlanTracker {
+		return "called unchanged"
+	}
+	return "of holes skipped"
 }
 
 func planText(plan revision.Plan) string {

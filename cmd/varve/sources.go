@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,30 +9,50 @@ import (
 	"path/filepath"
 	"strings"
 
+	"varve/config"
 	"varve/volume"
 	"varve/volume/filevolume"
 )
 
-// openers lists the kinds of volume that this build reads.
-func openers() map[volume.Scheme]func(volume.Location) (volume.Source, error) {
-	return map[volume.Scheme]func(volume.Location) (volume.Source, error){
-		volume.SchemeFile: func(l volume.Location) (volume.Source, error) { return filevolume.Open(l.Path) },
-	}
+// place is a kind of place where volumes are, as far as this build knows it.
+type place struct {
+	open  func(context.Context, volume.Location) (volume.Source, error)
+	list  func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
+	// check looks whether a source can be there, and does not lie in the repository.
+	check func(ctx context.Context, at volume.Location, repository string) error
 }
 
-const knownVolumes = "raw files and block devices"
+// placeOf gives the kind of place of a location.
+func (s *session) placeOf(at volume.Location) (place, error) {
+	switch at.Scheme {
+	case volume.SchemeFile:
+		return files, nil
+	case volume.SchemeRBD:
+		if cluster, known := s.ceph(); known {
+			return cluster, nil
+		}
+	}
+	return place{}, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes, Ceph: at.Scheme == volume.SchemeRBD}
+}
+
+// files are raw files and block devices.
+var files = place{
+	open: func(_ context.Context, at volume.Location) (volume.Source, error) { return filevolume.Open(at.Path) },
+	list: func(_ context.Context, at volume.Location) ([]string, error) { return listFiles(at) },
+	check: func(_ context.Context, at volume.Location, repository string) error { return checkFile(at, repository) },
+}
 
 // openSource opens what a person named as a SOURCE.
-func openSource(text string) (volume.Source, error) {
+func (s *session) openSource(ctx context.Context, text string) (volume.Source, error) {
 	at, err := parseLocation(text)
 	if err != nil {
 		return nil, err
 	}
-	open, known := openers()[at.Scheme]
-	if !known {
-		return nil, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
+	p, err := s.placeOf(at)
+	if err != nil {
+		return nil, err
 	}
-	return open(at)
+	return p.open(ctx, at)
 }
 
 // parseLocation reads a location. What is recorded of a path must mean the same
@@ -53,8 +74,8 @@ func describeScheme(at volume.Location) string {
 }
 
 // openBackupSource opens what is to be backed up, which must be something else than the repository.
-func (s *session) openBackupSource(text string) (volume.Source, error) {
-	src, err := openSource(text)
+func (s *session) openBackupSource(ctx context.Context, text string) (volume.Source, error) {
+	src, err := s.openSource(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +90,24 @@ func (s *session) openBackupSource(text string) (volume.Source, error) {
 	return src, filevolume.CheckSource(at.Path, dir)
 }
 
-// listSources finds the sources that are like a pattern of the configuration, and
-// gives what its * stands for in each. Like in a shell, * does not begin with a dot.
-func listSources(pattern string) ([]string, error) {
-	at, err := volume.ParseLocation(pattern)
-	if err != nil {
-		return nil, err
+// lister finds the sources that are like a pattern of the configuration, and gives what
+// its * stands for in each.
+func (s *session) lister(ctx context.Context) config.Lister {
+	return func(pattern string) ([]string, error) {
+		at, err := volume.ParseLocation(pattern)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.placeOf(at)
+		if err != nil {
+			return nil, err
+		}
+		return p.list(ctx, at)
 	}
-	if at.Scheme != volume.SchemeFile {
-		return nil, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
-	}
+}
+
+// listFiles lists files. Like in a shell, * does not begin with a dot.
+func listFiles(at volume.Location) ([]string, error) {
 	before, after, _ := strings.Cut(at.Path, "*")
 	dir, prefix := filepath.Split(before)
 	suffix, below, isDir := strings.Cut(after, "/")
@@ -88,9 +117,8 @@ func listSources(pattern string) ([]string, error) {
 	}
 	var parts []string
 	for _, e := range entries {
-		part, hasPrefix := strings.CutPrefix(e.Name(), prefix)
-		part, hasSuffix := strings.CutSuffix(part, suffix)
-		if !hasPrefix || !hasSuffix || part == "" || prefix == "" && part[0] == '.' {
+		part, fits := cutPattern(e.Name(), prefix, suffix)
+		if !fits || prefix == "" && part[0] == '.' {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
@@ -104,16 +132,29 @@ func listSources(pattern string) ([]string, error) {
 	return parts, nil
 }
 
+// cutPattern gives what * stands for in a name that is like prefix*suffix: at least a character.
+func cutPattern(name, prefix, suffix string) (part string, fits bool) {
+	part, hasPrefix := strings.CutPrefix(name, prefix)
+	part, hasSuffix := strings.CutSuffix(part, suffix)
+	return part, hasPrefix && hasSuffix && part != ""
+}
+
 // checkSource looks whether a source can be read now, and is none that never can be. The
 // directory is the repository's; empty: there is none.
-func checkSource(text, repository string) error {
+func (s *session) checkSource(ctx context.Context, text, repository string) error {
 	at, err := volume.ParseLocation(text)
 	if err != nil {
 		return err
 	}
-	if at.Scheme != volume.SchemeFile {
-		return &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
+	p, err := s.placeOf(at)
+	if err != nil {
+		return err
 	}
+	return p.check(ctx, at, repository)
+}
+
+// checkFile is checkSource of files and devices.
+func checkFile(at volume.Location, repository string) error {
 	info, err := os.Stat(at.Path)
 	if err != nil {
 		return err

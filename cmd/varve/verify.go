@@ -47,7 +47,7 @@ type verifyFlags struct {
 func runVerify(ctx context.Context, s *session, f verifyFlags, text string) (result, error) {
 	opts := backup.VerifyOptions{SHA256: f.sha256, Meter: new(backup.Meter)}
 	if f.against != "" {
-		src, err := openSource(f.against)
+		src, err := s.openSource(ctx, f.against)
 		if err != nil {
 			return nil, err
 		}

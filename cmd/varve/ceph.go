@@ -1,0 +1,102 @@
+//go:build ceph
+
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"varve/volume"
+	"varve/volume/rbdvolume"
+)
+
+// What a build with Ceph knows; see noceph.go for the other one.
+
+const knownVolumes = "raw files, block devices and RBD images"
+
+// ceph is the cluster of the configuration, or of the environment.
+func (s *session) ceph() (place, bool) {
+	cluster := s.cluster()
+	return place{
+		open: func(ctx context.Context, at volume.Location) (volume.Source, error) {
+			return rbdvolume.Open(ctx, cluster, at.Image)
+		},
+		list: func(ctx context.Context, at volume.Location) ([]string, error) {
+			return listImages(ctx, cluster, at.Image)
+		},
+		check: func(ctx context.Context, at volume.Location, _ string) error {
+			_, err := rbdvolume.Open(ctx, cluster, at.Image)
+			return err
+		},
+	}, true
+}
+
+func (s *session) cluster() rbdvolume.Cluster {
+	var cluster rbdvolume.Cluster
+	if conf, err := s.configuration(); err == nil && conf != nil {
+		cluster = rbdvolume.Cluster(conf.Ceph)
+	}
+	if cluster.Conf == "" {
+		cluster.Conf = os.Getenv("CEPH_CONF")
+	}
+	if cluster.User == "" {
+		cluster.User = userOf(os.Getenv("CEPH_ARGS"))
+	}
+	return cluster
+}
+
+// userOf is the user that arguments for Ceph's commands name; empty: none.
+func userOf(arguments string) string {
+	words := strings.Fields(arguments)
+	for i, word := range words {
+		name, value, joined := strings.Cut(word, "=")
+		if !joined && i+1 < len(words) {
+			value = words[i+1]
+		}
+		switch name {
+		case "--id", "--user", "--name", "-n":
+			return value
+		}
+	}
+	return ""
+}
+
+// listImages gives what the * of a pattern stands for in the names of a pool's images.
+func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image) ([]string, error) {
+	names, err := rbdvolume.List(ctx, cluster, at)
+	if err != nil {
+		return nil, err
+	}
+	prefix, suffix, _ := strings.Cut(at.Name, "*")
+	var parts []string
+	for _, name := range names {
+		if part, fits := cutPattern(name, prefix, suffix); fits {
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
+
+// imageDestination says how an RBD image may be written. A new one is made like the one that was backed up.
+func (r *restoration) imageDestination() (destination, error) {
+	size, part, opts := r.settled()
+	to := rbdvolume.TargetOptions{InPlace: r.f.inPlace || r.f.force && r.part == nil, EvenInUse: r.f.evenInUse, Range: part, Now: time.Now()}
+	if source := r.rev.Statement.Source; source.Kind == string(volume.SchemeRBD) {
+		var err error
+		if to.Layout, err = rbdvolume.ParseLayout(volume.Layout(source.Layout)); err != nil {
+			return destination{}, err
+		}
+	}
+	cluster := r.s.cluster()
+	return destination{
+		opts: opts,
+		check: func(ctx context.Context) (int64, error) {
+			return rbdvolume.CheckTarget(ctx, cluster, r.target.Image, size, to)
+		},
+		open: func(ctx context.Context) (volume.Target, error) {
+			return rbdvolume.OpenTarget(ctx, cluster, r.target.Image, size, to)
+		},
+	}, nil
+}

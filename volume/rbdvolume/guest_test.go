@@ -38,6 +38,9 @@ func newGuest(t testing.TB, pool string) *guest {
 	if err := conn.ReadConfigFile(rbdtest.Conf()); err != nil {
 		t.Fatal(err)
 	}
+	if err := conn.SetConfigOption("admin_socket", ""); err != nil {
+		t.Fatal(err)
+	}
 	if err := conn.Connect(); err != nil {
 		t.Fatal(err)
 	}

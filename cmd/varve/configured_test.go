@@ -84,7 +84,7 @@ func TestExpectedSince(t *testing.T) {
 	}
 	s := newSession(nil, nil, nil)
 	s.globals.config = path
-	p, err := s.expected(nil)
+	p, err := s.expected(t.Context(), nil)
 	if err != nil || len(p.all) != 1 || !p.all[0].Since.Equal(changed) {
 		t.Errorf("expected %+v, %v; want one since %s", p.all, err, changed)
 	}

@@ -71,8 +71,8 @@ func guardMutants() []mutant {
 		{
 			name: "part-in-the-place-of-the-whole", what: "a range is written over the beginning of a device, or in the place of an image",
 			file:  "cmd/varve/restore.go",
-			old:   "-r.part.Offset, nil, false\n",
-			new:   "-r.part.Offset, nil, r.f.force\n",
+			old:   "to.Content, to.Force = nil, false\n",
+			new:   "to.Content, to.Force = nil, r.f.force\n",
 			tests: []tests{{"cmd/varve", "^TestScript$/^restore-range$"}},
 		},
 		{

@@ -16,8 +16,8 @@ import (
 
 // place is a kind of place where volumes are, as far as this build knows it.
 type place struct {
-	open  func(context.Context, volume.Location) (volume.Source, error)
-	list  func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
+	open func(context.Context, volume.Location) (volume.Source, error)
+	list func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
 	// check looks whether a source can be there, and does not lie in the repository.
 	check func(ctx context.Context, at volume.Location, repository string) error
 }
@@ -37,8 +37,8 @@ func (s *session) placeOf(at volume.Location) (place, error) {
 
 // files are raw files and block devices.
 var files = place{
-	open: func(_ context.Context, at volume.Location) (volume.Source, error) { return filevolume.Open(at.Path) },
-	list: func(_ context.Context, at volume.Location) ([]string, error) { return listFiles(at) },
+	open:  func(_ context.Context, at volume.Location) (volume.Source, error) { return filevolume.Open(at.Path) },
+	list:  func(_ context.Context, at volume.Location) ([]string, error) { return listFiles(at) },
 	check: func(_ context.Context, at volume.Location, repository string) error { return checkFile(at, repository) },
 }
 

@@ -46,7 +46,6 @@ type told struct {
 	size    int64 // of the volume
 	span    volume.Extent
 	extents []volume.Extent // within span
-	err     error
 }
 
 // spanBytes is how much a tracker is asked about at a time. What it tells of that is kept.

@@ -64,7 +64,7 @@ type GCResult struct {
 
 	Compacted int   // packs whose living frames were copied out
 	Copied    int64 // bytes of these
-	NoRoom    bool  // there was no room to compact what was left
+	NoRoom    bool  // there was no room to compact, or to store anew, what was left
 
 	Before, After uint64 // generations
 

@@ -180,7 +180,10 @@ func (t *tightening) passOver(ctx context.Context, on *ground, err error) error 
 		return ctx.Err()
 	case errors.As(err, &corrupt): // of what was just stored
 		return t.collector.passOver(ctx, err)
-	case errors.As(err, &busy), errors.Is(err, ErrNoVolume), errors.Is(err, ErrLostGround), durable.IsFull(err), notFound(err), isDamaged(err):
+	case durable.IsFull(err):
+		t.result.NoRoom = true
+		return nil
+	case errors.As(err, &busy), errors.Is(err, ErrNoVolume), errors.Is(err, ErrLostGround), notFound(err), isDamaged(err):
 		t.repo.opts.Log.Info("stacks stay as they are", "volume", on.volume.Name, "error", err)
 		return nil
 	}

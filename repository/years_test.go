@@ -8,12 +8,14 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"varve/internal/durable/durabletest"
+	"varve/internal/proof/tally"
 	"varve/repository"
 	"varve/revision"
 )
@@ -57,6 +59,23 @@ func TestEnumerateYears(t *testing.T) {
 	state := durabletest.TempDir(t)
 	for range 20 {
 		rapid.Check(t, func(rt *rapid.T) { liveYears(rt, state) })
+	}
+}
+
+// The same, with longer lives, for as long as there is time.
+func TestTortureYears(t *testing.T) {
+	const goal = 1000 // times a hundred lives
+	book := tally.Open(t, "years")
+	state := durabletest.TempDir(t)
+	if err := flag.Set("rapid.steps", "40"); err != nil {
+		t.Fatal(err)
+	}
+	for seed, ok := book.Next("hundreds of lives", goal); ok; seed, ok = book.Next("hundreds of lives", goal) {
+		if err := flag.Set("rapid.seed", strconv.FormatUint(seed, 10)); err != nil {
+			t.Fatal(err)
+		}
+		rapid.Check(t, func(rt *rapid.T) { liveYears(rt, state) })
+		book.Done(seed, tally.Figures{"hundreds of lives": 1})
 	}
 }
 

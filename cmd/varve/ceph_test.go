@@ -22,6 +22,9 @@ func TestCeph(t *testing.T) {
 	params := scripts(filepath.Join("testdata", "ceph"))
 	setup := params.Setup
 	params.Setup = func(env *testscript.Env) error {
+		if err := setup(env); err != nil {
+			return err
+		}
 		env.Setenv("CEPH_CONF", rbdtest.Conf())
 		env.Setenv("CEPH_DIR", filepath.Dir(rbdtest.Conf()))
 		script, err := filepath.Abs(filepath.Join("..", "..", "scripts", "ceph-cluster"))
@@ -30,7 +33,7 @@ func TestCeph(t *testing.T) {
 		}
 		env.Setenv("CEPH_CLUSTER", script)
 		env.Setenv("PATH", os.Getenv("PATH"))
-		return setup(env)
+		return nil
 	}
 	rbdtest.Do(t, "ceph", "osd", "pool", "create", "vms", "8")
 	rbdtest.Do(t, "rbd", "pool", "init", "vms")

@@ -41,11 +41,16 @@ func scripts(dir string) testscript.Params {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // or each of the many processes sleeps for a second
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C")
+			env.Setenv("CEPH_CONF", filepath.Join(env.WorkDir, "none.conf"))
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "bind" { // may we mount something read-only, where only we see it?
 				return exec.Command("unshare", "-m", "mount", "--bind", "/", "/").Run() == nil, nil
+			}
+			if name == "ceph" { // was this built with it?
+				_, known := new(session).ceph()
+				return known, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},

@@ -83,7 +83,9 @@ func (g *collector) keep(t *Trashed) {
 	}
 }
 
-func (g *collector) isOver(t *Trashed) bool { return g.opts.EmptyTrash || t.IsDue(g.opts.Now) }
+func (g *collector) isOver(t *Trashed) bool {
+	return g.opts.EmptyTrash || t.going || t.IsDue(g.opts.Now)
+}
 
 // dueRevision is one that is to go.
 type dueRevision struct {

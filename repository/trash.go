@@ -18,6 +18,10 @@ type Trashed struct {
 	Since time.Time // when it was taken away
 	Until time.Time // from then on, gc takes it away for good; zero: its record cannot be read, and it stays
 	Op    string    // what took it away: [OpRemove], [OpPrune] or [OpMerge]
+
+	// going: it has neither copy nor record, and so was being purged, which takes the copy
+	// first and the record last, when the power went.
+	going bool
 }
 
 // IsDue tells whether a trashed revision's time is over.
@@ -118,6 +122,8 @@ func (r *Repository) trashed(uuid revision.UUID, id revision.ID) (Trashed, error
 	switch {
 	case err == nil:
 		t.Volume.Name, t.Since, t.Until, t.Op = record.Volume, record.Since, record.Until, record.Op
+	case notFound(err) && r.lacksCopy(uuid, id):
+		t.going = true
 	case isDamaged(err), notFound(err):
 		r.opts.Log.Warn("since when a revision is in the trash cannot be read", "file", trashRecordName(uuid, id), "error", err)
 	default:
@@ -140,6 +146,12 @@ func (r *Repository) trashed(uuid revision.UUID, id revision.ID) (Trashed, error
 	}
 	t.Info, err = r.infoAt(trashInfoName(uuid, id), t.Statement)
 	return t, err
+}
+
+// lacksCopy tells whether a revision has no second copy, for sure.
+func (r *Repository) lacksCopy(uuid revision.UUID, id revision.ID) bool {
+	_, err := r.fsys.Lstat(copyName(uuid, id))
+	return notFound(err)
 }
 
 // openTrashed opens a trashed revision's map, or its copy if that is damaged.

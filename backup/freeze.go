@@ -19,6 +19,7 @@ type hold struct {
 // longer if reading would see what is written to the source.
 func (c *creation) takeSnapshot(ctx context.Context) (err error) {
 	c.source = c.src.Describe().String()
+	c.tidyLeftovers(ctx)
 	if c.opts.Freeze != nil {
 		if c.hold.thaw, err = c.opts.Freeze(ctx); err != nil {
 			return fmt.Errorf("freeze the source: %w", err)

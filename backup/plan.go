@@ -112,9 +112,11 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 			if look.has(i % revision.RegionChunks) {
 				continue
 			}
-			if budget -= c.geo.chunkSize; before[i] == nil && budget < 0 {
-				p.slice.Count = max(at+i-first, 1)
-				return nil, nil
+			if before[i] == nil { // what the parent has is no hole, and worth its reading
+				if budget -= c.geo.chunkSize; budget < 0 {
+					p.slice.Count = max(at+i-first, 1)
+					return nil, nil
+				}
 			}
 			if _, err := c.read(ctx, i, buf); err != nil {
 				return nil, err

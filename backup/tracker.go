@@ -94,12 +94,11 @@ func (c *creation) label() volume.Label {
 	}
 }
 
-// snapshot takes the source's snapshot: one that can be kept, where that is possible. Those that runs left which are no
-// more go first; what a revision counts from stays.
-func (c *creation) snapshot(ctx context.Context) (volume.Snapshot, error) {
+// tidyLeftovers removes the snapshots that runs left which are no more; what a revision counts from stays.
+func (c *creation) tidyLeftovers(ctx context.Context) {
 	keeper, can := c.src.(volume.Keeper)
 	if !can {
-		return c.src.Snapshot(ctx)
+		return
 	}
 	var bases []string
 	for _, rev := range c.backup.Revisions() {
@@ -112,7 +111,14 @@ func (c *creation) snapshot(ctx context.Context) (volume.Snapshot, error) {
 	} else if len(gone) > 0 {
 		c.opts.Log.Info("removed snapshots that former runs left", "volume", c.opts.Volume, "snapshots", gone)
 	}
-	return keeper.SnapshotFor(ctx, c.label())
+}
+
+// snapshot takes the source's snapshot: one that can be kept, where that is possible.
+func (c *creation) snapshot(ctx context.Context) (volume.Snapshot, error) {
+	if keeper, can := c.src.(volume.Keeper); can {
+		return keeper.SnapshotFor(ctx, c.label())
+	}
+	return c.src.Snapshot(ctx)
 }
 
 // base is the snapshot that the next backup counts from; empty: none.

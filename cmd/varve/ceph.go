@@ -18,24 +18,44 @@ const knownVolumes = "raw files, block devices and RBD images"
 
 // ceph is the cluster of the configuration, or of the environment.
 func (s *session) ceph() (place, bool) {
-	cluster := s.cluster()
+	open := func(ctx context.Context, at volume.Location) (*rbdvolume.Source, error) {
+		cluster, err := s.cluster()
+		if err != nil {
+			return nil, err
+		}
+		return rbdvolume.Open(ctx, cluster, at.Image)
+	}
 	return place{
 		open: func(ctx context.Context, at volume.Location) (volume.Source, error) {
-			return rbdvolume.Open(ctx, cluster, at.Image)
+			src, err := open(ctx, at)
+			if err != nil {
+				return nil, err
+			}
+			return src, nil
 		},
 		list: func(ctx context.Context, at volume.Location) ([]string, error) {
+			cluster, err := s.cluster()
+			if err != nil {
+				return nil, err
+			}
 			return listImages(ctx, cluster, at.Image)
 		},
 		check: func(ctx context.Context, at volume.Location, _ string) error {
-			_, err := rbdvolume.Open(ctx, cluster, at.Image)
+			_, err := open(ctx, at)
 			return err
 		},
 	}, true
 }
 
-func (s *session) cluster() rbdvolume.Cluster {
+// cluster is the one of the configuration, or of the environment. A configuration that
+// cannot be used may name another one than the environment does: then nothing is done.
+func (s *session) cluster() (rbdvolume.Cluster, error) {
 	var cluster rbdvolume.Cluster
-	if conf, err := s.configuration(); err == nil && conf != nil {
+	conf, err := s.configuration()
+	if err != nil {
+		return cluster, err
+	}
+	if conf != nil {
 		cluster = rbdvolume.Cluster(conf.Ceph)
 	}
 	if cluster.Conf == "" {
@@ -44,7 +64,7 @@ func (s *session) cluster() rbdvolume.Cluster {
 	if cluster.User == "" {
 		cluster.User = userOf(os.Getenv("CEPH_ARGS"))
 	}
-	return cluster
+	return cluster, nil
 }
 
 // userOf is the user that arguments for Ceph's commands name; empty: none.
@@ -81,15 +101,19 @@ func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image)
 
 // imageDestination says how an RBD image may be written. A new one is made like the one that was backed up.
 func (r *restoration) imageDestination() (destination, error) {
+	cluster, err := r.s.cluster()
+	if err != nil {
+		return destination{}, err
+	}
 	size, part, opts := r.settled()
-	to := rbdvolume.TargetOptions{InPlace: r.f.inPlace || r.f.force && r.part == nil, EvenInUse: r.f.evenInUse, Range: part, Now: time.Now()}
+	to := rbdvolume.TargetOptions{
+		InPlace: r.f.inPlace, Force: r.f.force && r.part == nil, EvenInUse: r.f.evenInUse, Range: part, Now: time.Now(),
+	}
 	if source := r.rev.Statement.Source; source.Kind == string(volume.SchemeRBD) {
-		var err error
 		if to.Layout, err = rbdvolume.ParseLayout(volume.Layout(source.Layout)); err != nil {
 			return destination{}, err
 		}
 	}
-	cluster := r.s.cluster()
 	return destination{
 		opts: opts,
 		check: func(ctx context.Context) (int64, error) {

@@ -237,7 +237,7 @@ func hintOnCluster(err error, _ about) string {
 	case errors.As(err, &denied) && denied.Pool == "":
 		return "get its key anew, on a host that may: ceph auth get client." + denied.User
 	case errors.As(err, &denied):
-		return "on a host that may: ceph auth caps client." + denied.User + " mon 'profile rbd' osd " + human.ShellWord("profile rbd pool="+denied.Pool)
+		return "add to its capabilities (ceph auth get client." + denied.User + " shows what it has): mon 'profile rbd' osd " + human.ShellWord("profile rbd pool="+denied.Pool)
 	case errors.As(err, &missing):
 		return hintOnImage(missing)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"varve/backup"
 	"varve/internal/durable"
+	"varve/internal/human"
 	"varve/repository"
 	"varve/volume"
 	"varve/volume/filevolume"
@@ -244,6 +245,9 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if !target.Fresh() {
 		r.s.good = "the repository"
 		r.s.bad = targetName(r.target) + " is not complete: do not use it before a restore succeeded"
+		if done.Undo != "" {
+			r.s.bad += "; as it was: rbd snap rollback " + human.ShellWord(done.image+"@"+done.Undo)
+		}
 	}
 	stop := r.s.watch("restoring", meterOf(r.meter))
 	outcome, err := backup.Restore(ctx, r.image, target, to.opts)

@@ -61,14 +61,37 @@ func (s *Snapshot) since(from base) (volume.Changes, error) {
 			between = append(between, info.Name)
 		}
 	}
-	if !found {
+	if !found || from.number > s.info.Id {
 		return nil, &volume.NoBaseError{Why: fmt.Sprintf("the snapshot %s of %s, which the last backup counts from, is gone", from.name, s.source.at)}
+	}
+	if err := s.sameOverlap(from.name); err != nil {
+		return nil, err
+	}
+	if rollable {
+		return &changes{snap: s, base: from.name}, nil
 	}
 	valid, err := s.hasValidMaps(between)
 	if err != nil {
 		return nil, err
 	}
-	return &changes{snap: s, base: from.name, fast: valid && !rollable}, nil
+	return &changes{snap: s, base: from.name, fast: valid}, nil
+}
+
+// sameOverlap makes sure that a clone has as much of its parent as it had: where it has not any more, since it was
+// shrunk and grew again, or was flattened, no object tells.
+func (s *Snapshot) sameOverlap(base string) error {
+	was, err := overlap(s.conn.ioctx, s.at.Name, base)
+	if err != nil {
+		return s.conn.cluster.explain(err, s.at, "ask what "+s.at.String()+" has of its parent")
+	}
+	is, err := overlap(s.conn.ioctx, s.at.Name, s.info.Name)
+	if err != nil {
+		return s.conn.cluster.explain(err, s.at, "ask what "+s.at.String()+" has of its parent")
+	}
+	if was != is {
+		return &volume.NoBaseError{Why: fmt.Sprintf("%s has %d bytes of the image that it was cloned from, and had %d at the last backup: it was flattened or resized", s.source.at, is, was)}
+	}
+	return nil
 }
 
 // hasValidMaps tells whether the object maps of all these snapshots can be believed.
@@ -82,6 +105,9 @@ func (s *Snapshot) hasValidMaps(names []string) (bool, error) {
 	}
 	for _, name := range names {
 		invalid, err := mapIsInvalid(s.conn.ioctx, s.at.Name, name)
+		if isMissing(err) {
+			return false, nil // it went meanwhile, or is none of a person's, and cannot be asked
+		}
 		if err != nil {
 			return false, s.conn.cluster.explain(err, s.at, "ask for the flags of "+s.at.String())
 		}

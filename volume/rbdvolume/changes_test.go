@@ -293,7 +293,32 @@ func TestClones(t *testing.T) {
 	g.write(t, at, []byte("more of its own"), 5<<20)
 	now := night(t, s, 2)
 	defer func() { _ = now.Close() }()
-	if off := untold(is, content(t, now), told(t, now, base.Base())); off >= 0 {
+	if off := untold(is, content(t, now), told(t, now, base.Base())); off >= 0 { // deep-flatten took the base along
 		t.Errorf("what differs at byte %d was not told", off)
+	}
+}
+
+// A clone that is shrunk and grows again holds zeros where its parent shone through, and no object tells of it.
+func TestTrapACloneThatWasShrunk(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t, rbdtest.Pool(t))
+	parent := g.image(t, 8<<20, 20, fast)
+	g.write(t, parent, bytes.Repeat([]byte("golden"), 1<<20)[:6<<20], 0)
+	rbdtest.Do(t, "rbd", "snap", "create", parent.String()+"@golden")
+	rbdtest.Do(t, "rbd", "snap", "protect", parent.String()+"@golden")
+	at := volume.Image{Pool: parent.Pool, Name: "clone"}
+	rbdtest.Do(t, "rbd", "clone", parent.String()+"@golden", at.String())
+	s := mustOpen(t, at)
+	base := night(t, s, 1)
+	defer func() { _ = base.Close() }()
+	g.with(t, at, func(im *rbd.Image) error { return errors.Join(im.Resize(2<<20), im.Resize(8<<20)) })
+	now := night(t, s, 2)
+	defer func() { _ = now.Close() }()
+	if bytes.Equal(content(t, base), content(t, now)) {
+		t.Fatal("nothing changed")
+	}
+	none := new(volume.NoBaseError)
+	if _, err := now.Since(t.Context(), base.Base()); !errors.As(err, &none) || none.Why == "" {
+		t.Errorf("got %v", err)
 	}
 }

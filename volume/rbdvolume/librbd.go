@@ -29,6 +29,17 @@ func mapIsInvalid(ioctx *rados.IOContext, image, snapshot string) (invalid bool,
 	return invalid, err
 }
 
+// overlap is how many bytes of a snapshot of a clone may come from its parent; of other images none.
+func overlap(ioctx *rados.IOContext, image, snapshot string) (n uint64, err error) {
+	err = withImage(ioctx, image, snapshot, func(im C.rbd_image_t) C.int {
+		var bytes C.uint64_t
+		code := C.rbd_get_overlap(im, &bytes)
+		n = uint64(bytes)
+		return code
+	})
+	return n, err
+}
+
 // dataPool is the number of the pool in which an image has its data.
 func dataPool(ioctx *rados.IOContext, image string) (id int64, err error) {
 	err = withImage(ioctx, image, "", func(im C.rbd_image_t) C.int {

@@ -19,6 +19,7 @@ import (
 // TargetOptions says how an image may be written. The zero value makes a new image and refuses all else.
 type TargetOptions struct {
 	InPlace   bool // an image that exists is opened as it is, to be compared and written in part
+	Force     bool // one that exists is written in place, and where there is none, a new one made
 	EvenInUse bool // one that is watched or locked may be written all the same
 	NoUndo    bool // no snapshot is taken of an image before it is written in place
 	// Range is the part of the volume that will be written; zero: all of it. An image in place then keeps its size.
@@ -133,7 +134,7 @@ func (t *Target) admit(opts TargetOptions) (exists bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, errnoOf(im.Close())) }()
-	if !opts.InPlace {
+	if !opts.InPlace && !opts.Force {
 		return true, fmt.Errorf("target %s: %w", t.at, volume.ErrExists)
 	}
 	size, err := im.GetSize()

@@ -36,6 +36,7 @@ type CreateOptions struct {
 	Begun          time.Time         // when the source was as it is read, of history that is brought along; zero: now
 	StreamSize     int64             // how long a stream has to be; zero: any length
 	CompareAll     int               // zero means DefaultCompareAll
+	CompareHoles   int64             // of what CompareAll asks for, so many bytes of holes at most; zero means 8 GiB
 	Workers        int               // chunks in flight; zero chooses
 	Meter          *Meter            // may be nil
 	Log            *slog.Logger      // nil discards
@@ -66,6 +67,9 @@ type CreateOptions struct {
 func (o CreateOptions) withDefaults() CreateOptions {
 	if o.CompareAll <= 0 {
 		o.CompareAll = DefaultCompareAll
+	}
+	if o.CompareHoles <= 0 {
+		o.CompareHoles = defaultCompareHoles
 	}
 	o.Workers, o.Meter = orDefault(o.Workers), orNew(o.Meter)
 	if o.Log == nil {

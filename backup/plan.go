@@ -10,9 +10,9 @@ import (
 	"varve/volume"
 )
 
-// maxSliceHoles bounds how much of a night's slice may be holes, in bytes: reading
+// defaultCompareHoles bounds how much of a night's slice may be holes, in bytes: reading
 // them finds nothing but a file system that lies.
-const maxSliceHoles = 8 << 30
+const defaultCompareHoles = 8 << 30
 
 // completeReadings is how many backups in a row read everything once a change tracker was caught lying. The first is the
 // one that caught it.
@@ -93,7 +93,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 	if p.slice == nil {
 		return nil, nil
 	}
-	budget := int64(maxSliceHoles)
+	budget := c.opts.CompareHoles
 	buf := make([]byte, c.geo.chunkSize)
 	for at := uint64(0); at < p.slice.Count; {
 		first := p.slice.First + at

@@ -236,6 +236,22 @@ func TestATrackerThatLies(t *testing.T) {
 	}
 }
 
+// The slice is as long as it is to be where the parent has data, whatever holes there are: only those are bounded.
+func TestTheSliceOfATrackerIsWhole(t *testing.T) {
+	t.Parallel()
+	p := testPlace(t)
+	data := randomBytes(40*chunkSize, 1)
+	clear(data[35*chunkSize:])
+	k := newKeeper(data)
+	p.mustCreate(t, k, backup.CreateOptions{})
+	for i, want := range []uint64{20, 18} { // the second one ends at the fourth of five holes, and compared three
+		result := p.mustCreate(t, k, backup.CreateOptions{CompareAll: 2, CompareHoles: 3 * chunkSize})
+		if got := result.Statement.Plan.Slice.Count; got != want {
+			t.Errorf("slice %d is of %d chunks, want %d", i, got, want)
+		}
+	}
+}
+
 // One that tells too much costs time only.
 func TestATrackerThatTellsTooMuch(t *testing.T) {
 	t.Parallel()

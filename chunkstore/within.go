@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 var errTooLong = errors.New("it takes more room than it may")
@@ -15,7 +16,8 @@ func (w *Writer) PutChunkWithin(ctx context.Context, id ID, plain []byte, most i
 	}
 	c := w.store.coders.take()
 	defer w.store.coders.give(c)
-	return asWithin(w.put(ctx, c, objectKey{id, Chunk}, plain, most))
+	put, err = w.put(ctx, c, objectKey{id, Chunk}, plain, most)
+	return asWithin(put, "store chunk "+id.String(), err)
 }
 
 // PutPatchWithin is [Writer.PutPatch] if the patch takes no more than most bytes of a pack; else
@@ -25,12 +27,15 @@ func (w *Writer) PutPatchWithin(ctx context.Context, below, result []byte, below
 		panic("chunkstore: PutPatchWithin of what is no chunk")
 	}
 	put, _, err = w.putPatch(ctx, below, result, belowFP, resultFP, most)
-	return asWithin(put, err)
+	return asWithin(put, "store patch to "+resultFP.String(), err)
 }
 
-func asWithin(put Put, err error) (Put, bool, error) {
-	if errors.Is(err, errTooLong) {
+func asWithin(put Put, what string, err error) (Put, bool, error) {
+	switch {
+	case errors.Is(err, errTooLong):
 		return Put{}, false, nil
+	case err != nil:
+		return Put{}, false, fmt.Errorf("%s: %w", what, err)
 	}
-	return put, err == nil, err
+	return put, true, nil
 }

@@ -13,8 +13,9 @@ type Problem struct {
 	Key    string // such as volumes.db1.window; may be empty
 	Text   string
 
-	Missing bool // there is nothing of a pattern, or it cannot be looked for
-	Clash   bool // what a pattern claims is another one's
+	Missing bool  // there is nothing of a pattern, or it cannot be looked for
+	Clash   bool  // what a pattern claims is another one's
+	Err     error // why it cannot be looked for; nil: there is nothing
 }
 
 func (p *Problem) Error() string {
@@ -27,6 +28,8 @@ func (p *Problem) Error() string {
 	}
 	return place + ": " + p.Text
 }
+
+func (p *Problem) Unwrap() error { return p.Err }
 
 // An Error reports everything that is wrong in a file, by line.
 type Error struct {

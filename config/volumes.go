@@ -77,7 +77,7 @@ type expansion struct {
 func (x *expansion) expand(e *entry, list Lister) {
 	parts, err := list(e.volume.Source)
 	if err != nil {
-		x.wrong(e, Problem{Text: err.Error(), Missing: true})
+		x.wrong(e, Problem{Text: err.Error(), Missing: true, Err: err})
 		return
 	}
 	parts = slices.DeleteFunc(slices.Clone(parts), e.excludes)

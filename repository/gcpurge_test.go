@@ -90,6 +90,29 @@ func TestGCPurgesATwinAlone(t *testing.T) {
 	p.checkImage(p.open(), st, im)
 }
 
+// A purge takes the copy first and the record last. What has neither was being purged when the power went, and goes;
+// what lost its record alone stays, and is named.
+func TestGCGoesOnWithAPurge(t *testing.T) {
+	t.Parallel()
+	for _, begun := range []bool{false, true} {
+		p, chain := trashedChain(t)
+		for _, st := range slices.Backward(chain) {
+			p.trash(st, testTime.AddDate(1, 0, 0))
+		}
+		last := chain[2]
+		p.remove(strings.TrimSuffix(repository.TrashName(last.Volume.UUID, last.ID), ".rev") + ".trash")
+		want := 0
+		if begun {
+			p.remove(repository.CopyName(last.Volume.UUID, last.ID))
+			want = 1
+		}
+		result, err := p.open().CollectGarbage(t.Context(), repository.GCOptions{Now: testTime})
+		if err != nil || len(result.Purged) != want || len(result.Findings) != 1-want || p.exists(repository.TrashName(last.Volume.UUID, last.ID)) == begun {
+			t.Errorf("begun: %t: %+v, %v", begun, result, err)
+		}
+	}
+}
+
 // What nothing tells the time of stays, is named, and goes when the trash is emptied.
 func TestGCOfATrashThatIsDamaged(t *testing.T) {
 	t.Parallel()

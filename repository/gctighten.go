@@ -91,8 +91,8 @@ const maxNamed = 1 << 20
 
 // tighten is the last part of step 1: of the volumes of which something went for good,
 // it rebuilds the stacks that take more than they need. It is done before anything is
-// marked, so that what it lets go is collected at once. A volume that is in use, or
-// cannot be read, stays as it is.
+// marked, so that what it lets go is collected at once. A volume that is in use,
+// damaged, or gone stays as it is.
 func (g *collector) tighten(ctx context.Context) error {
 	if len(g.grounds) == 0 || g.opts.Threshold > 1 {
 		return nil
@@ -120,7 +120,7 @@ func (g *collector) tighten(ctx context.Context) error {
 		return err
 	}
 	for _, on := range grounds {
-		if err := t.passOver(ctx, on, t.tightenVolume(ctx, on)); err != nil {
+		if err := t.leave(ctx, on, t.tightenVolume(ctx, on)); err != nil {
 			return fmt.Errorf("rebuild stacks of volume %q: %w", on.volume.Name, err)
 		}
 	}
@@ -131,12 +131,12 @@ func (g *collector) tighten(ctx context.Context) error {
 func (t *tightening) suspect(ctx context.Context, on *ground) error {
 	v, err := t.repo.stillNamed(on.volume)
 	if err != nil {
-		return t.passOver(ctx, on, err)
+		return t.leave(ctx, on, err)
 	}
 	on.volume = v
 	revisions, err := t.repo.Revisions(v)
 	if err != nil {
-		return t.passOver(ctx, on, err)
+		return t.leave(ctx, on, err)
 	}
 	for _, rev := range revisions {
 		if rev.Statement == nil || !on.above(rev.Statement.Sequence) {
@@ -144,14 +144,14 @@ func (t *tightening) suspect(ctx context.Context, on *ground) error {
 		}
 		m, err := t.repo.openRevision(v, rev.ID)
 		if err != nil {
-			return t.passOver(ctx, on, err)
+			return t.leave(ctx, on, err)
 		}
 		err = eachSuspect(on, m, func(e revision.Entry) bool {
 			eachRef(e, func(key objectKey) { t.named[key] = 0 })
 			return len(t.named) < maxNamed
 		})
 		if err = errors.Join(err, m.Close()); err != nil {
-			return t.passOver(ctx, on, err)
+			return t.leave(ctx, on, err)
 		}
 	}
 	return ctx.Err()
@@ -171,15 +171,15 @@ func eachSuspect(on *ground, m *mapFile, use func(revision.Entry) bool) error {
 	return nil
 }
 
-// passOver tells which errors leave a volume as it is, and returns those that end the
+// leave tells which errors leave a volume as it is, and returns those that end the
 // collection.
-func (t *tightening) passOver(ctx context.Context, on *ground, err error) error {
+func (t *tightening) leave(ctx context.Context, on *ground, err error) error {
 	busy, corrupt := new(BusyError), new(chunkstore.CorruptError)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &corrupt): // of what was just stored
-		return t.collector.passOver(ctx, err)
+		return t.passOver(ctx, err)
 	case durable.IsFull(err):
 		t.result.NoRoom = true
 		return nil

@@ -46,7 +46,7 @@ func (b *rebuilding) rebuild(ctx context.Context, rev Revision) (err error) {
 	if pays, err := b.pays(ctx, m); err != nil || !pays {
 		return err
 	}
-	if err := b.choose(ctx, rev, m); err != nil || len(b.anew) == 0 {
+	if err := b.storeAnew(ctx, rev, m); err != nil || len(b.anew) == 0 {
 		return err
 	}
 	if err := b.foldInto(ctx, rev.ID, func(revision.ID) bool { return false }); err != nil {
@@ -77,8 +77,8 @@ func (b *rebuilding) pays(ctx context.Context, m *mapFile) (bool, error) {
 	return left <= 0, errors.Join(err, ctx.Err())
 }
 
-// choose stores chunks of a revision anew, and notes in anew what its map is to say of them.
-func (b *rebuilding) choose(ctx context.Context, rev Revision, m *mapFile) (err error) {
+// storeAnew stores chunks of a revision anew, and notes in anew what its map is to say of them.
+func (b *rebuilding) storeAnew(ctx context.Context, rev Revision, m *mapFile) (err error) {
 	b.rev, b.parent, b.newer, b.took = rev, nil, nil, 0
 	defer func() { err = errors.Join(err, closeAll(b.newer)) }()
 	for _, other := range b.visible {

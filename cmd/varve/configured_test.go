@@ -89,3 +89,19 @@ func TestExpectedSince(t *testing.T) {
 		t.Errorf("expected %+v, %v; want one since %s", p.all, err, changed)
 	}
 }
+
+// Who looks how safe it is may not be let into a cluster, or have a program without it: that is no trouble of the volumes.
+func TestAPatternOutOfReachIsNoTrouble(t *testing.T) {
+	t.Setenv("CEPH_CONF", filepath.Join(t.TempDir(), "none.conf"))
+	path := filepath.Join(t.TempDir(), "varve.yaml")
+	text := `volumes: {"vms/*": {source: "rbd:vms/*"}, "files/*": {source: "/nowhere/*"}}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(nil, nil, nil)
+	s.globals.config = path
+	p, err := s.expected(t.Context(), nil)
+	if err != nil || len(p.notFound) != 1 || !strings.Contains(p.notFound[0].Error(), "/nowhere/") {
+		t.Errorf("not found: %v, %v", p.notFound, err)
+	}
+}

@@ -38,7 +38,7 @@ func hintOnWords(err error, a about) string {
 	switch {
 	case errors.As(err, &problem) && problem.Clash:
 		return "let one of the two exclude it"
-	case errors.As(err, &problem) && problem.Missing:
+	case errors.As(err, &problem) && problem.Missing && !isOutOfReach(problem):
 		return "look whether the disk that it is on is mounted; is nothing of it left, take the entry out of the configuration"
 	case errors.As(err, &exposed) && exposed.Owner >= 0:
 		return "look what is in it, then: chown root:root " + human.ShellWord(exposed.Path)

@@ -14,6 +14,7 @@ var mayImport = map[string][]string{
 	"internal/proof":               {"*"},
 	"internal/proof/interleave":    {"*"},
 	"internal/proof/machine":       {"*"},
+	"internal/proof/packs":         {"chunkstore"},
 	"internal/proof/tally":         {"internal/durable"},
 	"internal/proof/rot":           {"*"},
 	"internal/proof/traps":         {"*"},

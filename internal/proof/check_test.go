@@ -11,6 +11,7 @@ import (
 
 	"varve/backup"
 	"varve/internal/durable"
+	"varve/internal/proof/packs"
 	"varve/repository"
 	"varve/revision"
 )
@@ -107,7 +108,7 @@ func (w *World) readAll(ctx context.Context, r *repository.Repository, before ma
 	if err != nil {
 		return nil, err
 	}
-	condemned, err := w.condemned()
+	condemned, err := packs.Condemned(w.Disk.Files())
 	if err != nil {
 		return nil, err
 	}

@@ -2,15 +2,14 @@ package proof
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"path"
-	"strconv"
 	"strings"
 
 	"varve/chunkstore"
+	"varve/internal/proof/packs"
 	"varve/repository"
 	"varve/revision"
 )
@@ -36,26 +35,6 @@ func (w *World) stillHas(files map[string][]byte) bool {
 	return true
 }
 
-// stands tells whether a pack is there and not condemned, or else all of those to which
-// a collection moved what was alive in it.
-func stands(files map[string][]byte, pack chunkstore.PackID, condemned map[chunkstore.PackID]bool) bool {
-	if _, there := files[chunkstore.PackName(pack)]; there && !condemned[pack] {
-		return true
-	}
-	var moved struct {
-		Data struct{ To []chunkstore.PackID }
-	}
-	if json.Unmarshal(files["gc/moved/"+pack.String()], &moved) != nil || len(moved.Data.To) == 0 {
-		return false
-	}
-	for _, to := range moved.Data.To {
-		if !stands(files, to, condemned) {
-			return false
-		}
-	}
-	return true
-}
-
 // checkFiles looks at what a listed revision consists of: its file, the copy of it,
 // and packs that are there and not condemned.
 func (w *World) checkFiles(rev repository.Revision, condemned map[chunkstore.PackID]bool) error {
@@ -72,12 +51,12 @@ func (w *World) checkFiles(rev repository.Revision, condemned map[chunkstore.Pac
 	if second := files[path.Join("copies", rev.Volume.UUID.String(), base)]; !bytes.Equal(own, second) && !isOfSameImage(m, second) {
 		return errors.New("it has no copy that is the same")
 	}
-	packs, err := m.Packs()
+	named, err := m.Packs()
 	if err != nil {
 		return err
 	}
-	for _, pack := range packs {
-		if !stands(files, pack, condemned) {
+	for _, pack := range named {
+		if !packs.Stands(files, pack, condemned) {
 			return fmt.Errorf("pack %s is gone or condemned", pack)
 		}
 	}
@@ -90,32 +69,4 @@ func isOfSameImage(own *revision.Map, second []byte) bool {
 	m, err := revision.Open(bytes.NewReader(second), int64(len(second)))
 	return err == nil && m.Check() == nil && m.Statement().ID == own.Statement().ID && m.Statement().Digest == own.Statement().Digest &&
 		m.Statement().Nonce != own.Statement().Nonce
-}
-
-// condemned reads the newest generation.
-func (w *World) condemned() (map[chunkstore.PackID]bool, error) {
-	newest, file := -1, []byte(nil)
-	for name, content := range w.Disk.Files() {
-		base, ok := strings.CutPrefix(name, "gc/")
-		number, err := strconv.Atoi(strings.TrimSuffix(base, ".json"))
-		if ok && err == nil && number > newest {
-			newest, file = number, content
-		}
-	}
-	condemned := map[chunkstore.PackID]bool{}
-	if newest < 0 {
-		return condemned, nil
-	}
-	var generation struct {
-		Data struct {
-			Condemned []struct{ Pack chunkstore.PackID }
-		}
-	}
-	if err := json.NewDecoder(bytes.NewReader(file)).Decode(&generation); err != nil {
-		return nil, fmt.Errorf("generation %d: %w", newest, err)
-	}
-	for _, c := range generation.Data.Condemned {
-		condemned[c.Pack] = true
-	}
-	return condemned, nil
 }

@@ -3,15 +3,14 @@ package interleave
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/internal/proof/packs"
 	"varve/repository"
 	"varve/revision"
 )
@@ -20,7 +19,7 @@ import (
 func (w *world) check(ctx context.Context) error {
 	w.seen = w.disk.Files()
 	var err error
-	if w.condemned, err = w.readCondemned(); err != nil {
+	if w.condemned, err = packs.Condemned(w.files()); err != nil {
 		return err
 	}
 	p := &process{w: w, fsys: w.disk, clock: ticking(begin)}
@@ -146,35 +145,16 @@ func (w *world) checkMap(name string) error {
 	if err != nil {
 		return err
 	}
-	packs, err := m.Packs()
+	named, err := m.Packs()
 	if err != nil {
 		return err
 	}
-	for _, pack := range packs {
-		if !w.stands(pack) {
+	for _, pack := range named {
+		if !packs.Stands(w.files(), pack, w.condemned) {
 			return fmt.Errorf("pack %s is gone or condemned", pack)
 		}
 	}
 	return nil
-}
-
-func (w *world) stands(pack chunkstore.PackID) bool {
-	files := w.files()
-	if _, there := files[chunkstore.PackName(pack)]; there && !w.condemned[pack] {
-		return true
-	}
-	var moved struct {
-		Data struct{ To []chunkstore.PackID }
-	}
-	if json.Unmarshal(files["gc/moved/"+pack.String()], &moved) != nil || len(moved.Data.To) == 0 {
-		return false
-	}
-	for _, to := range moved.Data.To {
-		if !w.stands(to) {
-			return false
-		}
-	}
-	return true
 }
 
 // isUnchanged tells whether the files that a revision consists of are those there were in
@@ -225,34 +205,6 @@ func (w *world) settle() error {
 		}
 	}
 	return nil
-}
-
-// readCondemned reads the newest generation.
-func (w *world) readCondemned() (map[chunkstore.PackID]bool, error) {
-	newest, file := -1, []byte(nil)
-	for name, content := range w.files() {
-		base, ok := strings.CutPrefix(name, "gc/")
-		number, err := strconv.Atoi(strings.TrimSuffix(base, ".json"))
-		if ok && err == nil && number > newest {
-			newest, file = number, content
-		}
-	}
-	condemned := map[chunkstore.PackID]bool{}
-	if newest < 0 {
-		return condemned, nil
-	}
-	var generation struct {
-		Data struct {
-			Condemned []struct{ Pack chunkstore.PackID }
-		}
-	}
-	if err := json.Unmarshal(file, &generation); err != nil {
-		return nil, fmt.Errorf("generation %d: %w", newest, err)
-	}
-	for _, c := range generation.Data.Condemned {
-		condemned[c.Pack] = true
-	}
-	return condemned, nil
 }
 
 // checkPlaces makes sure that what was promised is where it is to be. Where somebody was

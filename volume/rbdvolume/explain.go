@@ -18,14 +18,21 @@ import (
 // explainConnect says why there is no connection.
 func (c Cluster) explainConnect(err error, conn *rados.Conn) error {
 	if isDenied(err) {
-		keyring, _ := conn.GetConfigOption("keyring")
-		return &volume.DeniedError{User: c.user(), What: "connect to the cluster", Keyring: keyring, Err: err}
+		return &volume.DeniedError{User: c.user(), What: "connect to the cluster", Keyring: keyringOf(conn), Err: err}
 	}
 	if errors.Is(err, fs.ErrNotExist) { // what librados says of a user without a key
-		keyring, _ := conn.GetConfigOption("keyring")
-		return &volume.DeniedError{User: c.user(), What: "connect to the cluster", Keyring: keyring, NoKey: true, Err: err}
+		return &volume.DeniedError{User: c.user(), What: "connect to the cluster", Keyring: keyringOf(conn), NoKey: true, Err: err}
 	}
 	return &volume.NoClusterError{Conf: c.conf(), Err: err}
+}
+
+// keyringOf says where the key was looked for, as far as librados tells.
+func keyringOf(conn *rados.Conn) string {
+	keyring, err := conn.GetConfigOption("keyring")
+	if err != nil {
+		return "its keyring"
+	}
+	return keyring
 }
 
 // explainPool says why a pool cannot be opened.
@@ -40,6 +47,9 @@ func (c Cluster) explainPool(err error, at volume.Image) error {
 func (c Cluster) explain(err error, at volume.Image, what string) error {
 	if isDenied(err) {
 		return &volume.DeniedError{User: c.user(), What: what, Pool: at.Pool, Err: err}
+	}
+	if errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%s: it cannot be written, somebody holds its lock or it is the copy of a mirror: %w", what, err)
 	}
 	if errors.Is(err, syscall.ETIMEDOUT) {
 		return &volume.NoClusterError{Conf: c.conf(), Err: fmt.Errorf("%s: %w", what, err)}

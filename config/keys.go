@@ -42,7 +42,7 @@ func documentFields() []field[document] {
 		}, timeZone, func(d *document) **time.Location { return &d.config.Zone }),
 		block("limits", "What all backups of this host together keep to, whoever starts them.",
 			limitFields(), func(d *document) *Limits { return &d.config.Limits }),
-		block("ceph", "How the cluster of rbd: sources and targets is reached. What is not said here is as the rbd command does it: CEPH_CONF, "+
+		block("ceph", "How the cluster of rbd: sources and targets is reached, by a program that was built with Ceph. What is not said here is as the rbd command does it: CEPH_CONF, "+
 			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},

@@ -31,3 +31,9 @@ type Larger interface {
 	// Surplus is the number of bytes beyond Size, which stay untouched.
 	Surplus() int64
 }
+
+// An Undoable is a Target that keeps what it was before it was written in place.
+type Undoable interface {
+	// Undo names the snapshot that does; empty: there is none.
+	Undo() string
+}

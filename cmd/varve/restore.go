@@ -232,7 +232,7 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 	if err != nil {
 		return nil, r.refused(err)
 	}
-	if undoable, can := target.(interface{ Undo() string }); can {
+	if undoable, can := target.(volume.Undoable); can {
 		done.Undo, done.image = undoable.Undo(), r.target.Image.String()
 	}
 	if larger, can := target.(volume.Larger); can {

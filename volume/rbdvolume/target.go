@@ -48,8 +48,9 @@ type Target struct {
 }
 
 var (
-	_ volume.Target = (*Target)(nil)
-	_ volume.Larger = (*Target)(nil)
+	_ volume.Target   = (*Target)(nil)
+	_ volume.Larger   = (*Target)(nil)
+	_ volume.Undoable = (*Target)(nil)
 )
 
 // OpenTarget opens an image to receive a volume of size bytes, after all checks that can be made before the first write.
@@ -242,7 +243,7 @@ func (t *Target) Fresh() bool { return t.fresh }
 // Surplus implements [volume.Larger].
 func (t *Target) Surplus() int64 { return max(t.has-t.size, 0) }
 
-// Undo names the snapshot that was taken before anything was written in place; empty: none.
+// Undo implements [volume.Undoable].
 func (t *Target) Undo() string { return t.undo }
 
 // ReadAt implements [io.ReaderAt].

@@ -13,11 +13,12 @@ import (
 
 // What tests look at from outside.
 const (
-	GateName   = gateName
-	LeasesDir  = leasesDir
-	MaxLine    = maxJournalLine
-	MaxRegions = maxRegions
-	SmallMap   = smallMap
+	GateName       = gateName
+	LeasesDir      = leasesDir
+	MaxLine        = maxJournalLine
+	MaxRebuildTime = maxRebuildTime
+	MaxRegions     = maxRegions
+	SmallMap       = smallMap
 )
 
 var (

@@ -11,7 +11,8 @@ import (
 
 // Flatten makes fulls of revisions of a volume, so that a chain is no longer than it
 // should be: each gets a map that says all of its image by itself. Its image, its
-// data and what builds on it stay as they are, and nothing but maps is read.
+// data and what builds on it stay as they are, and nothing but maps is read. One that
+// went since it was listed is passed over.
 //
 // It is as safe as [Repository.Remove]: after an error, a revision has either map. It
 // tells which became fulls; those that were stay as they are. Errors are those of
@@ -23,10 +24,7 @@ func (r *Repository) Flatten(ctx context.Context, v Volume, ids []revision.ID, w
 		return nil, fmt.Errorf("shorten the chains of volume %q: %w", v.Name, wrapReadOnly(err))
 	}
 	for _, id := range ids {
-		if !m.known[id] {
-			return done, fmt.Errorf("shorten the chain of %s@%s: %w", v.Name, id.Short(), errGone)
-		}
-		if m.parents[id] == "" {
+		if !m.known[id] || m.parents[id] == "" {
 			continue
 		}
 		if err := m.foldInto(ctx, id, func(revision.ID) bool { return true }); err != nil {

@@ -23,4 +23,11 @@ func TestFlatten(t *testing.T) {
 	}
 	h.mustRemove(0, 1, 2, 3)
 	h.check(4, 5, 6)
+
+	// What went since it was listed is in nobody's way.
+	done, err = h.repo.Flatten(t.Context(), h.volume, []revision.ID{h.made[1].ID, h.made[6].ID}, 0)
+	if err != nil || len(done) != 1 || done[0] != h.made[6].ID {
+		t.Errorf("%v became fulls, %v", done, err)
+	}
+	h.check(4, 5, 6)
 }

@@ -199,7 +199,8 @@ func (t *tightening) tightenVolume(ctx context.Context, on *ground) (err error) 
 	if err := m.open(ctx); err != nil {
 		return err
 	}
-	b := &rebuilding{removal: m, under: t, on: on, shorter: map[uint64]int{}}
+	b := &rebuilding{removal: m, under: t, on: on, shorter: map[uint64]int{}, until: t.repo.opts.Now().Add(maxRebuildTime)}
+	defer func() { err = errors.Join(err, closeAll(b.newer)) }()
 	for _, rev := range slices.Clone(m.visible) {
 		if rev.Statement == nil || !on.above(rev.Statement.Sequence) {
 			continue

@@ -288,6 +288,26 @@ func TestGCRebuildsWithinItsRoom(t *testing.T) {
 	}
 }
 
+// A backup may be waiting for the volume, which is not held for long. What is not done stays as it is.
+func TestGCRebuildsForAWhile(t *testing.T) {
+	h := newWorn(t)
+	h.wear()
+	now := time.Now()
+	slow, err := repository.Open(h.tree(), repository.Options{StateDir: h.state, Command: "gc", Now: func() time.Time {
+		now = now.Add(2 * repository.MaxRebuildTime)
+		return now
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	result, err := slow.CollectGarbage(t.Context(), repository.GCOptions{Threshold: 0.05, EmptyTrash: true})
+	if err != nil || result.Rebuilt != 0 {
+		t.Errorf("%d chunks were stored anew, %v", result.Rebuilt, err)
+	}
+	h.check(wornStays...)
+}
+
 // A chunk whose bytes are not those that its content id names is not stored anew: under
 // that name, they would pass for right.
 func TestGCRebuildsNothingOfAnotherContent(t *testing.T) {

@@ -28,7 +28,7 @@ func TestEventsSince(t *testing.T) {
 		for n := range rapid.IntRange(0, 60).Draw(rt, "lines") {
 			at = at.Add(time.Duration(rapid.Int64Range(0, int64(72*time.Hour)).Draw(rt, "later")))
 			e := event(n, at.Truncate(time.Millisecond))
-			e.Error = strings.Repeat("x", rapid.SampledFrom([]int{0, 10, 1000, 100_000, repository.MaxLine - 1000}).Draw(rt, "length"))
+			e.Error = strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 10, 10, 100, 1000, 1000, 10_000, repository.MaxLine - 1000}).Draw(rt, "length"))
 			line, err := repository.Seal(e)
 			if err != nil {
 				rt.Fatal(err)

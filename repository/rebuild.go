@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"varve/chunkstore"
 	"varve/revision"
@@ -17,21 +18,25 @@ type rebuilding struct {
 	on      *ground
 	shorter map[uint64]int // by how many patches stacks became shorter, by chunk
 
-	read int64 // bytes of chunks that were read
+	read  int64 // bytes of chunks that were read
+	until time.Time
+	newer []*mapFile // of what is newer than the revision at hand, oldest first, as far as they are open
 
 	below, above []byte // room for two contents of a chunk
 
 	// Of the revision at hand:
 	rev         Revision
-	now, parent *Image     // nil: it has no parent
-	newer       []*mapFile // oldest first
-	took        int64      // bytes of what was stored
+	now, parent *Image // nil: it has no parent
+	took        int64  // bytes of what was stored
 }
 
-// What is read of a volume in one collection is bounded, for a backup may be waiting for
-// its lock; and so is what is kept in mind of a revision's chunks that are stored anew.
+// What is done of a volume in one collection is bounded, for a backup may be waiting for
+// its lock; and so are the maps that are open at a time, and what is kept in mind of a
+// revision's chunks that are stored anew.
 const (
 	maxRebuildRead = 8 << 30
+	maxRebuildTime = 2 * time.Minute
+	maxNewer       = 500
 	maxAnew        = 1 << 16
 )
 
@@ -79,18 +84,7 @@ func (b *rebuilding) pays(ctx context.Context, m *mapFile) (bool, error) {
 
 // storeAnew stores chunks of a revision anew, and notes in anew what its map is to say of them.
 func (b *rebuilding) storeAnew(ctx context.Context, rev Revision, m *mapFile) (err error) {
-	b.rev, b.parent, b.newer, b.took = rev, nil, nil, 0
-	defer func() { err = errors.Join(err, closeAll(b.newer)) }()
-	for _, other := range b.visible {
-		if other.Statement == nil || other.Statement.Sequence <= rev.Statement.Sequence {
-			continue
-		}
-		m, err := b.repo.openRevision(b.volume, other.ID)
-		if err != nil {
-			return err
-		}
-		b.newer = append(b.newer, m)
-	}
+	b.rev, b.parent, b.took = rev, nil, 0
 	b.anew, b.had = map[uint64]revision.Entry{}, map[uint64]int{}
 	if b.now, err = b.reader.Image(ctx, b.volume, rev.ID); err != nil {
 		return err
@@ -163,7 +157,7 @@ func (b *rebuilding) isCrowded(e *revision.Entry, below *revision.Chunk) bool {
 // more. What is damaged, or takes long to tell, stays as it is.
 func (b *rebuilding) better(ctx context.Context, e revision.Entry) (anew revision.Entry, better bool, err error) {
 	size, err := b.weighStack(ctx, &e)
-	if err != nil || size.own == 0 || size.own > b.under.room || b.read >= maxRebuildRead {
+	if err != nil || size.own == 0 || size.own > b.under.room || b.isSpent() {
 		return anew, false, b.stays(ctx, &e, err)
 	}
 	below, err := b.findBelow(ctx, &e)
@@ -182,6 +176,11 @@ func (b *rebuilding) better(ctx context.Context, e revision.Entry) (anew revisio
 		most -= max(1, int64(b.under.opts.Threshold*float64(most)))
 	}
 	return b.store(ctx, e, below, min(most, b.under.room))
+}
+
+// isSpent tells that the volume was held long enough.
+func (b *rebuilding) isSpent() bool {
+	return b.read >= maxRebuildRead || b.repo.opts.Now().After(b.until)
 }
 
 // stays tells that a stack stays as it is. What ends all of it is returned.
@@ -238,6 +237,9 @@ func (b *rebuilding) isHeir() bool {
 
 // height is how many patches newer revisions lay on what the one at hand has of a chunk.
 func (b *rebuilding) height(chunk uint64) (most int, err error) {
+	if err := b.openNewer(); err != nil {
+		return 0, err
+	}
 	reached := map[revision.ID]int{b.rev.ID: 0}
 	for _, m := range b.newer {
 		id := m.Statement().ID
@@ -258,6 +260,38 @@ func (b *rebuilding) height(chunk uint64) (most int, err error) {
 		}
 	}
 	return most, nil
+}
+
+// openNewer opens the maps of what is newer than the revision at hand: once for a volume,
+// since one revision after the other is looked at, and only what is older gets another map.
+// Of very many it fails: then a stack on which they may lay patches stays as it is.
+func (b *rebuilding) openNewer() error {
+	for len(b.newer) > 0 && b.newer[0].Statement().Sequence <= b.rev.Statement.Sequence {
+		if err := b.newer[0].Close(); err != nil {
+			return err
+		}
+		b.newer = b.newer[1:]
+	}
+	if len(b.newer) > 0 {
+		return nil
+	}
+	var ids []revision.ID
+	for _, other := range b.visible {
+		if other.Statement != nil && other.Statement.Sequence > b.rev.Statement.Sequence {
+			ids = append(ids, other.ID)
+		}
+	}
+	if len(ids) > maxNewer {
+		return fmt.Errorf("%d revisions are newer, and %d are looked at", len(ids), maxNewer)
+	}
+	for _, id := range ids {
+		m, err := b.repo.openRevision(b.volume, id)
+		if err != nil {
+			return err
+		}
+		b.newer = append(b.newer, m)
+	}
+	return nil
 }
 
 // isWorthReading tells, by lengths and by the heads of patches, whether so much may be

@@ -22,7 +22,6 @@ var troubles = []durabletest.Fault{
 	{Err: syscall.ENOSPC, Short: true, ForGood: true},
 	{Err: syscall.EDQUOT, Short: true},
 	{Err: syscall.EROFS, ForGood: true},
-	// The rest is for torture.
 	{Err: syscall.EIO, ForGood: true},
 	{Err: syscall.EIO, Short: true},
 	{Err: syscall.ENOSPC},
@@ -30,8 +29,6 @@ var troubles = []durabletest.Fault{
 	{Err: syscall.EDQUOT, Short: true, ForGood: true},
 	{Err: syscall.EROFS},
 }
-
-const quickTroubles = 4
 
 func troubleName(f durabletest.Fault) string {
 	name := f.Err.Error() + " once"
@@ -86,14 +83,16 @@ func alike(call string) int {
 	return 0
 }
 
-// every lets the command fail at each call.
-func (f *faults) every(ctx context.Context, fault durabletest.Fault) {
-	for ; ; fault.Step++ {
+// every lets the command fail at each call, in the ways in turn.
+func (f *faults) every(ctx context.Context, ways ...durabletest.Fault) {
+	for step := 0; ; step++ {
 		w := f.world()
+		fault := ways[step%len(ways)]
+		fault.Step = step
 		faulty := durabletest.NewFaulty(w.Disk, fault)
 		_ = f.command.command(ctx, w, faulty) // whether it failed, and rightly, the promises say
 		if faulty.Fired() == "" {
-			if fault.Step == 0 {
+			if step == 0 {
 				f.t.Errorf("%s makes no call", f.command.name)
 			}
 			return
@@ -104,7 +103,7 @@ func (f *faults) every(ctx context.Context, fault durabletest.Fault) {
 		if f.t.Failed() {
 			return
 		}
-		fault.Step += alike(faulty.Fired())
+		step += alike(faulty.Fired())
 	}
 }
 
@@ -152,16 +151,16 @@ func (f *faults) cut(ctx context.Context, w *World, event int) error {
 	return nil
 }
 
-// Every call of every command that writes fails.
+// Every call of every command that writes fails: with an input/output error, and in one of the other ways.
 func TestEnumerateFaults(t *testing.T) {
 	total := new(atomic.Int64)
 	t.Run("commands", func(t *testing.T) {
 		for _, c := range commands {
-			for _, fault := range troubles[:quickTroubles] {
-				t.Run(c.name+"/"+troubleName(fault), func(t *testing.T) {
+			for name, ways := range map[string][]durabletest.Fault{troubleName(troubles[0]): troubles[:1], "the other ways in turn": troubles[1:]} {
+				t.Run(c.name+"/"+name, func(t *testing.T) {
 					t.Parallel()
 					f := newFaults(t, c, quickCuts)
-					f.every(t.Context(), fault)
+					f.every(t.Context(), ways...)
 					total.Add(f.tried.Load())
 				})
 			}

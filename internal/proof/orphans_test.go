@@ -26,7 +26,7 @@ func TestEnumerateOrphans(t *testing.T) {
 	for _, c := range findings {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			crashes := record(t, c, durabletest.Cuts{Seed: 1, Subsets: 3, Samples: 3}, 400, 6)
+			crashes := record(t, c, durabletest.Cuts{Seed: 1, Subsets: 2, Samples: 1, InTurn: true}, 400, 6)
 			crashes.enumerate(t.Context())
 			f := newFaults(t, c, quickCuts)
 			f.every(t.Context(), durabletest.Fault{Err: syscall.EIO})

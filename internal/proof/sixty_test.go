@@ -145,7 +145,7 @@ func (s *sixtyNights) holds(want map[revision.ID][]byte) (listed []repository.Re
 
 // After two months with pruning and gc every night, a repository takes little more than
 // one that only ever had the revisions that are left.
-func TestGarbageOfSixtyNightsIsCollected(t *testing.T) {
+func TestEnumerateSixtyNights(t *testing.T) {
 	for name, c := range map[string]struct {
 		threshold, most float64
 	}{

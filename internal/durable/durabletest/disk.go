@@ -1,6 +1,7 @@
 package durabletest
 
 import (
+	"bytes"
 	"io/fs"
 	"path"
 	"slices"
@@ -152,6 +153,12 @@ func (n *inode) own(size int64) {
 func (n *inode) write(data []byte, off int64) {
 	n.own(off + int64(len(data)))
 	copy(n.data[off:], data)
+}
+
+// holds tells whether the bytes are in the file at that place.
+func (n *inode) holds(data []byte, off int64) bool {
+	end := off + int64(len(data))
+	return end <= int64(len(n.data)) && bytes.Equal(n.data[off:end], data)
 }
 
 func (n *inode) resize(size int64) {

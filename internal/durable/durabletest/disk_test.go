@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -200,6 +201,19 @@ func write(t *testing.T, disk *durabletest.Disk, name, content string, sync bool
 	}
 }
 
+// overwrite writes over what a file begins with, and does not sync it.
+func overwrite(t *testing.T, disk *durabletest.Disk, name, content string) {
+	t.Helper()
+	f, err := disk.OpenWrite(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(content), 0)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // outcomes gives what all states together may show of a file, "-" where it is absent.
 func outcomes(rec *durabletest.Recording, name string, phase int) []string {
 	seen := map[string]bool{}
@@ -304,6 +318,86 @@ func TestStatesAfterFailedSync(t *testing.T) {
 	disk.Mark()
 	if got := outcomes(rec, "file", 1); !slices.Contains(got, "") || !slices.Contains(got, "data") {
 		t.Errorf("after a failed sync and one that worked: got %q, want the data or nothing", got)
+	}
+}
+
+// What writes the same once more adds nothing to what may be, unless the first never arrives.
+func TestStatesOfWritesThatChangeNothing(t *testing.T) {
+	disk := durabletest.NewDisk()
+	write(t, disk, "file", "old", true)
+	rec := disk.Record()
+	overwrite(t, disk, "file", "new")
+	count := func() (n int) {
+		for range rec.States(durabletest.Cuts{Subsets: 12}) {
+			n++
+		}
+		return n
+	}
+	before, events := count(), rec.Events()
+	overwrite(t, disk, "file", "new")
+	if after := count(); after != before || rec.Events() == events {
+		t.Errorf("%d states after %d events, and %d after %d", before, events, after, rec.Events())
+	}
+
+	disk = durabletest.NewDisk()
+	rec = disk.Record()
+	faulty := durabletest.NewFaulty(disk, durabletest.Fault{Step: 2, Err: fs.ErrInvalid})
+	f, err := faulty.Create("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, werr := f.WriteAt([]byte("data"), 0)
+		err = errors.Join(werr, f.Sync())
+	}
+	if err = errors.Join(err, faulty.SyncDir(".")); err != nil {
+		t.Fatal(err)
+	}
+	disk.Mark()
+	if got, want := outcomes(rec, "file", 1), []string{"data"}; !slices.Equal(got, want) {
+		t.Errorf("written again after a failed sync: got %q, want %q", got, want)
+	}
+}
+
+// Of data alone one form stands for the others; all but one and one alone are always looked at.
+func TestStatesInTurn(t *testing.T) {
+	disk := durabletest.NewDisk()
+	names := []string{"a", "b", "c"}
+	for _, name := range names {
+		write(t, disk, name, strings.Repeat("old.", 300), true)
+	}
+	rec := disk.Record()
+	for _, name := range names {
+		overwrite(t, disk, name, strings.Repeat("new.", 600))
+	}
+	look := func(inTurn bool) (states int, fresh map[string]bool) {
+		fresh = map[string]bool{}
+		for s := range rec.States(durabletest.Cuts{InTurn: inTurn}) {
+			states++
+			is := ""
+			for _, name := range names {
+				switch string(s.Disk.Files()[name]) {
+				case strings.Repeat("old.", 300):
+					is += "-"
+				case strings.Repeat("new.", 600):
+					is += name
+				default:
+					is += "?"
+				}
+			}
+			fresh[is] = true
+		}
+		return states, fresh
+	}
+	all, _ := look(false)
+	some, fresh := look(true)
+	for _, want := range []string{"---", "abc", "-bc", "a-c", "ab-", "a--", "-b-", "--c", "?bc", "a?c", "ab?", "?--", "-?-", "--?"} {
+		if !fresh[want] {
+			t.Errorf("%s is not looked at, only %q", want, slices.Sorted(maps.Keys(fresh)))
+		}
+	}
+	if some >= all {
+		t.Errorf("%d states in turn, %d in all", some, all)
 	}
 }
 

@@ -114,8 +114,15 @@ func (r *Recording) add(e effect) {
 	r.effects = append(r.effects, e)
 }
 
+// noteWrite writes down a write. One that writes what the file holds already, as what keeps
+// a lease alive does, is an event and has no effect of its own: whether it reaches the disk
+// makes no difference, unless what was written before never does.
 func (d *Disk) noteWrite(n *inode, p []byte, off int64) {
 	if d.rec == nil {
+		return
+	}
+	if n.holds(p, off) && !d.rec.lost(n.number) {
+		d.rec.events++
 		return
 	}
 	d.note(effect{data: true, inode: n.number, bytes: slices.Clone(p), offset: off})
@@ -159,6 +166,11 @@ func (d *Disk) noteLostSync(inode int) {
 			e.lost = true
 		}
 	}
+}
+
+// lost tells whether something that was done to the inode will never be written.
+func (r *Recording) lost(inode int) bool {
+	return slices.ContainsFunc(r.effects, func(e effect) bool { return e.lost && e.of(inode) })
 }
 
 // loseSyncOf lets the sync of a directory fail.

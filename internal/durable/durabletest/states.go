@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,9 @@ type Cuts struct {
 	Seed uint64
 	// Few leaves it at all and nothing of what was unsynced.
 	Few bool
+	// InTurn tries of each effect alone one of the forms in which data is there in part,
+	// another one after each event, instead of all of them.
+	InTurn bool
 	// From and To bound the events that are looked at; a To of 0 is the last one.
 	From, To int
 }
@@ -50,6 +54,8 @@ const (
 	stale  // the file's new size, with what was on the disk there before
 	nForms // their number
 )
+
+var allForms = []form{dropped, kept, torn, empty, stale}
 
 var formNames = [nForms]string{"dropped", "kept", "torn", "size without data", "stale bytes"}
 
@@ -113,12 +119,12 @@ func (r *Recording) pending(event int) []int {
 // choices yields what may become of the pending effects. What it yields is reused.
 func (c Cuts) choices(event int, effects []effect, pending []int) iter.Seq[[]form] {
 	return func(yield func([]form) bool) {
-		forms := make([]form, len(pending))
+		choice := make([]form, len(pending))
 		all := func(f form) []form {
-			for i := range forms {
-				forms[i] = f.on(&effects[pending[i]])
+			for i := range choice {
+				choice[i] = f.on(&effects[pending[i]])
 			}
-			return forms
+			return choice
 		}
 		for f := range nForms {
 			if !yield(all(f)) {
@@ -128,42 +134,79 @@ func (c Cuts) choices(event int, effects []effect, pending []int) iter.Seq[[]for
 		if c.Few {
 			return
 		}
-		for _, i := range c.ones(event, len(pending)) {
-			for f := range nForms {
+		for _, i := range c.ones(event, singles(effects, pending)) {
+			forms := c.formsOfOne(event + i)
+			for _, f := range forms {
 				all(kept)[i] = f.on(&effects[pending[i]]) // all but one
-				if !yield(forms) {
+				if !yield(choice) {
 					return
 				}
 				if f == dropped || f == kept {
 					continue
 				}
 				all(dropped)[i] = f.on(&effects[pending[i]]) // a part of one alone
-				if !yield(forms) {
+				if !yield(choice) {
 					return
 				}
 			}
-			for f := range nForms {
+			for _, f := range forms {
 				all(f)[i] = kept // one alone
-				if !yield(forms) {
+				if !yield(choice) {
 					return
 				}
 			}
 		}
-		c.subsets(event, effects, pending, forms, yield)
+		c.subsets(event, effects, pending, choice, yield)
 	}
 }
 
-// ones chooses the effects that are looked at one by one: all, or some of a crowd.
-func (c Cuts) ones(event, n int) []int {
-	if n <= crowd {
-		all := make([]int, n)
-		for i := range all {
-			all[i] = i
-		}
-		return all
+// formsOfOne gives the forms that are tried of one effect alone, and of all others beside it.
+func (c Cuts) formsOfOne(turn int) []form {
+	if c.InTurn {
+		return []form{dropped, torn + form(turn%int(nForms-torn))}
+	}
+	return allForms
+}
+
+// ones chooses among the effects that are looked at one by one: all, or some of a crowd.
+func (c Cuts) ones(event int, singles []int) []int {
+	if len(singles) <= crowd {
+		return singles
 	}
 	random := rand.New(rand.NewPCG(c.Seed, uint64(event)))
-	return append(random.Perm(n - 1)[:crowdOnes], n-1)
+	some := make([]int, 0, crowdOnes+1)
+	for _, i := range random.Perm(len(singles) - 1)[:crowdOnes] {
+		some = append(some, singles[i])
+	}
+	return append(some, singles[len(singles)-1])
+}
+
+// singles gives the places among the pending effects of those that are worth a look alone. A write
+// over which all was written once more is not, but for the last such: its file has one content more.
+func singles(effects []effect, pending []int) []int {
+	var worth []int
+	known := map[int]bool{} // files of which a write over another is among them
+	for i, index := range slices.Backward(pending) {
+		e := &effects[index]
+		if e.isCovered(effects, pending[i+1:]) {
+			if known[e.inode] {
+				continue
+			}
+			known[e.inode] = true
+		}
+		worth = append(worth, i)
+	}
+	slices.Reverse(worth)
+	return worth
+}
+
+// isCovered tells whether one of the later effects writes all that this one writes.
+func (e *effect) isCovered(effects []effect, later []int) bool {
+	return e.data && !e.truncates && slices.ContainsFunc(later, func(index int) bool {
+		l := &effects[index]
+		return l.data && !l.truncates && l.inode == e.inode &&
+			l.offset <= e.offset && l.offset+int64(len(l.bytes)) >= e.offset+int64(len(e.bytes))
+	})
 }
 
 // subsets tries all subsets of few effects, or a sample of those of many. What is

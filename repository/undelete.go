@@ -19,6 +19,7 @@ type undeletion struct {
 	id     revision.ID
 	lost   map[revision.ID]bool           // visible ones whose file is gone, and whose copy stands in
 	nonces map[revision.ID]revision.Nonce // of the trashed maps that were read
+	number uint64                         // of the revision
 }
 
 // kindUndelete is what the lock of a volume says of an undeletion.
@@ -26,8 +27,8 @@ const kindUndelete = "undelete"
 
 // Undelete brings a trashed revision back, under its old id and number: its map is
 // written anew, on the nearest revision below that is visible, or as a full if there is
-// none. When it returns nil the revision survives a power cut. One that is not in the
-// trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
+// none. When it returns nil the revision survives a power cut; if it cannot be read then,
+// it is a damaged one. One that is not in the trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
 // [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait.
 func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration) (_ *Revision, err error) {
 	u := &undeletion{folding: r.newFolding(t.Volume), id: t.ID, nonces: map[revision.ID]revision.Nonce{}}
@@ -88,7 +89,7 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 		return nil, err
 	}
 	event := Event{
-		Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: rev.Statement.Sequence,
+		Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: u.number,
 	}
 	if err := r.Record(ctx, event); err != nil {
 		r.opts.Log.Warn("what came back is not in the journal", "error", err)
@@ -149,6 +150,7 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 		return nil, "", err
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
+	u.number = old.Statement().Sequence
 	var between []revision.ID // trashed ones, down to what is visible
 	child := old.Statement()
 	for at := child.Parent; at != nil; {

@@ -231,13 +231,14 @@ func TestUniqueOfBranches(t *testing.T) {
 	first := p.mustStore(r, "a", im)
 	im = im.clone()
 	im.write(5, []byte("two"))
-	second := p.mustStore(r, "a", im)
+	im.chunks[2] = randomImage(9, 1).at(0, chunkSize) // the third has the first one's still
+	second := p.mustStoreWith(r, "a", im, storeOptions{whole: true})
 	names := []string{repository.RevisionName("a", second.ID), repository.CopyName(second.Volume.UUID, second.ID)}
 	whole := p.read(names[0])
 	for _, name := range names {
 		p.write(name, []byte("rot"))
 	}
-	im = im.clone()
+	im = randomImage(1, 3)
 	im.write(chunkSize+5, []byte("three"))
 	if third := p.mustStore(r, "a", im); third.Parent.ID != first.ID {
 		t.Fatalf("it builds on %s", third.Parent.ID)
@@ -248,6 +249,33 @@ func TestUniqueOfBranches(t *testing.T) {
 	checkUnique(p, r)
 	p.state = "" // and for whoever remembers nothing
 	checkUnique(p, p.open())
+}
+
+// What is zeros in a full is none of what was there before: that goes with the older ones.
+func TestFreedBelowAFullWithZeros(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	im := randomImage(1, 3)
+	first := p.mustStore(r, "a", im)
+	im = im.clone()
+	im.write(5, []byte("two"))
+	second := p.mustStore(r, "a", im)
+	im = im.clone()
+	delete(im.chunks, 1)
+	p.mustStoreWith(r, "a", im, storeOptions{full: true})
+	revs := p.revisions(r, "a")
+	has := stacks(p, r)[revs[0].Volume.UUID]
+	kept, want := has[revs[2].ID], int64(0)
+	for object, size := range has[second.ID] {
+		if _, stays := kept[object]; !stays {
+			want += size
+		}
+	}
+	got, _, err := r.Freed(t.Context(), revs[0].Volume, []revision.ID{first.ID, second.ID})
+	if err != nil || got != want || want < chunkSize/2 {
+		t.Errorf("%d bytes are freed, want %d: %v", got, want, err)
+	}
 }
 
 // Where maps are hurt, their copies tell; where both are, that is said.

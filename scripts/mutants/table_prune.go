@@ -2,7 +2,7 @@ package main
 
 var (
 	unitPrune = tests{"job", "^TestPrune"}
-	unitSpace = tests{"repository", "^Test(Unique|Space)"}
+	unitSpace = tests{"repository", "^Test(Unique|Space|Freed)"}
 	unitTake  = tests{"repository", "^Test(RemoveTheVolume|RemoveMends|RemoveTells|GCShortens)"}
 )
 
@@ -71,8 +71,6 @@ func spaceMutants() []mutant {
 		m("below-a-patch", "what a child patches counts as the parent's alone", "lifetimes.go",
 			"\t\t\tbelow.shared = true\n", "\t\t\t_ = below\n"),
 		m("zeros-inherit", "zeros leave what was there before", "lifetimes.go", "\t\t\t\t\tnow[c-first] = nil\n", "\t\t\t\t\t_ = now\n"),
-		m("shrunk-inherits", "what lies beyond the end of a shorter image is used", "lifetimes.go",
-			"\t\t\tclear(now[max(end, first)-first:])\n", ""),
 		m("staying-needs-nothing", "a set frees what those that stay are made of", "lifetimes.go",
 			"\tif l.goes == nil || l.goes(l.ids[i]) {\n", "\tif l.goes == nil || len(now) > 0 {\n"),
 		m("tops-too-soon", "what others build on is forgotten after the first of them", "lifetimes.go",

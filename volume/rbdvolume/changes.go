@@ -30,7 +30,7 @@ type changes struct {
 
 // Data implements [volume.HoleFinder], by the image's objects.
 func (s *Snapshot) Data(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
-	fast, err := inside(ctx, s, func() (bool, error) { return s.hasValidMaps([]string{s.info.Name}) })
+	fast, err := inside(ctx, &s.guard, func() (bool, error) { return s.hasValidMaps([]string{s.info.Name}) })
 	return (&changes{snap: s, fast: fast}).extents(ctx, within, err)
 }
 
@@ -40,7 +40,7 @@ func (s *Snapshot) Since(ctx context.Context, base string) (volume.Changes, erro
 	if err != nil {
 		return nil, err
 	}
-	return inside(ctx, s, func() (volume.Changes, error) { return s.since(from) })
+	return inside(ctx, &s.guard, func() (volume.Changes, error) { return s.since(from) })
 }
 
 func (s *Snapshot) since(from base) (volume.Changes, error) {
@@ -132,7 +132,7 @@ func (c *changes) extents(ctx context.Context, within volume.Extent, err error) 
 		var last volume.Extent // not given yet
 		for off := within.Offset; off < within.End(); off += portion {
 			part := volume.Extent{Offset: off, Length: min(portion, within.End()-off)}
-			got, err := inside(ctx, c.snap, func() ([]volume.Extent, error) { return c.ask(part) })
+			got, err := inside(ctx, &c.snap.guard, func() ([]volume.Extent, error) { return c.ask(part) })
 			if err != nil {
 				yield(volume.Extent{}, err)
 				return

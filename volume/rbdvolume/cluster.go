@@ -132,6 +132,9 @@ func (c Cluster) configure(conn *rados.Conn) error {
 	seconds := strconv.FormatFloat(limit.Seconds(), 'f', -1, 64)
 	options := map[string]string{
 		"client_mount_timeout": seconds, "rados_osd_op_timeout": seconds, "rados_mon_op_timeout": seconds,
+		// librbd is made for one thread that answers. With two of them, as librados has by default, it reads of an image that
+		// was just opened after that was closed and freed: one that is opened by the map of a snapshot, and closed at once.
+		"librados_thread_count": "1", "rbd_op_threads": "1",
 		// What goes wrong is told by errors, and not by librados on standard error; nor is it a server.
 		"log_to_stderr": "false", "err_to_stderr": "false", "admin_socket": "",
 		// What is discarded reads as zeros, but for what lies beside whole ones of these.

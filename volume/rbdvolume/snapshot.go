@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"sync"
 	"sync/atomic"
 
 	"github.com/ceph/go-ceph/rbd"
@@ -25,10 +24,7 @@ type Snapshot struct {
 	own    bool // it was taken for this, and goes with Close
 	older  bool // the image has an older one that is not of the same label
 	kept   atomic.Bool
-
-	mu     sync.Mutex
-	users  int // calls of librbd under way: some may have been called off, and not have ended
-	closed bool
+	guard  guard
 }
 
 var (
@@ -51,7 +47,7 @@ func (s *Source) open(ctx context.Context, at volume.Image, own bool) (*Snapshot
 		}
 		snap.source, snap.own = s, own
 		return snap, nil
-	}, func(snap *Snapshot) { _ = snap.shut() })
+	}, func(snap *Snapshot) { _, _ = snap.guard.close() })
 }
 
 func (c *connection) openSnapshot(at volume.Image) (*Snapshot, error) {
@@ -67,7 +63,9 @@ func (c *connection) openSnapshot(at volume.Image) (*Snapshot, error) {
 	older := false
 	for _, info := range snapshots { // the oldest first
 		if info.Name == at.Snapshot {
-			return &Snapshot{conn: c, image: im, at: at, info: info, older: older}, nil
+			snap := &Snapshot{conn: c, image: im, at: at, info: info, older: older}
+			snap.guard.shut = snap.shut
+			return snap, nil
 		}
 		is, ours := parseName(info.Name)
 		older = older || !ours || is.Repository != label.Repository || is.Volume != label.Volume
@@ -87,10 +85,10 @@ func (s *Snapshot) ReadAt(p []byte, off int64) (n int, err error) {
 	if rest := s.Size() - off; int64(len(p)) > rest {
 		p, end = p[:rest], io.EOF
 	}
-	if err := s.enter(); err != nil {
+	if err := s.guard.enter(); err != nil {
 		return 0, &volume.ReadError{Volume: s.at.String(), Offset: off, Err: err}
 	}
-	defer s.leave()
+	defer s.guard.leave()
 	for n < len(p) {
 		m, err := s.image.ReadAt(p[n:], off+int64(n))
 		n += m
@@ -132,54 +130,13 @@ func (s *Snapshot) Base() string {
 func (s *Snapshot) Keep() { s.kept.Store(true) }
 
 // Close closes the snapshot, and removes it if it is nobody's any more. A call that was called off and has not ended does
-// not hold it up: the snapshot is closed when that ends.
+// not hold it up: the snapshot is closed when that ends. It may be called twice.
 func (s *Snapshot) Close() error {
-	s.mu.Lock()
-	busy := s.users > 0
-	s.closed = true
-	s.mu.Unlock()
-	var err error
-	if !busy {
-		err = s.shut()
-	}
-	if s.own && !s.kept.Load() {
+	first, err := s.guard.close()
+	if first && s.own && !s.kept.Load() {
 		err = errors.Join(err, s.source.drop(context.Background(), s.at.Snapshot))
 	}
 	return err
-}
-
-// enter begins a call of librbd.
-func (s *Snapshot) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return fs.ErrClosed
-	}
-	s.users++
-	return nil
-}
-
-// leave ends one.
-func (s *Snapshot) leave() {
-	s.mu.Lock()
-	s.users--
-	last := s.closed && s.users == 0
-	s.mu.Unlock()
-	if last {
-		_ = s.shut() // Close is over, and nobody is there to hear of it
-	}
-}
-
-// inside does what calls librbd, and is left to itself when ctx ends.
-func inside[T any](ctx context.Context, s *Snapshot, do func() (T, error)) (T, error) {
-	if err := s.enter(); err != nil {
-		var none T
-		return none, err
-	}
-	return abandonable(ctx, func() (T, error) {
-		defer s.leave()
-		return do()
-	}, forget)
 }
 
 func (s *Snapshot) shut() error {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ceph/go-ceph/rbd"
@@ -41,10 +41,8 @@ type Target struct {
 	image   *rbd.Image
 	fresh   bool
 	undo    string // the snapshot that was taken first; empty: none
-
-	mu     sync.Mutex
-	closed bool
-	whole  bool // Commit succeeded
+	guard   guard
+	whole   atomic.Bool // Commit succeeded
 }
 
 var (
@@ -66,6 +64,7 @@ func OpenTarget(ctx context.Context, cluster Cluster, at volume.Image, size int6
 			return nil, err
 		}
 		t := &Target{cluster: cluster, at: at, size: size, has: size, conn: c}
+		t.guard.shut = t.shut
 		if err := t.open(opts); err != nil {
 			c.close()
 			return nil, err
@@ -258,6 +257,10 @@ func (t *Target) ReadAt(p []byte, off int64) (n int, err error) {
 	if rest := t.size - off; int64(len(p)) > rest {
 		p, end = p[:rest], io.EOF
 	}
+	if err := t.guard.enter(); err != nil {
+		return 0, &volume.ReadError{Volume: t.at.String(), Offset: off, Err: err}
+	}
+	defer t.guard.leave()
 	for n < len(p) {
 		m, err := t.image.ReadAt(p[n:], off+int64(n))
 		n += m
@@ -273,6 +276,10 @@ func (t *Target) WriteAt(p []byte, off int64) (int, error) {
 	if err := t.within(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	if err := t.guard.enter(); err != nil {
+		return 0, &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
+	}
+	defer t.guard.leave()
 	n, err := t.image.WriteAt(p, off)
 	if err != nil {
 		return max(n, 0), &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(errnoOf(err), t.at, "write")}
@@ -288,6 +295,10 @@ func (t *Target) Zero(off, n int64) error {
 	if err := t.within(off, n); err != nil {
 		return err
 	}
+	if err := t.guard.enter(); err != nil {
+		return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
+	}
+	defer t.guard.leave()
 	end := off + n
 	first, last := min((off+discardUnit-1)/discardUnit*discardUnit, end), max(end/discardUnit*discardUnit, off)
 	if first >= last {
@@ -324,6 +335,10 @@ func (t *Target) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := t.guard.enter(); err != nil {
+		return err
+	}
+	defer t.guard.leave()
 	if err := t.image.Flush(); err != nil {
 		return t.cluster.explain(errnoOf(err), t.at, "make "+t.at.String()+" durable")
 	}
@@ -332,20 +347,19 @@ func (t *Target) Commit(ctx context.Context) error {
 			return t.cluster.explain(errnoOf(err), t.at, "give "+t.at.String()+" its name")
 		}
 	}
-	t.whole = true
+	t.whole.Store(true)
 	return nil
 }
 
-// Close implements [volume.Target].
+// Close implements [volume.Target]. A call that is under way does not hold it up: what is to be done is done when that ends.
 func (t *Target) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil
-	}
-	t.closed = true
+	_, err := t.guard.close()
+	return err
+}
+
+func (t *Target) shut() error {
 	err := errnoOf(t.image.Close())
-	if t.fresh && !t.whole {
+	if t.fresh && !t.whole.Load() {
 		if rerr := errnoOf(rbd.RemoveImage(t.conn.ioctx, t.at.Name+partialSuffix)); rerr != nil && !isMissing(rerr) {
 			err = errors.Join(err, rerr)
 		}

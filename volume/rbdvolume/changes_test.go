@@ -85,7 +85,7 @@ func untold(before, now []byte, told []volume.Extent) int64 {
 
 // meddler is everybody else who uses an image.
 type meddler struct {
-	*guest
+	*rbdtest.Guest
 	at     volume.Image
 	random *rand.Rand
 	taken  []string // snapshots of theirs
@@ -95,7 +95,7 @@ type meddler struct {
 // meddle does something that guests and operators do.
 func (m *meddler) meddle(t *testing.T) {
 	t.Helper()
-	m.with(t, m.at, func(im *rbd.Image) error {
+	m.With(t, m.at, func(im *rbd.Image) error {
 		size, err := im.GetSize()
 		if err != nil {
 			return err
@@ -133,13 +133,13 @@ func (m *meddler) meddle(t *testing.T) {
 // rolling back did it, which fast-diff alone does not notice.
 func TestAllThatDiffersIsTold(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	for name, features := range map[string]uint64{"plain": plain, "fast-diff": fast} {
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	for name, features := range map[string]uint64{"plain": rbdtest.Plain, "fast-diff": rbdtest.Fast} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			for round := range uint64(3) {
-				m := &meddler{guest: g, at: g.image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round))}
+				m := &meddler{Guest: g, at: g.Image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round))}
 				s := mustOpen(t, m.at)
 				before := night(t, s, 0)
 				for n := range 4 {
@@ -167,25 +167,25 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 // The image is rolled back to a snapshot that is older than the one that is counted from, which fast-diff misses.
 func TestTrapRolledBackBelowTheBase(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
 	for name, cleared := range map[string]bool{"to one that is there": false, "to one that is gone since": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := g.image(t, 8<<20, 20, fast)
-			g.write(t, at, bytes.Repeat([]byte("old"), 1<<20), 0)
+			at := g.Image(t, 8<<20, 20, rbdtest.Fast)
+			g.Write(t, at, bytes.Repeat([]byte("old"), 1<<20), 0)
 			take := func(name string) {
-				g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot(name); return err })
+				g.With(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot(name); return err })
 			}
 			take("before")
 			take("weekly")
-			g.write(t, at, []byte("new"), 3<<20-5)
+			g.Write(t, at, []byte("new"), 3<<20-5)
 			s := mustOpen(t, at)
 			base := night(t, s, 1)
 			defer func() { _ = base.Close() }()
-			g.with(t, at, func(im *rbd.Image) error { return im.GetSnapshot("weekly").Rollback() })
+			g.With(t, at, func(im *rbd.Image) error { return im.GetSnapshot("weekly").Rollback() })
 			if cleared {
 				for _, name := range []string{"weekly", "before"} {
-					g.with(t, at, func(im *rbd.Image) error { return im.GetSnapshot(name).Remove() })
+					g.With(t, at, func(im *rbd.Image) error { return im.GetSnapshot(name).Remove() })
 				}
 			}
 			now := night(t, s, 2)
@@ -205,23 +205,23 @@ func TestTrapRolledBackBelowTheBase(t *testing.T) {
 // what changed in them.
 func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
 	for name, valid := range map[string]bool{"valid": true, "not valid": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			features := uint64(fast)
+			features := uint64(rbdtest.Fast)
 			if !valid {
-				features = plain | rbd.FeatureExclusiveLock
+				features = rbdtest.Plain | rbd.FeatureExclusiveLock
 			}
-			at := g.image(t, 64<<20, 22, features)
-			g.write(t, at, bytes.Repeat([]byte("x"), 10<<20), 0)
+			at := g.Image(t, 64<<20, 22, features)
+			g.Write(t, at, bytes.Repeat([]byte("x"), 10<<20), 0)
 			if !valid {
 				rbdtest.Do(t, "rbd", "feature", "enable", at.String(), "object-map", "fast-diff")
 			}
 			s := mustOpen(t, at)
 			base := night(t, s, 1)
 			defer func() { _ = base.Close() }()
-			g.write(t, at, []byte("y"), 9<<20)
+			g.Write(t, at, []byte("y"), 9<<20)
 			now := night(t, s, 2)
 			defer func() { _ = now.Close() }()
 			want := volume.Extent{Offset: 8 << 20, Length: 4 << 20}
@@ -238,8 +238,8 @@ func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {
 // What cannot be counted from is refused, and it is said why.
 func TestNoBase(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 20, fast)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 20, rbdtest.Fast)
 	s := mustOpen(t, at)
 	base := night(t, s, 1)
 	if err := base.Close(); err != nil { // it is not kept
@@ -263,15 +263,15 @@ func TestNoBase(t *testing.T) {
 // A clone's data may lie in its parent; what is flattened or written is told.
 func TestClones(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	parent := g.image(t, 8<<20, 20, fast)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	parent := g.Image(t, 8<<20, 20, rbdtest.Fast)
 	golden := bytes.Repeat([]byte("golden"), 1<<20)[:6<<20]
-	g.write(t, parent, golden, 0)
+	g.Write(t, parent, golden, 0)
 	rbdtest.Do(t, "rbd", "snap", "create", parent.String()+"@golden")
 	rbdtest.Do(t, "rbd", "snap", "protect", parent.String()+"@golden")
 	at := volume.Image{Pool: parent.Pool, Name: "clone"}
 	rbdtest.Do(t, "rbd", "clone", parent.String()+"@golden", at.String())
-	g.write(t, at, []byte("its own"), 2<<20)
+	g.Write(t, at, []byte("its own"), 2<<20)
 	s := mustOpen(t, at)
 	base := night(t, s, 1)
 	defer func() { _ = base.Close() }()
@@ -289,8 +289,8 @@ func TestClones(t *testing.T) {
 	if off := untold(nil, is, data); off >= 0 {
 		t.Errorf("data at byte %d is called a hole: %v", off, data)
 	}
-	g.with(t, at, func(im *rbd.Image) error { return im.Flatten() })
-	g.write(t, at, []byte("more of its own"), 5<<20)
+	g.With(t, at, func(im *rbd.Image) error { return im.Flatten() })
+	g.Write(t, at, []byte("more of its own"), 5<<20)
 	now := night(t, s, 2)
 	defer func() { _ = now.Close() }()
 	if off := untold(is, content(t, now), told(t, now, base.Base())); off >= 0 { // deep-flatten took the base along
@@ -301,9 +301,9 @@ func TestClones(t *testing.T) {
 // A clone that is shrunk and grows again holds zeros where its parent shone through, and no object tells of it.
 func TestTrapACloneThatWasShrunk(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	parent := g.image(t, 8<<20, 20, fast)
-	g.write(t, parent, bytes.Repeat([]byte("golden"), 1<<20)[:6<<20], 0)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	parent := g.Image(t, 8<<20, 20, rbdtest.Fast)
+	g.Write(t, parent, bytes.Repeat([]byte("golden"), 1<<20)[:6<<20], 0)
 	rbdtest.Do(t, "rbd", "snap", "create", parent.String()+"@golden")
 	rbdtest.Do(t, "rbd", "snap", "protect", parent.String()+"@golden")
 	at := volume.Image{Pool: parent.Pool, Name: "clone"}
@@ -311,7 +311,7 @@ func TestTrapACloneThatWasShrunk(t *testing.T) {
 	s := mustOpen(t, at)
 	base := night(t, s, 1)
 	defer func() { _ = base.Close() }()
-	g.with(t, at, func(im *rbd.Image) error { return errors.Join(im.Resize(2<<20), im.Resize(8<<20)) })
+	g.With(t, at, func(im *rbd.Image) error { return errors.Join(im.Resize(2<<20), im.Resize(8<<20)) })
 	now := night(t, s, 2)
 	defer func() { _ = now.Close() }()
 	if bytes.Equal(content(t, base), content(t, now)) {

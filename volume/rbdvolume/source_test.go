@@ -26,14 +26,14 @@ func mustOpen(t *testing.T, at volume.Image) *rbdvolume.Source {
 
 func TestSource(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	for name, features := range map[string]uint64{"plain": plain, "fast-diff": fast} {
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	for name, features := range map[string]uint64{"plain": rbdtest.Plain, "fast-diff": rbdtest.Fast} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			volumetest.TestSource(t, 1, func(t *testing.T, content []byte) volume.Source {
-				at := g.image(t, int64(len(content)), 22, features)
+				at := g.Image(t, int64(len(content)), 22, features)
 				if len(content) > 0 {
-					g.write(t, at, content, 0)
+					g.Write(t, at, content, 0)
 				}
 				return mustOpen(t, at)
 			})
@@ -44,15 +44,15 @@ func TestSource(t *testing.T) {
 // A snapshot is one moment: what is written later is not in it, and it goes with Close.
 func TestASnapshotIsOneMoment(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 22, fast)
-	g.write(t, at, []byte("before"), 1000)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 22, rbdtest.Fast)
+	g.Write(t, at, []byte("before"), 1000)
 	snap, err := mustOpen(t, at).Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.write(t, at, []byte("after!"), 1000)
-	g.with(t, at, func(im *rbd.Image) error { return im.Resize(4 << 20) })
+	g.Write(t, at, []byte("after!"), 1000)
+	g.With(t, at, func(im *rbd.Image) error { return im.Resize(4 << 20) })
 	got := make([]byte, 6)
 	if _, err := snap.ReadAt(got, 1000); err != nil || string(got) != "before" || snap.Size() != 8<<20 {
 		t.Errorf("read %q, %v, of %d bytes", got, err, snap.Size())
@@ -60,13 +60,13 @@ func TestASnapshotIsOneMoment(t *testing.T) {
 	if c, _, err := snap.Consistency(); c != volume.Snapshotted || err != nil {
 		t.Errorf("consistency %s, %v", c, err)
 	}
-	if n := len(g.snapshots(t, at)); n != 1 {
+	if n := len(g.Snapshots(t, at)); n != 1 {
 		t.Errorf("%d snapshots while it is read", n)
 	}
 	if err := snap.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if left := g.snapshots(t, at); len(left) != 0 {
+	if left := g.Snapshots(t, at); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -74,11 +74,11 @@ func TestASnapshotIsOneMoment(t *testing.T) {
 // What was given as a snapshot is read as it is, and stays.
 func TestASnapshotOfSomebodyElse(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 22, fast)
-	g.write(t, at, []byte("then"), 0)
-	g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("weekly"); return err })
-	g.write(t, at, []byte("now!"), 0)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 22, rbdtest.Fast)
+	g.Write(t, at, []byte("then"), 0)
+	g.With(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("weekly"); return err })
+	g.Write(t, at, []byte("now!"), 0)
 	at.Snapshot = "weekly"
 	snap, err := mustOpen(t, at).SnapshotFor(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: "1"})
 	if err != nil {
@@ -94,7 +94,7 @@ func TestASnapshotOfSomebodyElse(t *testing.T) {
 	if err := snap.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if left := g.snapshots(t, at); !slices.Equal(left, []string{"weekly"}) {
+	if left := g.Snapshots(t, at); !slices.Equal(left, []string{"weekly"}) {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -102,8 +102,8 @@ func TestASnapshotOfSomebodyElse(t *testing.T) {
 // Each volume of each repository has its own snapshots, and touches no others.
 func TestTidyTouchesNoOthers(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 22, fast)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 22, rbdtest.Fast)
 	s := mustOpen(t, at)
 	label := func(repository, vol, rev string) volume.Label {
 		return volume.Label{Repository: repository, Volume: vol, Revision: rev}
@@ -123,13 +123,13 @@ func TestTidyTouchesNoOthers(t *testing.T) {
 	second := keep(label("r", "v", "2"))
 	keep(label("r", "w", "1"))
 	keep(label("q", "v", "1"))
-	g.with(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("varve"); return err })
-	before := g.snapshots(t, at)
+	g.With(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot("varve"); return err })
+	before := g.Snapshots(t, at)
 	removed, err := s.Tidy(t.Context(), label("r", "v", "3"), second)
 	if err != nil || !slices.Equal(removed, []string{"varve.r.v.1"}) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
-	if left := g.snapshots(t, at); len(left) != len(before)-1 || slices.Contains(left, "varve.r.v.1") {
+	if left := g.Snapshots(t, at); len(left) != len(before)-1 || slices.Contains(left, "varve.r.v.1") {
 		t.Errorf("left: %v of %v", left, before)
 	}
 	if removed, err = s.Tidy(t.Context(), label("r", "v", "3")); err != nil || !slices.Equal(removed, []string{"varve.r.v.2"}) {
@@ -140,10 +140,10 @@ func TestTidyTouchesNoOthers(t *testing.T) {
 func TestWhatIsMissingIsSaid(t *testing.T) {
 	t.Parallel()
 	pool := rbdtest.Pool(t)
-	g := newGuest(t, pool)
-	at := g.image(t, 1<<20, 22, plain)
-	trashed := g.image(t, 1<<20, 22, plain)
-	if err := rbd.GetImage(g.ioctx, trashed.Name).Trash(0); err != nil {
+	g := rbdtest.NewGuest(t, pool)
+	at := g.Image(t, 1<<20, 22, rbdtest.Plain)
+	trashed := g.Image(t, 1<<20, 22, rbdtest.Plain)
+	if err := rbd.GetImage(g.IOCtx, trashed.Name).Trash(0); err != nil {
 		t.Fatal(err)
 	}
 	cases := map[string]struct {

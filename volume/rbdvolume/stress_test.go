@@ -18,8 +18,8 @@ import (
 // for long where two of its threads answer: this ends the whole process then, in most runs.
 func TestTrapOpenedAndClosedAtOnce(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 20, fast)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 20, rbdtest.Fast)
 	s := mustOpen(t, at)
 	base := night(t, s, 1)
 	defer func() { _ = base.Close() }()
@@ -42,7 +42,7 @@ func TestTrapOpenedAndClosedAtOnce(t *testing.T) {
 // What is closed while it is used ends what is under way with what it was to do, and takes nothing more.
 func TestClosedWhileInUse(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
 	buf := make([]byte, 1<<20)
 	use := func(t *testing.T, call func(n int64) error, end func() error) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestClosedWhileInUse(t *testing.T) {
 		}
 	}
 	t.Run("snapshot", func(t *testing.T) {
-		at := g.image(t, 4<<20, 20, fast)
+		at := g.Image(t, 4<<20, 20, rbdtest.Fast)
 		snap := night(t, mustOpen(t, at), 1)
 		use(t, func(n int64) error {
 			_, err := snap.ReadAt(make([]byte, len(buf)), n<<20)
@@ -79,12 +79,12 @@ func TestClosedWhileInUse(t *testing.T) {
 			}
 			return err
 		}, snap.Close)
-		if left := g.snapshots(t, at); len(left) != 0 {
+		if left := g.Snapshots(t, at); len(left) != 0 {
 			t.Errorf("left: %v", left)
 		}
 	})
 	t.Run("target", func(t *testing.T) {
-		at := volume.Image{Pool: g.pool, Name: "in-use"}
+		at := volume.Image{Pool: g.Pool, Name: "in-use"}
 		target, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, 8<<20, rbdvolume.TargetOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func TestClosedWhileInUse(t *testing.T) {
 		if err := target.Commit(t.Context()); !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("committed: %v", err)
 		}
-		if left := rbdtest.Do(t, "rbd", "ls", g.pool); strings.Contains(left, "in-use") {
+		if left := rbdtest.Do(t, "rbd", "ls", g.Pool); strings.Contains(left, "in-use") {
 			t.Errorf("given up, there are %s", left)
 		}
 	})

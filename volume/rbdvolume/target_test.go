@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,22 +19,11 @@ import (
 	"varve/volume/volumetest"
 )
 
-func (g *guest) content(t *testing.T, at volume.Image, size int64) []byte {
-	t.Helper()
-	all := make([]byte, size)
-	g.with(t, at, func(im *rbd.Image) error {
-		if size == 0 {
-			return nil
-		}
-		_, err := im.ReadAt(all, 0)
-		return err
-	})
-	return all
-}
+var targets atomic.Int64
 
 func TestTarget(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
 	for name, inPlace := range map[string]bool{"new": false, "in place": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,10 +33,10 @@ func TestTarget(t *testing.T) {
 				MaxSize: 3 << 20,
 				Open: func(t *testing.T, size int64) volume.Target {
 					length = size
-					at = volume.Image{Pool: g.pool, Name: fmt.Sprintf("target%d", images.Add(1))}
+					at = volume.Image{Pool: g.Pool, Name: fmt.Sprintf("target%d", targets.Add(1))}
 					if inPlace {
-						at = g.image(t, 2<<20, 20, fast)
-						g.write(t, at, bytes.Repeat([]byte("old"), 600_000), 0)
+						at = g.Image(t, 2<<20, 20, rbdtest.Fast)
+						g.Write(t, at, bytes.Repeat([]byte("old"), 600_000), 0)
 					}
 					target, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, size, rbdvolume.TargetOptions{InPlace: inPlace, NoUndo: true})
 					if err != nil {
@@ -54,7 +44,7 @@ func TestTarget(t *testing.T) {
 					}
 					return target
 				},
-				Content: func(t *testing.T) []byte { return g.content(t, at, length) },
+				Content: func(t *testing.T) []byte { return g.Content(t, at, length) },
 			})
 		})
 	}
@@ -141,11 +131,11 @@ func TestLayoutsAreKept(t *testing.T) {
 
 func TestInPlaceIsGuardedAndCanBeUndone(t *testing.T) {
 	t.Parallel()
-	g := newGuest(t, rbdtest.Pool(t))
-	at := g.image(t, 8<<20, 20, fast)
-	g.write(t, at, []byte("before"), 0)
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 20, rbdtest.Fast)
+	g.Write(t, at, []byte("before"), 0)
 	options := rbdvolume.TargetOptions{InPlace: true, Now: time.Date(2026, 11, 29, 1, 2, 3, 0, time.UTC)}
-	g.with(t, at, func(*rbd.Image) error { // it is watched now
+	g.With(t, at, func(*rbd.Image) error { // it is watched now
 		_, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, 4<<20, options)
 		used := new(volume.InUseError)
 		if !errors.As(err, &used) || used.Uses[0].Kind != volume.Watched {
@@ -153,11 +143,11 @@ func TestInPlaceIsGuardedAndCanBeUndone(t *testing.T) {
 		}
 		return nil
 	})
-	if n := len(g.snapshots(t, at)); n != 0 {
+	if n := len(g.Snapshots(t, at)); n != 0 {
 		t.Errorf("a refusal left %d snapshots", n)
 	}
 	surplus, err := rbdvolume.CheckTarget(t.Context(), rbdtest.Cluster(), at, 4<<20, options)
-	if err != nil || surplus != 4<<20 || len(g.snapshots(t, at)) != 0 {
+	if err != nil || surplus != 4<<20 || len(g.Snapshots(t, at)) != 0 {
 		t.Errorf("checked: surplus %d, %v", surplus, err)
 	}
 	target, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, 4<<20, options)
@@ -174,10 +164,10 @@ func TestInPlaceIsGuardedAndCanBeUndone(t *testing.T) {
 		t.Errorf("undo %q, surplus %d", target.Undo(), target.Surplus())
 	}
 	rbdtest.Do(t, "rbd", "snap", "rollback", at.String()+"@"+target.Undo())
-	if got := g.content(t, at, 6); string(got) != "before" {
+	if got := g.Content(t, at, 6); string(got) != "before" {
 		t.Errorf("rolled back to %q", got)
 	}
-	if _, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), volume.Image{Pool: g.pool, Name: "none"}, 1, options); !errors.Is(err, volume.ErrNoTarget) {
+	if _, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), volume.Image{Pool: g.Pool, Name: "none"}, 1, options); !errors.Is(err, volume.ErrNoTarget) {
 		t.Errorf("in place of nothing: %v", err)
 	}
 }

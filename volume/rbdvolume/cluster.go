@@ -137,8 +137,7 @@ func (c Cluster) configure(conn *rados.Conn) error {
 		"librados_thread_count": "1", "rbd_op_threads": "1",
 		// What goes wrong is told by errors, and not by librados on standard error; nor is it a server.
 		"log_to_stderr": "false", "err_to_stderr": "false", "admin_socket": "",
-		// What is discarded reads as zeros, but for what lies beside whole ones of these.
-		"rbd_skip_partial_discard": "false", "rbd_discard_granularity_bytes": strconv.Itoa(discardUnit),
+		"rbd_discard_on_zeroed_write_same": "true", // what is zeroed takes no room
 	}
 	if c.Keyring != "" {
 		options["keyring"] = c.Keyring

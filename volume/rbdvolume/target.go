@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ceph/go-ceph/rados"
 	"github.com/ceph/go-ceph/rbd"
 
 	"varve/volume"
@@ -287,10 +288,11 @@ func (t *Target) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// discardUnit is what librbd discards at least, in bytes; smaller parts at either end it leaves as they are.
-const discardUnit = 4096
+// nothing is what is written again and again to make zeros, of which there may be less at the end.
+var nothing [512]byte
 
-// Zero implements [volume.Target], by a discard: what is discarded reads as zeros, and takes no room.
+// Zero implements [volume.Target]: what is zeroed takes no room, where that can be. It is no discard, of which the settings
+// of the image, or of its pool, may leave out what is less than an object; librbd makes one of it that they do not concern.
 func (t *Target) Zero(off, n int64) error {
 	if err := t.within(off, n); err != nil {
 		return err
@@ -299,26 +301,17 @@ func (t *Target) Zero(off, n int64) error {
 		return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
 	}
 	defer t.guard.leave()
-	end := off + n
-	first, last := min((off+discardUnit-1)/discardUnit*discardUnit, end), max(end/discardUnit*discardUnit, off)
-	if first >= last {
-		return t.writeZeros(off, end)
-	}
 	const most = 1 << 30 // of one call, so that each ends within the time limit
-	for at := first; at < last; at += most {
-		if _, err := t.image.Discard(uint64(at), uint64(min(most, last-at))); err != nil {
-			return &volume.WriteError{Volume: t.at.String(), Offset: at, Err: t.cluster.explain(errnoOf(err), t.at, "discard")}
+	end := off + n
+	for last := end - n%int64(len(nothing)); off < last; off = min(off+most, last) {
+		if _, err := t.image.WriteSame(uint64(off), uint64(min(most, last-off)), nothing[:], rados.OpFlagNone); err != nil {
+			return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(errnoOf(err), t.at, "zero")}
 		}
 	}
-	return errors.Join(t.writeZeros(off, first), t.writeZeros(last, end))
-}
-
-// writeZeros writes less than two discard units of zeros.
-func (t *Target) writeZeros(off, end int64) error {
-	if off >= end {
+	if off == end {
 		return nil
 	}
-	_, err := t.WriteAt(make([]byte, end-off), off)
+	_, err := t.WriteAt(nothing[:end-off], off)
 	return err
 }
 

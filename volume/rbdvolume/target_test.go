@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,62 @@ func TestTarget(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is zeroed reads as zeros, whatever the image or its pool has set, and whole objects take no room.
+func TestTrapZerosWhateverIsSet(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	const size = 8 << 20
+	settings := []string{"rbd_skip_partial_discard", "true", "rbd_discard_granularity_bytes", "1048576"}
+	cases := map[string]func(at volume.Image, option, value string) []string{
+		"nothing": nil,
+		"on the image": func(at volume.Image, option, value string) []string {
+			return []string{"config", "image", "set", at.String(), option, value}
+		},
+		"on the pool": func(at volume.Image, option, value string) []string {
+			return []string{"config", "pool", "set", at.Pool, option, value}
+		},
+	}
+	for _, name := range []string{"nothing", "on the image", "on the pool"} { // the last one concerns all
+		t.Run(name, func(t *testing.T) {
+			at := g.Image(t, size, 20, fast)
+			for i := 0; cases[name] != nil && i < len(settings); i += 2 {
+				rbdtest.Do(t, "rbd", cases[name](at, settings[i], settings[i+1])...)
+			}
+			want := bytes.Repeat([]byte("old data"), size/8)
+			g.Write(t, at, want, 0)
+			target, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, size, rbdvolume.TargetOptions{InPlace: true, NoUndo: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range []volume.Extent{{Offset: 4096, Length: 65536}, {Offset: 1<<20 + 7, Length: 11}, {Offset: 2<<20 - 4096, Length: 8192}, {Offset: 3<<20 + 1, Length: 3<<20 + 5000}, {Offset: 7<<20 + 1, Length: 1<<20 - 1}} {
+				if err := target.Zero(e.Offset, e.Length); err != nil {
+					t.Fatal(err)
+				}
+				clear(want[e.Offset:e.End()])
+			}
+			if err := errors.Join(target.Commit(t.Context()), target.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if got := g.Content(t, at, size); !bytes.Equal(got, want) {
+				t.Errorf("byte %d is not what it must be", firstDifference(got, want))
+			}
+			if used := strings.Fields(rbdtest.Do(t, "rados", "-p", at.Pool, "ls", "--all")); slices.Contains(used, g.Object(t, at, 4)) {
+				t.Error("a whole object of zeros is there still")
+			}
+		})
+	}
+}
+
+// firstDifference is where two byte strings of one length differ first.
+func firstDifference(a, b []byte) int {
+	for i := range a {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return -1
 }
 
 func TestANewImageIsThereOnlyWhenItIsWhole(t *testing.T) {

@@ -129,3 +129,16 @@ func (g *Guest) Content(t T, at volume.Image, size int64) []byte {
 	})
 	return all
 }
+
+// Object is the name of one of an image's objects.
+func (g *Guest) Object(t T, at volume.Image, n int) (name string) {
+	t.Helper()
+	g.With(t, at, func(im *rbd.Image) error {
+		info, err := im.Stat()
+		if err == nil {
+			name = fmt.Sprintf("%s.%016x", info.Block_name_prefix, n)
+		}
+		return err
+	})
+	return name
+}

@@ -58,29 +58,43 @@ func (s *session) cluster() (rbdvolume.Cluster, error) {
 	if conf != nil {
 		cluster = rbdvolume.Cluster(conf.Ceph)
 	}
-	if cluster.Conf == "" {
-		cluster.Conf = os.Getenv("CEPH_CONF")
+	confs, user := namedIn(os.Getenv("CEPH_ARGS"))
+	for _, conf := range []string{confs, os.Getenv("CEPH_CONF")} {
+		if cluster.Conf == "" {
+			cluster.Conf = conf
+		}
 	}
 	if cluster.User == "" {
-		cluster.User = userOf(os.Getenv("CEPH_ARGS"))
+		cluster.User = user
 	}
 	return cluster, nil
 }
 
-// userOf is the user that arguments for Ceph's commands name; empty: none.
-func userOf(arguments string) string {
+// namedIn is the configuration and the user that arguments for Ceph's commands name, of several the last one; empty: none.
+// The other arguments librados reads by itself.
+func namedIn(arguments string) (conf, user string) {
 	words := strings.Fields(arguments)
-	for i, word := range words {
-		name, value, joined := strings.Cut(word, "=")
-		if !joined && i+1 < len(words) {
-			value = words[i+1]
-		}
+	for i := 0; i < len(words) && words[i] != "--"; i++ {
+		var to *string
+		name, value, joined := strings.Cut(words[i], "=")
 		switch name {
+		case "--conf", "-c":
+			to = &conf
 		case "--id", "--user", "--name", "-n":
-			return value
+			to = &user
 		}
+		if to == nil {
+			continue
+		}
+		if !joined {
+			if i++; i == len(words) {
+				break
+			}
+			value = words[i]
+		}
+		*to = value
 	}
-	return ""
+	return conf, user
 }
 
 // listImages gives what the * of a pattern stands for in the names of a pool's images.

@@ -39,3 +39,23 @@ func TestCeph(t *testing.T) {
 	rbdtest.Do(t, "rbd", "pool", "init", "vms")
 	testscript.Run(t, params)
 }
+
+// What arguments for Ceph's commands name is what rbd understands of them.
+func TestCephArguments(t *testing.T) {
+	tests := map[string]struct{ arguments, conf, user string }{
+		"none":             {},
+		"others":           {arguments: "--keyring /k --rbd-cache=false"},
+		"short":            {arguments: "-c /a.conf -n client.b", conf: "/a.conf", user: "client.b"},
+		"long":             {arguments: "--conf /a.conf --id b", conf: "/a.conf", user: "b"},
+		"joined":           {arguments: "--conf=/a.conf -c=/b.conf --user=b", conf: "/b.conf", user: "b"},
+		"the last one":     {arguments: "-c /a.conf --id b -c /c.conf --id d", conf: "/c.conf", user: "d"},
+		"without a value":  {arguments: "--id b -c", user: "b"},
+		"value of another": {arguments: "-c --id --id b", conf: "--id", user: "b"},
+		"after the end":    {arguments: "--id b -- -c /a.conf", user: "b"},
+	}
+	for name, test := range tests {
+		if conf, user := namedIn(test.arguments); conf != test.conf || user != test.user {
+			t.Errorf("%s: %q names %q and %q, want %q and %q", name, test.arguments, conf, user, test.conf, test.user)
+		}
+	}
+}

@@ -60,7 +60,8 @@ type Keeper interface {
 	// SnapshotFor is Snapshot with a label. There must be none that has it.
 	SnapshotFor(ctx context.Context, label Label) (Snapshot, error)
 	// Tidy removes the snapshots of the label's repository and volume, whatever their revision, but those that are named
-	// as [Differ] names them. It returns which went, in words of the source's own.
+	// as [Differ] names them. It returns which went, in words of the source's own. It has a time limit of its own, so that
+	// it can be asked when nobody waits for it.
 	Tidy(ctx context.Context, label Label, but ...string) (removed []string, err error)
 }
 

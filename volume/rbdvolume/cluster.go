@@ -74,6 +74,18 @@ func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connec
 	}, letGo)
 }
 
+// inTime does what nobody wants to wait for longer than for one operation, however many it is of. What it does has to end
+// with its ctx, as [ask] does.
+func inTime[T any](ctx context.Context, c Cluster, do func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.limit())
+	defer cancel()
+	value, err := do(bounded)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = &volume.NoClusterError{Conf: c.conf(), Err: fmt.Errorf("there was no answer within %s", c.limit())}
+	}
+	return value, err
+}
+
 // forget is what to do with what needs no letting go.
 func forget[T any](T) {}
 
@@ -125,11 +137,7 @@ func (c Cluster) configure(conn *rados.Conn) error {
 	if err := conn.ParseDefaultConfigEnv(); err != nil {
 		return fmt.Errorf("read CEPH_ARGS: %w", errnoOf(err))
 	}
-	limit := c.Timeout
-	if limit <= 0 {
-		limit = DefaultTimeout
-	}
-	seconds := strconv.FormatFloat(limit.Seconds(), 'f', -1, 64)
+	seconds := strconv.FormatFloat(c.limit().Seconds(), 'f', -1, 64)
 	options := map[string]string{
 		"client_mount_timeout": seconds, "rados_osd_op_timeout": seconds, "rados_mon_op_timeout": seconds,
 		// librbd is made for one thread that answers. With two of them, as librados has by default, it reads of an image that
@@ -148,6 +156,14 @@ func (c Cluster) configure(conn *rados.Conn) error {
 		}
 	}
 	return nil
+}
+
+// limit is the time limit of one operation.
+func (c Cluster) limit() time.Duration {
+	if c.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
 }
 
 // conf names the configuration to people.

@@ -64,7 +64,7 @@ func (c *connection) openSnapshot(at volume.Image) (*Snapshot, error) {
 	for _, info := range snapshots { // the oldest first
 		if info.Name == at.Snapshot {
 			snap := &Snapshot{conn: c, image: im, at: at, info: info, older: older}
-			snap.guard.shut = snap.shut
+			snap.guard.shut = snap.shutInTime
 			return snap, nil
 		}
 		is, ours := parseName(info.Name)
@@ -129,13 +129,21 @@ func (s *Snapshot) Base() string {
 // Keep implements [volume.Differ].
 func (s *Snapshot) Keep() { s.kept.Store(true) }
 
-// Close closes the snapshot, and removes it if it is nobody's any more. A call that was called off and has not ended does
+// Close closes the snapshot, and removes it if it is nobody's any more, each in time. A call that was called off and has not ended does
 // not hold it up: the snapshot is closed when that ends. It may be called twice.
 func (s *Snapshot) Close() error {
 	first, err := s.guard.close()
 	if first && s.own && !s.kept.Load() {
 		err = errors.Join(err, s.source.drop(context.Background(), s.at.Snapshot))
 	}
+	return err
+}
+
+// shutInTime does not wait longer for the cluster than for any other operation.
+func (s *Snapshot) shutInTime() error {
+	_, err := inTime(context.Background(), s.conn.cluster, func(ctx context.Context) (struct{}, error) {
+		return abandonable(ctx, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
+	})
 	return err
 }
 

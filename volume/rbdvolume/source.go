@@ -124,9 +124,11 @@ func (c *connection) take(at volume.Image, name string) error {
 	return nil
 }
 
-// drop removes a snapshot of the image; that it is gone already is no error.
+// drop removes a snapshot of the image, in time; that it is gone already is no error.
 func (s *Source) drop(ctx context.Context, name string) error {
-	_, err := ask(ctx, s.cluster, s.at, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
+	_, err := inTime(ctx, s.cluster, func(ctx context.Context) (struct{}, error) {
+		return ask(ctx, s.cluster, s.at, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
+	})
 	return err
 }
 
@@ -144,12 +146,15 @@ func (c *connection) drop(at volume.Image, names ...string) error {
 	return errors.Join(append(errs, errnoOf(im.Close()))...)
 }
 
-// Tidy implements [volume.Keeper].
+// Tidy implements [volume.Keeper]. A cluster that does not answer in time is a [*volume.NoClusterError]; what was asked of it may
+// come about all the same.
 func (s *Source) Tidy(ctx context.Context, label volume.Label, but ...string) ([]string, error) {
 	if s.at.Snapshot != "" {
 		return nil, nil
 	}
-	return ask(ctx, s.cluster, s.at, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
+	return inTime(ctx, s.cluster, func(ctx context.Context) ([]string, error) {
+		return ask(ctx, s.cluster, s.at, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
+	})
 }
 
 func (c *connection) tidy(at volume.Image, label volume.Label, but []string) ([]string, error) {

@@ -3,9 +3,14 @@
 package rbdvolume_test
 
 import (
+	"context"
 	"errors"
+	"os/exec"
+	"runtime"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -135,6 +140,57 @@ func TestTidyTouchesNoOthers(t *testing.T) {
 	if removed, err = s.Tidy(t.Context(), label("r", "v", "3")); err != nil || !slices.Equal(removed, []string{"varve.r.v.2"}) {
 		t.Errorf("then removed %v, %v", removed, err)
 	}
+}
+
+// A guest that holds the image's lock and does not answer, as one on a hung host, holds nothing up for long.
+func TestTidyEndsInTime(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 64<<20, 22, rbdtest.Fast)
+	s := mustOpen(t, at)
+	snap, err := s.SnapshotFor(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hung := exec.Command("rbd", "--conf", rbdtest.Conf(), "bench", "--io-type", "write", "--io-size", "4K", "--io-total", "1T", at.String())
+	if err := hung.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = hung.Process.Kill(), hung.Wait() }() // it never ends by itself
+	for len(lockers(t, g, at)) == 0 {
+		runtime.Gosched()
+	}
+	if err := hung.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	short := rbdtest.Cluster()
+	short.Timeout = 2 * time.Second
+	hasty, err := rbdvolume.Open(t.Context(), short, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := new(volume.NoClusterError)
+	if _, err := hasty.Tidy(context.Background(), volume.Label{Repository: "r", Volume: "v", Revision: "2"}); !errors.As(err, &none) {
+		t.Errorf("tidied while nobody answered: %v", err)
+	}
+	snap.(volume.Differ).Keep()
+	if err := snap.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func lockers(t *testing.T, g *rbdtest.Guest, at volume.Image) []rbd.Locker {
+	t.Helper()
+	im, err := rbd.OpenImageReadOnly(g.IOCtx, at.Name, rbd.NoSnapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = im.Close() }() // it was only looked at
+	_, found, err := im.ListLockers()
+	if err != nil && !errors.Is(err, rbd.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func TestWhatIsMissingIsSaid(t *testing.T) {

@@ -68,7 +68,7 @@ func TestTrapZerosWhateverIsSet(t *testing.T) {
 	}
 	for _, name := range []string{"nothing", "on the image", "on the pool"} { // the last one concerns all
 		t.Run(name, func(t *testing.T) {
-			at := g.Image(t, size, 20, fast)
+			at := g.Image(t, size, 20, rbdtest.Fast)
 			for i := 0; cases[name] != nil && i < len(settings); i += 2 {
 				rbdtest.Do(t, "rbd", cases[name](at, settings[i], settings[i+1])...)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,7 @@ type meddler struct {
 	*rbdtest.Guest
 	at     volume.Image
 	random *rand.Rand
+	alone  bool     // nobody takes snapshots but Varve
 	taken  []string // snapshots of theirs
 	did    []string
 }
@@ -115,7 +117,7 @@ func (m *meddler) meddle(t *testing.T) {
 			_, err = im.Discard(spot, length)
 		case what == 4:
 			err = im.Resize(uint64(1 + m.random.Int64N(12<<20)))
-		case what == 5:
+		case what == 5 && !m.alone:
 			m.taken = append(m.taken, fmt.Sprintf("theirs%d", len(m.taken)))
 			_, err = im.CreateSnapshot(m.taken[len(m.taken)-1])
 		case what == 6 && len(m.taken) > 0:
@@ -138,8 +140,8 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
-			for round := range uint64(3) {
-				m := &meddler{Guest: g, at: g.Image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round))}
+			for round := range uint64(4) {
+				m := &meddler{Guest: g, at: g.Image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round)), alone: round%2 == 0}
 				s := mustOpen(t, m.at)
 				before := night(t, s, 0)
 				for n := range 4 {
@@ -151,8 +153,19 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 					if off := untold(was, is, told(t, now, before.Base())); off >= 0 {
 						t.Fatalf("seed %d, round %d: what differs at byte %d was not told after\n%s", seed, round, off, strings.Join(m.did, "\n"))
 					}
+					for range m.random.IntN(3) { // while it is read
+						m.meddle(t)
+						m.rollBackOurs(t)
+					}
+					before.Keep()
 					if err := before.Close(); err != nil {
 						t.Fatal(err)
+					}
+					if m.random.IntN(2) == 0 { // or tidying fails
+						if _, err := s.Tidy(t.Context(), volume.Label{Repository: "r", Volume: "v"}, now.Base()); err != nil {
+							t.Fatal(err)
+						}
+						m.did = append(m.did, "tidied")
 					}
 					before = now
 				}
@@ -161,6 +174,17 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// rollBackOurs rolls the image back to a snapshot that Varve keeps, sometimes.
+func (m *meddler) rollBackOurs(t *testing.T) {
+	t.Helper()
+	all := m.Snapshots(t, m.at)
+	all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, "varve.") })
+	if i := m.random.IntN(len(all) + 1); i < len(all) {
+		m.did = append(m.did, "back to "+all[i])
+		m.With(t, m.at, func(im *rbd.Image) error { return im.GetSnapshot(all[i]).Rollback() })
 	}
 }
 
@@ -201,6 +225,39 @@ func TestTrapRolledBackBelowTheBase(t *testing.T) {
 	}
 }
 
+// A backup whose tidying failed leaves two snapshots of the volume's own to the next one. Somebody rolls the image back to the
+// newer of them while that runs, and both go when it has ended: nothing is left to see of it.
+func TestTrapRolledBackToAnOwnSnapshotThatIsGone(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 20, rbdtest.Fast)
+	g.Write(t, at, bytes.Repeat([]byte("old"), 1<<20), 0)
+	s := mustOpen(t, at)
+	first, second := night(t, s, 1), night(t, s, 2)
+	g.Write(t, at, []byte("new"), 3<<20-5)
+	base := night(t, s, 3)
+	defer func() { _ = base.Close() }()
+	rbdtest.Do(t, "rbd", "snap", "rollback", at.String()+"@varve.r.v.2")
+	for _, snap := range []*rbdvolume.Snapshot{first, second} {
+		snap.Keep()
+		if err := snap.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gone, err := s.Tidy(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: "3"}, base.Base()); err != nil || len(gone) != 2 {
+		t.Fatalf("tidied %v, %v", gone, err)
+	}
+	now := night(t, s, 4)
+	defer func() { _ = now.Close() }()
+	was, is := content(t, base), content(t, now)
+	if bytes.Equal(was, is) {
+		t.Fatal("nothing was rolled back")
+	}
+	if off := untold(was, is, told(t, now, base.Base())); off >= 0 {
+		t.Errorf("what differs at byte %d was not told", off)
+	}
+}
+
 // By valid object maps whole objects are told; by others, which are made when the feature is enabled and not built yet,
 // what changed in them.
 func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {
@@ -230,6 +287,15 @@ func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {
 			}
 			if got := told(t, now, base.Base()); len(got) != 1 || got[0] != want {
 				t.Errorf("told %+v, want %+v", got, want)
+			}
+			if err := base.Close(); err != nil { // the next one counts from what had this one before it
+				t.Fatal(err)
+			}
+			g.Write(t, at, []byte("z"), 9<<20)
+			third := night(t, s, 3)
+			defer func() { _ = third.Close() }()
+			if got := told(t, third, now.Base()); len(got) != 1 || got[0] != want {
+				t.Errorf("in the third night told %+v, want %+v", got, want)
 			}
 		})
 	}

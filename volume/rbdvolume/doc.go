@@ -4,8 +4,8 @@
 // A source is read through a snapshot of its own, whose name tells which repository, volume and revision it was
 // taken for; no other snapshot is ever touched. A snapshot that is kept lets the next backup ask what changed since. It is
 // asked with care: the image's fast-diff, which looks at its object maps alone, misses what an image gets by being
-// rolled back to a snapshot that is older than the one that is counted from. Where there is such a snapshot, and where an
-// object map is not valid, each object is asked instead.
+// rolled back to a snapshot that is older than the one that is counted from, unless that is the oldest of all. Where there is
+// or was such a snapshot, and where an object map is not valid, each object is asked instead.
 //
 // Every operation of a cluster ends within the time limit of [Cluster], and one that is called off is left behind: the
 // connection belongs to one source or target alone, so that nobody else waits for it.

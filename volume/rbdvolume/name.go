@@ -36,7 +36,7 @@ func parseName(name string) (l volume.Label, ours bool) {
 type base struct {
 	number uint64
 	name   string
-	older  bool // the image had an older snapshot then, which was not this volume's, and could be rolled back to it since
+	older  bool // the image had older snapshots then, and can have been rolled back to one so that its object maps mislead
 }
 
 // String is what a revision records.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ceph/go-ceph/rbd"
@@ -22,7 +23,7 @@ type Snapshot struct {
 	at     volume.Image
 	info   rbd.SnapInfo
 	own    bool // it was taken for this, and goes with Close
-	older  bool // the image has an older one that is not of the same label
+	older  bool // see [base]
 	kept   atomic.Bool
 	guard  guard
 }
@@ -59,18 +60,39 @@ func (c *connection) openSnapshot(at volume.Image) (*Snapshot, error) {
 	if err != nil {
 		return nil, errors.Join(c.cluster.explain(errnoOf(err), at, "list the snapshots of "+at.String()), im.Close())
 	}
-	label, _ := parseName(at.Snapshot)
-	older := false
-	for _, info := range snapshots { // the oldest first
-		if info.Name == at.Snapshot {
-			snap := &Snapshot{conn: c, image: im, at: at, info: info, older: older}
-			snap.guard.shut = snap.shutInTime
-			return snap, nil
-		}
-		is, ours := parseName(info.Name)
-		older = older || !ours || is.Repository != label.Repository || is.Volume != label.Volume
+	i := slices.IndexFunc(snapshots, func(info rbd.SnapInfo) bool { return info.Name == at.Snapshot })
+	if i < 0 {
+		return nil, errors.Join(&volume.NoImageError{Image: at, Missing: volume.MissingSnapshot}, im.Close())
 	}
-	return nil, errors.Join(&volume.NoImageError{Image: at, Missing: volume.MissingSnapshot}, im.Close())
+	older, err := c.canMislead(at, snapshots[:i])
+	if err != nil {
+		return nil, errors.Join(err, im.Close())
+	}
+	snap := &Snapshot{conn: c, image: im, at: at, info: snapshots[i], older: older}
+	snap.guard.shut = snap.shutInTime
+	return snap, nil
+}
+
+// canMislead tells whether the image's object maps may call unchanged what it gets by being rolled back to one of these
+// snapshots, which are older than the one at that place. The oldest of all snapshots cannot do that: its map calls nothing
+// unchanged, for what was before it is merged into it. That is said of the one that a volume has, and of no others.
+func (c *connection) canMislead(at volume.Image, older []rbd.SnapInfo) (bool, error) {
+	if len(older) == 0 {
+		return false, nil
+	}
+	label, _ := parseName(at.Snapshot)
+	is, ours := parseName(older[0].Name)
+	if len(older) > 1 || !ours || is.Repository != label.Repository || is.Volume != label.Volume {
+		return true, nil
+	}
+	invalid, err := mapIsInvalid(c.ioctx, at.Name, older[0].Name)
+	if isMissing(err) {
+		return true, nil // it went meanwhile
+	}
+	if err != nil {
+		return false, c.cluster.explain(err, at, "ask for the flags of "+at.String())
+	}
+	return invalid, nil
 }
 
 // ReadAt implements [io.ReaderAt].

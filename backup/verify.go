@@ -41,7 +41,7 @@ func Verify(ctx context.Context, im *repository.Image, opts VerifyOptions) (_ *V
 	var result Verified
 	v := &verification{im: im}
 	if opts.Against != nil {
-		if v.source, err = opts.Against.Snapshot(ctx); err != nil {
+		if v.source, err = v.snapshot(ctx, opts.Against); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, v.source.Close()) }()
@@ -91,6 +91,14 @@ type verification struct {
 
 	mu   sync.Mutex
 	diff []repository.Extent
+}
+
+// snapshot takes the snapshot of a source that goes when it was read. Where it can bear a name, that says who reads it.
+func (v *verification) snapshot(ctx context.Context, src volume.Source) (volume.Snapshot, error) {
+	if keeper, can := src.(volume.Keeper); can {
+		return keeper.SnapshotFor(ctx, volume.Label{Repository: v.im.Repository().String(), Volume: v.im.Volume().UUID.String()})
+	}
+	return src.Snapshot(ctx)
 }
 
 func (v *verification) known(context.Context, revision.Chunk, repository.Extent, []byte) (bool, error) {

@@ -81,6 +81,9 @@ func (im *Image) Statement() *revision.Statement { return im.chain()[0].Statemen
 // Volume is whose image it is.
 func (im *Image) Volume() Volume { return im.volume }
 
+// Repository is the id of the repository that it is of.
+func (im *Image) Repository() revision.UUID { return im.rd.repo.ID() }
+
 // Size is the length of the image in bytes.
 func (im *Image) Size() int64 { return int64(im.Statement().Size) }
 

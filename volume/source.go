@@ -57,7 +57,8 @@ type Changes interface {
 // A Keeper is a Source whose snapshots can be kept. They bear a label, and no Keeper touches a snapshot of another.
 type Keeper interface {
 	Source
-	// SnapshotFor is Snapshot with a label. There must be none that has it.
+	// SnapshotFor is Snapshot with a label. There must be none that has it. One that is for no revision cannot be kept, and is
+	// none of those that Tidy removes.
 	SnapshotFor(ctx context.Context, label Label) (Snapshot, error)
 	// Tidy removes the snapshots of the label's repository and volume, whatever their revision, but those that are named
 	// as [Differ] names them. It returns which went, in words of the source's own. It has a time limit of its own, so that
@@ -78,7 +79,7 @@ type Layout map[string]string
 type Label struct {
 	Repository string // its id
 	Volume     string // its uuid
-	Revision   string // its id
+	Revision   string // its id; empty: it is read for another reason than to make one
 }
 
 // An Independent is a Snapshot that stays as it is whatever becomes of its source. One that is not may show what is

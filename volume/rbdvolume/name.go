@@ -3,6 +3,7 @@
 package rbdvolume
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -11,25 +12,50 @@ import (
 	"varve/volume"
 )
 
-// Names of snapshots that Varve takes: of those that a revision counts from, and of those that go when they were read.
+// Names of snapshots that Varve takes: of those that a revision counts from, of those that go when they were read, and of
+// those by which a restore in place can be undone.
 const (
 	namePrefix      = "varve."
 	temporaryPrefix = "varve-reading."
+	undoPrefix      = "varve-undo."
 )
 
-// nameOf is the name of the snapshot that has this label.
+// nameOf is the name of the snapshot that has this label; of one that is for no revision, a name that nobody has.
 func nameOf(l volume.Label) string {
+	if l.Revision == "" {
+		return temporaryPrefix + l.Repository + "." + l.Volume + "." + rand.Text()
+	}
 	return namePrefix + l.Repository + "." + l.Volume + "." + l.Revision
 }
 
-// parseName reads the label in the name of a snapshot.
+// parseName reads the label in the name of a snapshot that is for a revision.
 func parseName(name string) (l volume.Label, ours bool) {
-	rest, ours := strings.CutPrefix(name, namePrefix)
-	parts := strings.Split(rest, ".")
-	if !ours || len(parts) != 3 {
-		return l, false
+	l, taken, ours := parseAny(name)
+	return l, ours && taken == volume.KeptForRevision
+}
+
+// parseAny reads what a snapshot was taken for off its name; ours: by this program.
+func parseAny(name string) (l volume.Label, taken volume.KeptFor, ours bool) {
+	if strings.HasPrefix(name, undoPrefix) {
+		return l, volume.KeptForUndo, true
 	}
-	return volume.Label{Repository: parts[0], Volume: parts[1], Revision: parts[2]}, true
+	taken = volume.KeptForRevision
+	rest, ours := strings.CutPrefix(name, namePrefix)
+	if !ours {
+		taken = volume.KeptForReading
+		rest, ours = strings.CutPrefix(name, temporaryPrefix)
+	}
+	parts := strings.Split(rest, ".")
+	switch {
+	case !ours, len(parts) != 3 && (taken == volume.KeptForRevision || len(parts) != 1):
+		return volume.Label{}, "", false
+	case len(parts) == 1: // one that was taken for nobody
+		return l, taken, true
+	case taken == volume.KeptForRevision:
+		l.Revision = parts[2]
+	}
+	l.Repository, l.Volume = parts[0], parts[1]
+	return l, taken, true
 }
 
 // base is a snapshot that changes can be counted from. Its number is never given again in its pool.

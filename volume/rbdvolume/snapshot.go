@@ -17,15 +17,16 @@ import (
 
 // Snapshot is a snapshot of an image, open to be read.
 type Snapshot struct {
-	source *Source
-	conn   *connection
-	image  *rbd.Image // the snapshot
-	at     volume.Image
-	info   rbd.SnapInfo
-	own    bool // it was taken for this, and goes with Close
-	older  bool // see [base]
-	kept   atomic.Bool
-	guard  guard
+	source   *Source
+	conn     *connection
+	image    *rbd.Image // the snapshot
+	at       volume.Image
+	info     rbd.SnapInfo
+	own      bool // it was taken for this, and goes with Close
+	keepable bool // a revision may count from it
+	older    bool // see [base]
+	kept     atomic.Bool
+	guard    guard
 }
 
 var (
@@ -142,7 +143,7 @@ func (s *Snapshot) Independent() bool { return true }
 
 // Base implements [volume.Differ].
 func (s *Snapshot) Base() string {
-	if !s.own {
+	if !s.keepable {
 		return ""
 	}
 	return base{number: s.info.Id, name: s.info.Name, older: s.older}.String()

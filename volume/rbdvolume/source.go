@@ -81,7 +81,7 @@ func (s *Source) Snapshot(ctx context.Context) (volume.Snapshot, error) {
 	if s.at.Snapshot != "" {
 		return s.open(ctx, s.at, false)
 	}
-	return s.take(ctx, temporaryPrefix+rand.Text())
+	return s.take(ctx, temporaryPrefix+rand.Text(), false)
 }
 
 // SnapshotFor implements [volume.Keeper]. A source that is a snapshot is opened as it is.
@@ -89,11 +89,11 @@ func (s *Source) SnapshotFor(ctx context.Context, label volume.Label) (volume.Sn
 	if s.at.Snapshot != "" {
 		return s.open(ctx, s.at, false)
 	}
-	return s.take(ctx, nameOf(label))
+	return s.take(ctx, nameOf(label), label.Revision != "")
 }
 
-// take makes a snapshot of the image, and opens it.
-func (s *Source) take(ctx context.Context, name string) (volume.Snapshot, error) {
+// take makes a snapshot of the image, and opens it. Keepable tells whether a revision may count from it.
+func (s *Source) take(ctx context.Context, name string, keepable bool) (volume.Snapshot, error) {
 	take := func(c *connection) (struct{}, error) { return struct{}{}, c.take(s.at, name) }
 	late := func(struct{}) { _ = s.drop(context.WithoutCancel(ctx), name) } // if it fails, the next run does it
 	if _, err := ask(ctx, s.cluster, s.at, take, late); err != nil {
@@ -105,6 +105,7 @@ func (s *Source) take(ctx context.Context, name string) (volume.Snapshot, error)
 	if err != nil {
 		return nil, errors.Join(err, s.drop(context.WithoutCancel(ctx), name))
 	}
+	snap.keepable = keepable
 	return snap, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -139,6 +140,105 @@ func TestTidyTouchesNoOthers(t *testing.T) {
 	}
 	if removed, err = s.Tidy(t.Context(), label("r", "v", "3")); err != nil || !slices.Equal(removed, []string{"varve.r.v.2"}) {
 		t.Errorf("then removed %v, %v", removed, err)
+	}
+}
+
+// All that is taken is listed with what it is for, whoever takes it; nothing else is. What is dropped is what was listed, and no
+// other that has its name since.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 22, rbdtest.Fast)
+	s := mustOpen(t, at)
+	take := func(name string) {
+		g.With(t, at, func(im *rbd.Image) error { _, err := im.CreateSnapshot(name); return err })
+	}
+	revision := volume.Label{Repository: "r", Volume: "v", Revision: "1"}
+	reading := volume.Label{Repository: "r", Volume: "v"}
+	snap, err := s.SnapshotFor(t.Context(), revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := s.SnapshotFor(t.Context(), reading)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if base := read.(volume.Differ).Base(); base != "" {
+		t.Errorf("what is only read can be counted from, by %q", base)
+	}
+	for _, name := range []string{"weekly", "varve", "varve.other", "varve-reading.a.b", "varve-undo.20261129T010203Z", "varve-reading.X"} {
+		take(name)
+	}
+	list := func() []volume.Kept {
+		t.Helper()
+		all, err := rbdvolume.Kept(t.Context(), rbdtest.Cluster(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	want := []volume.Kept{{For: volume.KeptForRevision, Label: revision}, {For: volume.KeptForReading, Label: reading}, {For: volume.KeptForUndo}, {For: volume.KeptForReading}}
+	got := list()
+	if len(got) != len(want) {
+		t.Fatalf("listed %+v", got)
+	}
+	for i, k := range got {
+		if k.For != want[i].For || k.Label != want[i].Label || k.Image != at || k.Size != 8<<20 || k.Created.IsZero() || k.Stable != s.Describe().Stable {
+			t.Errorf("listed %+v, want %+v", k, want[i])
+		}
+	}
+	if base := snap.(volume.Differ).Base(); !got[0].IsNamed(base) || !got[0].IsNamed(base+" older") || got[0].IsNamed(base+"x") {
+		t.Errorf("%+v is the one that is recorded as %q, and no other", got[0], base)
+	}
+	if removed, err := s.Tidy(t.Context(), volume.Label{Repository: "r", Volume: "v", Revision: "2"}, snap.(volume.Differ).Base()); err != nil || len(removed) != 0 {
+		t.Errorf("what is being read was tidied: %v, %v", removed, err)
+	}
+	if err := errors.Join(snap.Close(), read.Close()); err != nil {
+		t.Fatal(err)
+	}
+	take(got[0].Name) // anew
+	if err := rbdvolume.Drop(t.Context(), rbdtest.Cluster(), got[0]); err != nil {
+		t.Error(err)
+	}
+	now := list()
+	if len(now) != 3 || now[2].Name != got[0].Name {
+		t.Fatalf("another of the name was taken away: %+v", now)
+	}
+	if err := rbdvolume.Drop(t.Context(), rbdtest.Cluster(), now[2]); err != nil || len(list()) != 2 {
+		t.Errorf("dropped: %v, left %+v", err, list())
+	}
+}
+
+// A place is an image, or all of a pool or a namespace; the default one has those that are in none.
+func TestImages(t *testing.T) {
+	t.Parallel()
+	pool := rbdtest.Pool(t)
+	rbdtest.Do(t, "rbd", "namespace", "create", pool+"/space")
+	for _, image := range []string{pool + "/a", pool + "/b", pool + "/space/c"} {
+		rbdtest.Do(t, "rbd", "create", "--size", "4M", image)
+	}
+	a, b := volume.Image{Pool: pool, Name: "a"}, volume.Image{Pool: pool, Name: "b"}
+	c := volume.Image{Pool: pool, Namespace: "space", Name: "c"}
+	cases := map[string]struct {
+		at   volume.Image
+		want []volume.Image
+	}{
+		"pool":           {volume.Image{Pool: pool}, []volume.Image{a, b}},
+		"namespace":      {volume.Image{Pool: pool, Namespace: "space"}, []volume.Image{c}},
+		"namespace's":    {volume.Image{Pool: pool, Name: "space"}, []volume.Image{c}},
+		"image":          {b, []volume.Image{b}},
+		"of a namespace": {c, []volume.Image{c}},
+	}
+	for name, test := range cases {
+		got, err := rbdvolume.Images(t.Context(), rbdtest.Cluster(), test.at)
+		slices.SortFunc(got, func(x, y volume.Image) int { return strings.Compare(x.Name, y.Name) })
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, test.want)
+		}
+	}
+	missing := new(volume.NoImageError)
+	if got, err := rbdvolume.Images(t.Context(), rbdtest.Cluster(), volume.Image{Pool: pool, Name: "none"}); !errors.As(err, &missing) {
+		t.Errorf("what is not there: %v, %v", got, err)
 	}
 }
 

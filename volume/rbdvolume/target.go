@@ -106,7 +106,7 @@ func (t *Target) open(opts TargetOptions) error {
 // prepare makes what there is ready to be written in place.
 func (t *Target) prepare(opts TargetOptions) error {
 	if !opts.NoUndo {
-		name := "varve-undo." + opts.Now.UTC().Format("20060102T150405Z")
+		name := undoPrefix + opts.Now.UTC().Format("20060102T150405Z")
 		if _, err := t.image.CreateSnapshot(name); err != nil {
 			return t.cluster.explain(errnoOf(err), t.at, "take the snapshot "+name+" of "+t.at.String())
 		}

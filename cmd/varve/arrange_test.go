@@ -57,6 +57,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"check":        {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
 		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
+		"snapshots":    {nil, []string{"--orphans", "--temporary", "2d", "-n"}, map[string]any{"dry_run": true, "snapshots": nil}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},

@@ -18,10 +18,13 @@ import (
 	"varve/revision"
 )
 
+// backupName is also what the lease of a backup says.
+const backupName = "backup"
+
 func backupCommand(s *session) *command {
 	f := backupFlags{time: moment{now: s.begun.In(s.zone)}}
 	return &command{
-		name: "backup", group: everyDay, args: "[VOLUME] [SOURCE]",
+		name: backupName, group: everyDay, args: "[VOLUME] [SOURCE]",
 		summary: "store a volume as it is now, as a new revision",
 		about: `Reads SOURCE, a raw file or a block device, and stores what changed since the
 last revision of VOLUME. The first backup of a VOLUME makes it; later ones may

@@ -113,6 +113,23 @@ func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image)
 	return parts, nil
 }
 
+// shelf is the cluster's images.
+func (s *session) shelf() (shelf, error) {
+	cluster, err := s.cluster()
+	if err != nil {
+		return shelf{}, err
+	}
+	return shelf{
+		images: func(ctx context.Context, at volume.Image) ([]volume.Image, error) {
+			return rbdvolume.Images(ctx, cluster, at)
+		},
+		kept: func(ctx context.Context, at volume.Image) ([]volume.Kept, error) {
+			return rbdvolume.Kept(ctx, cluster, at)
+		},
+		drop: func(ctx context.Context, k volume.Kept) error { return rbdvolume.Drop(ctx, cluster, k) },
+	}, nil
+}
+
 // imageDestination says how an RBD image may be written. A new one is made like the one that was backed up.
 func (r *restoration) imageDestination() (destination, error) {
 	cluster, err := r.s.cluster()

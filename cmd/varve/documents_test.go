@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"varve/volume"
 )
 
 // TestJSONDocuments types every command with --json: done, failed, with findings,
@@ -176,6 +179,43 @@ func (b *bench) aboutMarks() {
 	b.says("log-retired", 0, "log third")
 	b.says("retire-undone", 0, "retire third --undo")
 	b.says("retire-failed", 2, "retire x")
+	b.aboutSnapshots()
+}
+
+// aboutSnapshots is about what is kept on images, which here is made up: there is no cluster.
+func (b *bench) aboutSnapshots() {
+	b.says("snapshots-none", 0, "snapshots")
+	b.says("snapshots-usage", 2, "snapshots --temporary 2d")
+	b.says("snapshots-place", 2, "snapshots vms")
+	b.says("snapshots-failed", 2, "snapshots --remove none -n")
+	var out bytes.Buffer
+	s := newSession(strings.NewReader(""), &out, io.Discard)
+	s.command, s.json = "snapshots", true
+	s.globals.repo = b.path("repo")
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer s.close("close the repository", repo)
+	k := &keeping{s: s, repo: repo, flags: &snapshotsFlags{}}
+	if k.ledger, err = readLedger(repo); err != nil {
+		b.t.Fatal(err)
+	}
+	v, err := repo.Volume("v")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	at := volume.Image{Pool: "vms", Name: "v"}
+	orphan := volume.Kept{
+		Image: at, Name: "varve.R.V.20261124T010003Z-k3f9", For: volume.KeptForRevision, Size: 1 << 20, Created: time.Date(2026, 11, 24, 1, 0, 3, 0, time.UTC),
+		Label: volume.Label{Repository: repo.ID().String(), Volume: v.UUID.String(), Revision: "20261124T010003Z-k3f9"},
+	}
+	r := &snapshots{Snapshots: []keptEntry{k.entry(orphan), k.entry(volume.Kept{Image: at, Name: "varve-undo.X", For: volume.KeptForUndo})}, flags: k.flags}
+	r.trouble("vms/w", &volume.NoClusterError{Conf: "ceph.conf", Err: errors.New("no answer")})
+	if code := s.report(b.t.Context(), r, r.judge()); code != 1 {
+		b.t.Errorf("exit code %d", code)
+	}
+	b.compare("snapshots-done", out.String())
 }
 
 // aboutGarbage is about what nothing needs any more, in a repository of its own.

@@ -20,7 +20,9 @@ func retireCommand(s *session) *command {
 		summary: "say that a volume is not backed up any more",
 		about: `Says that VOLUME is not expected to be backed up any more: what watches over
 backups does not miss it. Its revisions stay and can be restored; retention
-applies to them as before. The next backup of it ends that, and so does --undo.`,
+applies to them as before. The next backup of it ends that, and so does --undo.
+What is kept on RBD images for its next backup goes: should there be one, it reads
+everything.`,
 		example: `varve retire vms/vm-113
 varve retire vms/vm-113 --undo              # it is expected again`,
 		flags: []cli.Flag{
@@ -36,6 +38,7 @@ type retiredVolume struct {
 	UUID    revision.UUID `json:"uuid"`
 	Retired *time.Time    `json:"retired"` // since when; null: it is not
 	Changed bool          `json:"changed"`
+	Removed []string      `json:"removed_snapshots"` // of RBD images
 }
 
 func runRetire(ctx context.Context, s *session, undo bool, text string) (result, error) {
@@ -60,7 +63,7 @@ func runRetire(ctx context.Context, s *session, undo bool, text string) (result,
 	if err != nil {
 		return nil, err
 	}
-	out := &retiredVolume{Volume: v.Name, UUID: v.UUID, Retired: since}
+	out := &retiredVolume{Volume: v.Name, UUID: v.UUID, Retired: since, Removed: []string{}}
 	if undo == (since == nil) {
 		return out, nil
 	}
@@ -81,6 +84,13 @@ func runRetire(ctx context.Context, s *session, undo bool, text string) (result,
 	}
 	e.Seconds = time.Since(begun).Seconds()
 	s.record(ctx, repo, e, nil)
+	if !undo {
+		all, err := repo.Revisions(v)
+		if err != nil {
+			s.warn("where it was read from cannot be told: %v", err)
+		}
+		out.Removed = s.letGo(ctx, repo, v, imagesOf(all))
+	}
 	return out, nil
 }
 
@@ -116,6 +126,14 @@ func (r *retiredVolume) print(p *page) {
 		p.line("%s already, since %s", p.bold(r.Volume.String()+" is retired"), inProse(*r.Retired, p.now))
 	default:
 		p.line("%s: it is not expected to be backed up any more. Its revisions stay", p.bold(r.Volume.String()+" is retired"))
+		printWent(p, r.Removed)
 		p.line("%s varve retire %s --undo ends that, and so does a backup of it", p.arrow(), human.ShellWord(r.Volume.String()))
+	}
+}
+
+// printWent tells which snapshots of images were removed.
+func printWent(p *page, snapshots []string) {
+	for _, name := range snapshots {
+		p.line("snapshot %s was removed", name)
 	}
 }

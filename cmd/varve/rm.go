@@ -13,6 +13,7 @@ import (
 	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
+	"varve/volume"
 )
 
 func rmCommand(s *session) *command {
@@ -27,8 +28,8 @@ They go into the trash, out of which varve undelete brings them back as long as
 the configuration's undelete says (7d unless it does). Only then does gc make
 room of what nothing else uses.
 
-With --all, every revision of VOLUME goes, and the volume itself. That asks for
-its name, or needs --confirm VOLUME.
+With --all, every revision of VOLUME goes, the volume itself, and what is kept for
+it on RBD images. That asks for its name, or needs --confirm VOLUME.
 
 Here, a time names only a revision of that very day, minute or second.`,
 		example: `varve rm db1@k3f9
@@ -77,11 +78,12 @@ type rmFlags struct {
 type taken struct {
 	Volume    revision.Name `json:"volume"`
 	DryRun    bool          `json:"dry_run"`
-	Removed   []revision.ID `json:"removed"`   // newest first; with dry_run, in no particular order
-	Rewritten []revision.ID `json:"rewritten"` // that stay, and into which others were folded
-	Until     *time.Time    `json:"until"`     // when they can no longer come back; null: with dry_run
-	Frees     *int64        `json:"frees"`     // bytes in packs that only they use; null: not looked up
-	All       bool          `json:"all"`       // the volume went, too
+	Removed   []revision.ID `json:"removed"`           // newest first; with dry_run, in no particular order
+	Rewritten []revision.ID `json:"rewritten"`         // that stay, and into which others were folded
+	Until     *time.Time    `json:"until"`             // when they can no longer come back; null: with dry_run
+	Frees     *int64        `json:"frees"`             // bytes in packs that only they use; null: not looked up
+	All       bool          `json:"all"`               // the volume went, too
+	Snapshots []string      `json:"removed_snapshots"` // of RBD images
 }
 
 func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, error) {
@@ -97,6 +99,14 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 	if err != nil {
 		return nil, err
 	}
+	var images []volume.Image
+	if f.all && !f.dryRun {
+		revisions, err := repo.Revisions(v)
+		if err != nil {
+			return nil, err
+		}
+		images = imagesOf(revisions)
+	}
 	s.doing = "rm of " + quote(v.Name.String())
 	wanted, _ := s.wanted(v.Name)
 	opts := repository.RemoveOptions{Op: repository.OpRemove, Undelete: wanted.Undelete, Wait: time.Duration(s.globals.wait), All: f.all, Listed: f.all}
@@ -105,7 +115,7 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 	}
 	done, err := repo.Remove(ctx, v, ids, opts)
 	out := &taken{
-		Volume: v.Name, DryRun: f.dryRun, All: f.all, Until: timeOrNil(done.Until),
+		Volume: v.Name, DryRun: f.dryRun, All: f.all, Until: timeOrNil(done.Until), Snapshots: []string{},
 		Removed: append([]revision.ID{}, done.Revisions...), Rewritten: append([]revision.ID{}, done.Rewritten...),
 	}
 	if err == nil && f.dryRun {
@@ -119,8 +129,10 @@ func runRm(ctx context.Context, s *session, f *rmFlags, args []string) (result, 
 			return nil, err
 		}
 		s.good = fmt.Sprintf("%s went, and can come back; the others are as they were", formatCount(len(done.Revisions), "revision"))
+		return out, err
 	}
-	return out, err
+	out.Snapshots = s.letGo(ctx, repo, v, images)
+	return out, nil
 }
 
 // toTake finds the revisions that words name, all of one volume.
@@ -218,6 +230,7 @@ func (t *taken) print(p *page) {
 	if len(t.Rewritten) > 0 {
 		p.line("%s written anew, and as whole as before: what built on them", formatThey(len(t.Rewritten), "map", "was", "were"))
 	}
+	printWent(p, t.Snapshots)
 	if len(names) > 0 {
 		p.line("%s varve undelete %s brings it back", p.arrow(), names[0])
 	}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+)
+
+// keeping is a look at the snapshots that are kept.
+type keeping struct {
+	s      *session
+	repo   *repository.Repository
+	flags  *snapshotsFlags
+	typed  string // the place, for a shell; empty: none
+	ledger *ledger
+	shelf  shelf
+}
+
+// parsePlace reads rbd:POOL[/NAMESPACE][/IMAGE]; nil: no place is given. What is a pool or namespace has no name.
+func parsePlace(text string) (*volume.Image, error) {
+	if text == "" {
+		return nil, nil
+	}
+	rest, isRBD := strings.CutPrefix(text, string(volume.SchemeRBD)+":")
+	parts := strings.Split(strings.TrimSuffix(rest, "/"), "/")
+	if !isRBD || len(parts) > 3 || slices.Contains(parts, "") || strings.ContainsAny(rest, "@\x00") {
+		return nil, fmt.Errorf("%q is not rbd:POOL, rbd:POOL/NAMESPACE or rbd:POOL/[NAMESPACE/]IMAGE", text)
+	}
+	at := &volume.Image{Pool: parts[0]}
+	switch {
+	case len(parts) == 3:
+		at.Namespace, at.Name = parts[1], parts[2]
+	case len(parts) == 2 && strings.HasSuffix(rest, "/"):
+		at.Namespace = parts[1]
+	case len(parts) == 2:
+		at.Name = parts[1]
+	}
+	return at, nil
+}
+
+// look lists what is kept.
+func (k *keeping) look(ctx context.Context, place *volume.Image, out *snapshots) (err error) {
+	wanted, err := k.named()
+	if err != nil {
+		return err
+	}
+	var images []volume.Image
+	if place == nil {
+		if images, err = k.places(ctx, wanted, out); err != nil || len(images) == 0 {
+			return err
+		}
+	}
+	if k.shelf, err = k.s.shelf(); err != nil {
+		return err
+	}
+	if place != nil {
+		if images, err = k.shelf.images(ctx, *place); err != nil {
+			return err
+		}
+	}
+	silent := 0 // images for which the cluster did not answer, one after another
+	for _, at := range images {
+		kept, err := k.shelf.kept(ctx, at)
+		missing := new(volume.NoImageError)
+		switch {
+		case errors.As(err, &missing) && place == nil:
+			k.s.say("%v", err) // whoever read it once
+			continue
+		case err != nil:
+			out.trouble(at.String(), err)
+			if silent++; ctx.Err() != nil || silent > 1 && errors.As(err, new(*volume.NoClusterError)) {
+				return ctx.Err()
+			}
+			continue
+		}
+		silent = 0
+		for _, one := range kept {
+			if wanted == nil || one.Label.Repository == k.ledger.id && one.Label.Volume == wanted.volume.UUID.String() {
+				out.Snapshots = append(out.Snapshots, k.entry(one))
+			}
+		}
+	}
+	return nil
+}
+
+// named is the volume that --remove names; nil: none.
+func (k *keeping) named() (*keptFor, error) {
+	if k.flags.remove == "" {
+		return nil, nil
+	}
+	name, err := revision.ParseName(k.flags.remove)
+	if err != nil {
+		return nil, &usageError{Text: err.Error(), Command: k.s.command}
+	}
+	v, err := k.repo.Volume(name)
+	if err != nil {
+		return nil, err
+	}
+	return readKeptFor(k.repo, v), nil
+}
+
+// places are the images that volumes of the repository were read from, and are to be; of one volume, if it is given.
+func (k *keeping) places(ctx context.Context, only *keptFor, out *snapshots) (images []volume.Image, err error) {
+	if only != nil {
+		images = imagesOf(only.all)
+	} else {
+		for _, is := range k.ledger.known {
+			images = append(images, imagesOf(is.all)...)
+		}
+	}
+	conf, err := k.s.configuration()
+	if err != nil {
+		return nil, err
+	}
+	if conf != nil && !k.s.isElsewhere(conf) {
+		volumes, problems := conf.Volumes(k.s.lister(ctx))
+		for _, v := range volumes {
+			if at, err := volume.ParseLocation(v.Source); err == nil && at.Scheme == volume.SchemeRBD && (only == nil || v.Name == only.volume.Name) {
+				images = append(images, at.Image)
+			}
+		}
+		for _, err := range problems {
+			unsupported := new(volume.UnsupportedError)
+			switch {
+			case errors.As(err, &unsupported) && unsupported.Ceph:
+				return nil, unsupported
+			case errors.As(err, new(*volume.NoClusterError)), errors.As(err, new(*volume.DeniedError)):
+				out.trouble("the configuration", err)
+			}
+		}
+	}
+	for i := range images {
+		images[i].Snapshot = "" // of one that a volume is read from, too, there may be snapshots from before
+	}
+	slices.SortFunc(images, func(a, b volume.Image) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(images), nil
+}
+
+// imagesOf are the images that revisions were read from.
+func imagesOf(all []repository.Revision) (images []volume.Image) {
+	for _, rev := range all {
+		if rev.Statement == nil || rev.Statement.Source.Kind != string(volume.SchemeRBD) {
+			continue
+		}
+		at, err := volume.ParseLocation(string(volume.SchemeRBD) + ":" + rev.Statement.Source.Path)
+		if err == nil && !slices.Contains(images, at.Image) {
+			images = append(images, at.Image)
+		}
+	}
+	return images
+}
+
+func (k *keeping) entry(one volume.Kept) keptEntry {
+	e := keptEntry{
+		Image: one.Image.String(), Snapshot: one.Name, Repository: one.Label.Repository, UUID: one.Label.Volume,
+		Revision: one.Label.Revision, Size: one.Size, Created: timeOrNil(one.Created), kept: one,
+	}
+	e.Use, e.Why = k.ledger.judge(one)
+	if is := k.ledger.known[one.Label.Volume]; is != nil && one.Label.Repository == k.ledger.id {
+		e.Volume = &is.volume.Name
+	}
+	return e
+}
+
+func (r *snapshots) trouble(image string, err error) {
+	r.Troubles = append(r.Troubles, imageTrouble{Image: image, Error: &jsonError{Message: err.Error(), Hint: hint(err, about{})}, err: err})
+}
+
+// isOld tells whether what was to be read once is so old that nobody is believed to read it.
+func (k *keeping) isOld(one volume.Kept) bool {
+	age := time.Duration(k.flags.temporary)
+	return age > 0 && !one.Created.IsZero() && k.s.begun.Sub(one.Created) >= age
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"varve/internal/human"
+	"varve/repository"
+	"varve/revision"
+	"varve/volume"
+)
+
+// goes tells whether a snapshot is one of those that are to go.
+func (k *keeping) goes(one volume.Kept) bool {
+	use, _ := k.ledger.judge(one)
+	switch {
+	case k.flags.remove != "": // the volume's alone are listed
+		return use == useBase || use == useOrphan || use == useUnclear
+	case use == useReading:
+		return k.isOld(one)
+	}
+	return use == useOrphan
+}
+
+// remove removes what is to go, if a person means it: of each volume while nobody backs it up, and after another look.
+func (k *keeping) remove(ctx context.Context, out *snapshots) error {
+	going := map[string][]*keptEntry{}
+	n := 0
+	for i := range out.Snapshots {
+		if e := &out.Snapshots[i]; k.goes(e.kept) {
+			going[e.UUID] = append(going[e.UUID], e)
+			e.Removed = k.flags.dryRun
+			n++
+		}
+	}
+	if n == 0 || k.flags.dryRun {
+		return nil
+	}
+	if err := k.s.agreed(k.question(n), "varve snapshots "+suffixed(k.typed, " ")+k.asked()+" --yes"); err != nil {
+		return err
+	}
+	for _, e := range out.Snapshots {
+		if all := going[e.UUID]; all != nil {
+			delete(going, e.UUID)
+			k.removeOf(ctx, e.UUID, all, out)
+		}
+	}
+	return ctx.Err()
+}
+
+// removeOf removes snapshots that were taken for one volume.
+func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry, out *snapshots) {
+	id, err := revision.ParseUUID(uuid)
+	if err != nil { // it is none of this program's
+		return
+	}
+	v := repository.Volume{UUID: id, Name: revision.Name(uuid)}
+	if is := k.ledger.known[uuid]; is != nil {
+		v.Name = is.volume.Name
+	}
+	err = k.repo.WhileIdle(ctx, v, time.Duration(k.s.globals.wait), func() error {
+		if err := k.ledger.again(uuid); err != nil {
+			return err
+		}
+		for _, e := range going {
+			if !k.goes(e.kept) {
+				e.Use, e.Why = k.ledger.judge(e.kept)
+				continue
+			}
+			if err := k.shelf.drop(ctx, e.kept); err != nil {
+				out.trouble(e.Image, err)
+				continue
+			}
+			e.Removed = true
+		}
+		return nil
+	})
+	if err != nil {
+		out.trouble(going[0].Image, err)
+	}
+}
+
+func (k *keeping) question(n int) string {
+	if k.flags.remove != "" {
+		return fmt.Sprintf("%s of %s, and its next backup reads everything.", formatThey(n, "snapshot", "goes", "go"), k.flags.remove)
+	}
+	return fmt.Sprintf("%s that nothing counts from any more.", formatThey(n, "snapshot", "goes", "go"))
+}
+
+func (k *keeping) asked() string {
+	if k.flags.remove != "" {
+		return "--remove " + human.ShellWord(k.flags.remove)
+	}
+	return "--orphans"
+}
+
+// agreed makes sure that a person means what is said.
+func (s *session) agreed(what, near string) error {
+	if s.globals.yes {
+		return nil
+	}
+	if !isTerminal(s.stdin) {
+		return &usageError{Text: what + " That is asked for, and there is nobody to answer", Near: near, Command: s.command}
+	}
+	_, _ = fmt.Fprintf(s.stderr, "%s Type yes: ", what)
+	line, err := bufio.NewReader(s.stdin).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if !slices.Contains([]string{"yes", "y"}, strings.TrimSpace(strings.ToLower(line))) {
+		return &usageError{Text: fmt.Sprintf("%q is not yes: nothing was done", strings.TrimSpace(line)), Command: s.command}
+	}
+	return nil
+}

@@ -47,6 +47,10 @@ type CreateOptions struct {
 	// there is no backup, and done is called too. An error of done is an alarm. Nil: src
 	// is the source.
 	Open func(ctx context.Context) (src volume.Source, done func(*revision.Statement) error, err error)
+	// Former opens the source that the newest revision was read from, if that is another
+	// and a snapshot was kept on it, so that this goes when the backup has succeeded. Nil:
+	// it stays.
+	Former func(ctx context.Context, was revision.Source) (volume.Source, error)
 	// Freeze is called just before the source's snapshot is taken, and what it returns
 	// when reading can do without: right after, of a snapshot that is independent of its
 	// source, or else when reading has ended. After an error nothing is to be thawed, and
@@ -203,6 +207,7 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 
 	// 7 release
 	c.tidySnapshots(ctx)
+	c.leaveFormer(ctx)
 	if err := c.backup.Finished(); err != nil {
 		c.warn("%v", err)
 	}

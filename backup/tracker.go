@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"varve/repository"
 	"varve/revision"
@@ -145,4 +146,37 @@ func (c *creation) tidySnapshots(ctx context.Context) {
 	if _, err := keeper.Tidy(context.WithoutCancel(ctx), c.label(), c.base()); err != nil {
 		c.warn("older snapshots of the source stay until the next backup: %v", err)
 	}
+}
+
+// leaveFormer removes the snapshot that the newest revision was read from, where that is on another source than this one's.
+func (c *creation) leaveFormer(ctx context.Context) {
+	was, now := c.formerSource(), c.describeSource()
+	if c.opts.Former == nil || was.Snapshot == "" || was.Identity == "" || was.Identity == recorded(now.Identity) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	former, err := c.opts.Former(ctx, was)
+	if missing := new(volume.NoImageError); errors.As(err, &missing) {
+		return // and its snapshots with it
+	}
+	keeper, can := former.(volume.Keeper)
+	if err == nil && (!can || recorded(former.Describe().Stable) != was.Identity) {
+		return // another has its name
+	}
+	if err == nil {
+		_, err = keeper.Tidy(ctx, c.label())
+	}
+	if err != nil {
+		c.warn("the snapshot stays that was kept on %s, where the volume was read from before: %v; varve snapshots --orphans removes it", was.Path, err)
+	}
+}
+
+// formerSource is what the newest revision was read from that there was before.
+func (c *creation) formerSource() revision.Source {
+	for _, rev := range slices.Backward(c.backup.Revisions()) {
+		if rev.Statement != nil {
+			return rev.Statement.Source
+		}
+	}
+	return revision.Source{}
 }

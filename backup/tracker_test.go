@@ -17,6 +17,7 @@ import (
 	"varve/backup"
 	"varve/internal/durable/durabletest"
 	"varve/repository"
+	"varve/revision"
 	"varve/volume"
 )
 
@@ -383,4 +384,48 @@ func TestNightsByTheTracker(t *testing.T) {
 			p.mustHold(t, result, k.data)
 		}
 	})
+}
+
+// When another source is read, the snapshot goes that was kept on the former one; not if that has its name from another, and
+// not that of the source itself. That it stays is said.
+func TestTheFormerSourceIsLeft(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		open  func(former *keeper) (volume.Source, error)
+		left  int
+		warns bool
+	}{
+		"goes":              {func(k *keeper) (volume.Source, error) { return k, nil }, 0, false},
+		"not in reach":      {func(*keeper) (volume.Source, error) { return nil, &volume.NoClusterError{Err: errors.New("down")} }, 1, true},
+		"gone":              {func(*keeper) (volume.Source, error) { return nil, &volume.NoImageError{} }, 1, false},
+		"another's name":    {func(k *keeper) (volume.Source, error) { k.is.Stable = "fsid/1//other"; return k, nil }, 1, false},
+		"keeps nothing now": {func(k *keeper) (volume.Source, error) { return &k.memSource, nil }, 1, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := randomBytes(20*chunkSize, 1)
+			former, now := newKeeper(data), newKeeper(data)
+			now.is.Path, now.is.Stable = "vms/b", "fsid/1//b1"
+			p := testPlace(t)
+			p.mustCreate(t, former, backup.CreateOptions{})
+			opened := ""
+			opts := backup.CreateOptions{SourceChanged: true, Former: func(_ context.Context, was revision.Source) (volume.Source, error) {
+				opened = was.Path
+				return test.open(former)
+			}}
+			result := p.mustCreate(t, now, opts)
+			if opened != "vms/a" || len(former.own()) != test.left || len(now.own()) != 1 {
+				t.Errorf("opened %q, kept %v on it, and %v", opened, former.own(), now.own())
+			}
+			if warned := strings.Contains(strings.Join(result.Warnings, "\n"), "was read from before"); warned != test.warns {
+				t.Errorf("warnings: %q", result.Warnings)
+			}
+			opened = ""
+			p.mustCreate(t, now, opts)
+			if opened != "" || len(now.own()) != 1 {
+				t.Errorf("of the same source opened %q, kept %v", opened, now.own())
+			}
+		})
+	}
 }

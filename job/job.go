@@ -136,20 +136,25 @@ func (a *attempt) settleSource() error {
 	if a.Source != "" || a.Stream != nil {
 		return nil
 	}
-	kind := ""
 	if a.newest != nil {
-		kind = a.newest.Source.Kind
+		a.Source = locationOf(a.newest.Source)
 	}
-	switch kind {
-	case "file", "device":
-		a.Source = "file:" + a.newest.Source.Path
-	case string(volume.SchemeRBD):
-		a.Source = string(volume.SchemeRBD) + ":" + a.newest.Source.Path
-	default:
+	if a.Source == "" {
 		_, err := a.repo.Volume(a.Volume)
 		return &NoSourceError{Volume: a.Volume, New: errors.Is(err, repository.ErrNoVolume)}
 	}
 	return nil
+}
+
+// locationOf is what to open to read a source again; empty: that cannot be.
+func locationOf(was revision.Source) string {
+	switch was.Kind {
+	case "file", "device":
+		return "file:" + was.Path
+	case string(volume.SchemeRBD):
+		return string(volume.SchemeRBD) + ":" + was.Path
+	}
+	return ""
 }
 
 // open opens the source, and tells of it.
@@ -177,6 +182,9 @@ func (a *attempt) create() backup.CreateOptions {
 	}
 	if a.runner.Hooks.Freezes() {
 		create.Freeze = a.runner.Freeze
+	}
+	create.Former = func(ctx context.Context, was revision.Source) (volume.Source, error) {
+		return a.opts.Open(ctx, locationOf(was))
 	}
 	create.Admit, create.MinFree = a.slot.admit(), roomFor(a.opts.Limits)
 	return create

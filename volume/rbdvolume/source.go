@@ -31,13 +31,15 @@ var (
 // Open returns the source at that place, after a look whether it is there. It fails with a [*volume.NoClusterError], a
 // [*volume.DeniedError] or a [*volume.NoImageError].
 func Open(ctx context.Context, cluster Cluster, at volume.Image) (*Source, error) {
-	return ask(ctx, cluster, at, func(c *connection) (*Source, error) {
-		identity, layout, err := c.identify(at)
-		if err != nil {
-			return nil, err
-		}
-		return &Source{cluster: cluster, at: at, identity: identity, layout: layout}, nil
-	}, forget)
+	return inTime(ctx, cluster, func(ctx context.Context) (*Source, error) {
+		return ask(ctx, cluster, at, func(c *connection) (*Source, error) {
+			identity, layout, err := c.identify(at)
+			if err != nil {
+				return nil, err
+			}
+			return &Source{cluster: cluster, at: at, identity: identity, layout: layout}, nil
+		}, forget)
+	})
 }
 
 // Describe implements [volume.Source]. Stable tells an image from another that had its name before.

@@ -75,3 +75,32 @@ func (e *NoImageError) Error() string {
 type NoBaseError struct{ Why string }
 
 func (e *NoBaseError) Error() string { return e.Why }
+
+// LayoutPart says what of a new image's layout something is about.
+type LayoutPart string
+
+// The parts of a layout; the zero value is all of it.
+const (
+	LayoutObjectSize LayoutPart = "object size"
+	LayoutFeatures   LayoutPart = "features"
+	LayoutDataPool   LayoutPart = "data pool"
+	LayoutStripes    LayoutPart = "stripes"
+)
+
+// A LayoutError reports a new RBD image that cannot be made as it was asked for, or as the one that was backed up.
+type LayoutError struct {
+	Image Image
+	Part  LayoutPart
+	Why   string
+	Err   error // what the cluster said; nil: it was not asked
+}
+
+func (e *LayoutError) Error() string {
+	text := fmt.Sprintf("image %s cannot be made: %s", e.Image, e.Why)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *LayoutError) Unwrap() error { return e.Err }

@@ -29,15 +29,21 @@ func (c *completion) named(name, typed string) []candidate {
 		return dirNames
 	case "T", "TAG":
 		return c.tags()
+	case "FEATURE":
+		return words(imageFeatures)
 	}
 	if !strings.Contains(name, "|") {
 		return nil
 	}
-	var words []candidate
-	for _, word := range strings.Split(name, "|") {
-		words = append(words, candidate{word: word})
+	return words(strings.Split(name, "|"))
+}
+
+// words are candidates without a meaning.
+func words(all []string) (candidates []candidate) {
+	for _, one := range all {
+		candidates = append(candidates, candidate{word: one})
 	}
-	return words
+	return candidates
 }
 
 // withRepository does something with the repository, if there is one.

@@ -130,7 +130,16 @@ func (s *session) shelf() (shelf, error) {
 	}, nil
 }
 
-// imageDestination says how an RBD image may be written. A new one is made like the one that was backed up.
+// layout is what the flags say of how an image is made.
+func (f *imageFlags) layout() rbdvolume.Layout {
+	return rbdvolume.Layout{
+		ObjectSize: int64(f.objectSize), Features: f.features, DataPool: string(f.dataPool),
+		StripeUnit: int64(f.stripeUnit), StripeCount: int64(f.stripeCount),
+	}
+}
+
+// imageDestination says how an RBD image may be written. A new one is made like the one that was backed up, but for what
+// flags say.
 func (r *restoration) imageDestination() (destination, error) {
 	cluster, err := r.s.cluster()
 	if err != nil {
@@ -145,6 +154,7 @@ func (r *restoration) imageDestination() (destination, error) {
 			return destination{}, err
 		}
 	}
+	to.Layout = r.f.image.layout().Over(to.Layout)
 	return destination{
 		opts: opts,
 		check: func(ctx context.Context) (int64, error) {

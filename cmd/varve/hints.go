@@ -228,8 +228,11 @@ func hintOnCluster(err error, _ about) string {
 		none    *volume.NoClusterError
 		denied  *volume.DeniedError
 		missing *volume.NoImageError
+		layout  *volume.LayoutError
 	)
 	switch {
+	case errors.As(err, &layout):
+		return hintOnLayout(layout.Part)
 	case errors.As(err, &none):
 		return "look whether it answers: ceph --conf " + human.ShellWord(none.Conf) + " status"
 	case errors.As(err, &denied) && denied.NoKey:
@@ -242,6 +245,21 @@ func hintOnCluster(err error, _ about) string {
 		return hintOnImage(missing)
 	}
 	return ""
+}
+
+// hintOnLayout names the flag that has an image made otherwise.
+func hintOnLayout(part volume.LayoutPart) string {
+	switch part {
+	case volume.LayoutObjectSize:
+		return "--object-size SIZE chooses another one"
+	case volume.LayoutFeatures:
+		return "--image-feature FEATURE, once for each, chooses others"
+	case volume.LayoutDataPool:
+		return "--data-pool POOL chooses another one, or the image's own pool; ceph osd pool ls lists them"
+	case volume.LayoutStripes:
+		return "--stripe-unit SIZE and --stripe-count N choose others"
+	}
+	return "--object-size, --image-feature, --data-pool, --stripe-unit and --stripe-count choose otherwise"
 }
 
 // hintOnImage says how to see what there is.

@@ -38,13 +38,17 @@ on is never overwritten.
 
 --range restores a part: into a new file or a pipe exactly these bytes, into a
 TARGET that exists at the same offset, with --in-place. A part never takes the
-place of a file or a device, also with --force.`,
+place of a file or a device, also with --force.
+
+TARGET can be rbd:POOL[/NAMESPACE]/IMAGE where varve was built with Ceph. A new
+image is made like the one that was backed up, but for what --object-size,
+--image-feature, --data-pool, --stripe-unit and --stripe-count say otherwise.`,
 		example: `varve restore db1 db1.img                   # the newest, to a new file
 varve restore db1@yesterday /dev/vg/db1 --in-place
 varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'
 varve restore db1 part.img --range 8GiB+1MiB`,
 		codes: "3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
-		flags: []cli.Flag{
+		flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
 			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "overwrite an existing TARGET"},
 			&cli.BoolFlag{Name: "even-in-use", Destination: &f.evenInUse, Usage: "write a TARGET that is mounted, held, open or a part of something"},
@@ -53,7 +57,7 @@ varve restore db1 part.img --range 8GiB+1MiB`,
 			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &f.dryRun,
 				Usage: "check everything, and make, write and remove nothing"},
-		},
+		}, f.image.flags()...),
 		run: func(ctx context.Context, args []string) (result, error) {
 			return runRestore(ctx, s, f, args[0], args[1])
 		},
@@ -68,10 +72,13 @@ type restoreFlags struct {
 	keepGoing bool
 	lostMap   string
 	dryRun    bool
+	image     imageFlags
 }
 
 // check refuses flags that make no sense together.
-func (f restoreFlags) check(s *session, toPipe bool) error {
+func (f restoreFlags) check(s *session, target volume.Location) error {
+	toPipe := target.Scheme == volume.SchemeStream
+	shape := f.image.given()
 	text := ""
 	switch {
 	case toPipe && (f.inPlace || f.force || f.evenInUse):
@@ -82,6 +89,10 @@ func (f restoreFlags) check(s *session, toPipe bool) error {
 		text = "--json needs standard output for itself: name a file or a device as TARGET"
 	case f.lostMap != "" && !f.keepGoing:
 		text = "--lost-map needs --keep-going"
+	case shape != "" && target.Scheme != volume.SchemeRBD:
+		text = fmt.Sprintf("%s says how an RBD image is made, and %s is none", shape, targetName(target))
+	case shape != "" && (f.inPlace || f.force):
+		text = shape + " says how a new RBD image is made; --in-place and --force write into one that is there"
 	default:
 		return nil
 	}
@@ -113,7 +124,7 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 			return nil, err
 		}
 	}
-	if err := f.check(s, toPipe); err != nil {
+	if err := f.check(s, target); err != nil {
 		return nil, err
 	}
 	if toPipe && isTerminal(s.stdout) {

@@ -3,9 +3,14 @@
 package rbdvolume
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ceph/go-ceph/rados"
 	"github.com/ceph/go-ceph/rbd"
@@ -92,7 +97,68 @@ func ParseLayout(from volume.Layout) (l Layout, err error) {
 	return l, err
 }
 
-// options are what librbd makes an image by. The caller destroys them.
+// Over lays a layout over that of another image: what it leaves open is as there.
+func (l Layout) Over(other Layout) Layout {
+	if l.ObjectSize > 0 && l.ObjectSize != other.ObjectSize && other.StripeCount <= 1 {
+		other.StripeUnit, other.StripeCount = 0, 0 // a stripe of one object is as large as that
+	}
+	l.ObjectSize, l.DataPool = cmp.Or(l.ObjectSize, other.ObjectSize), cmp.Or(l.DataPool, other.DataPool)
+	l.StripeUnit, l.StripeCount = cmp.Or(l.StripeUnit, other.StripeUnit), cmp.Or(l.StripeCount, other.StripeCount)
+	if len(l.Features) == 0 {
+		l.Features = other.Features
+	}
+	return l
+}
+
+// striped tells whether stripes are to be other than the objects.
+func (l Layout) striped() bool {
+	return l.StripeCount > 1 || l.StripeUnit > 0 && l.StripeUnit != l.ObjectSize
+}
+
+// What librbd makes objects of, in bytes.
+const (
+	smallestObject = 4 << 10
+	largestObject  = 32 << 20
+)
+
+// needs are the features without which another cannot be.
+var needs = []struct{ feature, other string }{
+	{rbd.FeatureNameObjectMap, rbd.FeatureNameExclusiveLock},
+	{rbd.FeatureNameFastDiff, rbd.FeatureNameObjectMap},
+	{rbd.FeatureNameJournaling, rbd.FeatureNameExclusiveLock},
+}
+
+// check refuses what no cluster makes.
+func (l Layout) check(at volume.Image) error {
+	wrong := func(part volume.LayoutPart, format string, args ...any) error {
+		return &volume.LayoutError{Image: at, Part: part, Why: fmt.Sprintf(format, args...)}
+	}
+	if l.ObjectSize != 0 && (l.ObjectSize < smallestObject || l.ObjectSize > largestObject || bits.OnesCount64(uint64(l.ObjectSize)) != 1) {
+		return wrong(volume.LayoutObjectSize, "an object size of %d bytes is no power of two from 4 KiB to 32 MiB", l.ObjectSize)
+	}
+	set := rbd.FeatureSet(settable)
+	known := set.Names()
+	for _, name := range l.Features {
+		if !slices.Contains(known, name) {
+			return wrong(volume.LayoutFeatures, "the feature %q is not known", name)
+		}
+	}
+	for _, n := range needs {
+		if slices.Contains(l.Features, n.feature) && !slices.Contains(l.Features, n.other) {
+			return wrong(volume.LayoutFeatures, "the feature %s needs %s", n.feature, n.other)
+		}
+	}
+	switch {
+	case !l.striped():
+	case l.StripeUnit == 0 || l.StripeCount == 0:
+		return wrong(volume.LayoutStripes, "stripes have a unit and a count, and one of them is missing")
+	case l.ObjectSize > 0 && l.ObjectSize%l.StripeUnit != 0:
+		return wrong(volume.LayoutStripes, "objects of %d bytes do not hold whole stripe units of %d", l.ObjectSize, l.StripeUnit)
+	}
+	return nil
+}
+
+// options are what librbd makes an image by, of a layout that was checked. The caller destroys them.
 func (l Layout) options() (_ *rbd.ImageOptions, err error) {
 	o := rbd.NewRbdImageOptions()
 	defer func() {
@@ -106,19 +172,13 @@ func (l Layout) options() (_ *rbd.ImageOptions, err error) {
 		}
 	}
 	if l.ObjectSize > 0 {
-		order := uint64(0)
-		for int64(1)<<order < l.ObjectSize {
-			order++
-		}
-		if int64(1)<<order != l.ObjectSize {
-			return nil, fmt.Errorf("an object size of %d bytes is no power of two", l.ObjectSize)
-		}
-		set(rbd.ImageOptionOrder, order)
+		set(rbd.ImageOptionOrder, uint64(bits.TrailingZeros64(uint64(l.ObjectSize))))
 	}
 	if len(l.Features) > 0 {
-		set(rbd.ImageOptionFeatures, uint64(rbd.FeatureSetFromNames(l.Features))&settable)
+		set(rbd.ImageOptionFeatures, uint64(rbd.FeatureSetFromNames(l.Features)))
 	}
-	if l.StripeCount > 1 || l.StripeUnit > 0 && l.StripeUnit != l.ObjectSize {
+	if l.striped() {
+		set(rbd.ImageOptionFeaturesSet, rbd.FeatureStripingV2)
 		set(rbd.ImageOptionStripeUnit, uint64(l.StripeUnit))
 		set(rbd.ImageOptionStripeCount, uint64(l.StripeCount))
 	}
@@ -126,6 +186,22 @@ func (l Layout) options() (_ *rbd.ImageOptions, err error) {
 		err = o.SetString(rbd.ImageOptionDataPool, l.DataPool)
 	}
 	return o, err
+}
+
+// explainMake says why an image could not be made.
+func (c *connection) explainMake(err error, at volume.Image, l Layout) error {
+	refused := &volume.LayoutError{Image: at, Err: err}
+	switch {
+	case errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP):
+		refused.Part, refused.Why = volume.LayoutFeatures, "the cluster lacks one of the features "+strings.Join(l.Features, ", ")
+	case errors.Is(err, syscall.EINVAL) && l.DataPool != "":
+		refused.Part, refused.Why = volume.LayoutDataPool, fmt.Sprintf("the pool %q may not be one for an image's data", l.DataPool)
+	case errors.Is(err, syscall.EINVAL):
+		refused.Why = "the cluster does not make it so"
+	default:
+		return c.cluster.explain(err, at, "make the image "+at.String())
+	}
+	return refused
 }
 
 // hasPool tells whether there is a pool of that name.

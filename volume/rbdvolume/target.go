@@ -54,7 +54,8 @@ var (
 
 // OpenTarget opens an image to receive a volume of size bytes, after all checks that can be made before the first write.
 //
-// It refuses with [volume.ErrExists], [volume.ErrNoTarget], [*volume.InUseError], [*volume.SizeError], and as [Open] does.
+// It refuses with [volume.ErrExists], [volume.ErrNoTarget], [*volume.InUseError], [*volume.SizeError],
+// [*volume.LayoutError], and as [Open] does.
 func OpenTarget(ctx context.Context, cluster Cluster, at volume.Image, size int64, opts TargetOptions) (*Target, error) {
 	if at.Snapshot != "" {
 		return nil, fmt.Errorf("target %s: a snapshot cannot be written", at)
@@ -160,14 +161,12 @@ func (t *Target) admit(opts TargetOptions) (exists bool, err error) {
 }
 
 func (t *Target) admitLayout(l Layout) error {
-	if l.DataPool != "" && !hasPool(t.conn.conn, l.DataPool) {
-		return &volume.NoImageError{Image: volume.Image{Pool: l.DataPool, Name: t.at.Name}, Missing: volume.MissingPool}
-	}
-	o, err := l.options()
-	if err != nil {
+	if err := l.check(t.at); err != nil {
 		return err
 	}
-	o.Destroy()
+	if l.DataPool != "" && !hasPool(t.conn.conn, l.DataPool) {
+		return &volume.LayoutError{Image: t.at, Part: volume.LayoutDataPool, Why: fmt.Sprintf("there is no pool %q for its data", l.DataPool)}
+	}
 	return nil
 }
 
@@ -203,7 +202,7 @@ func (t *Target) make(opts TargetOptions) error {
 	}
 	defer o.Destroy()
 	if err := rbd.CreateImage(t.conn.ioctx, partial.Name, uint64(t.size), o); err != nil {
-		return t.cluster.explain(errnoOf(err), t.at, "make the image "+partial.String())
+		return t.conn.explainMake(errnoOf(err), t.at, opts.Layout)
 	}
 	if t.image, err = rbd.OpenImage(t.conn.ioctx, partial.Name, rbd.NoSnapshot); err != nil {
 		return errors.Join(t.conn.explainOpen(errnoOf(err), partial), errnoOf(rbd.RemoveImage(t.conn.ioctx, partial.Name)))

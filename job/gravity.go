@@ -72,15 +72,26 @@ func (r Result) Gravity() Gravity {
 // all that was meant, could come: each of those is a failure among the others. So is a
 // job that was meant wrongly, where another made a revision: [Misuse] is that nothing was done.
 func Gravest(results []Result, problems []error) Gravity {
-	gravest, made := Well, false
+	var all []Gravity
+	made := false
 	if len(problems) > 0 {
-		gravest = Failed
+		all = append(all, Failed)
 	}
 	for _, r := range results {
-		gravest, made = max(gravest, r.Gravity()), made || r.Created != nil
+		all, made = append(all, r.Gravity()), made || r.Created != nil
 	}
-	if gravest == Misuse && made {
+	return Worst(all, made)
+}
+
+// Worst judges several things of which each was tried whatever came of the others. One that was meant wrongly is [Misuse]
+// only where nothing was done.
+func Worst(all []Gravity, done bool) Gravity {
+	worst := Well
+	for _, g := range all {
+		worst = max(worst, g)
+	}
+	if worst == Misuse && done {
 		return Failed
 	}
-	return gravest
+	return worst
 }

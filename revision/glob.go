@@ -2,6 +2,7 @@ package revision
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -182,4 +183,24 @@ func (s globStep) takes(c rune) bool {
 		}
 	}
 	return s.not && c != '/'
+}
+
+// Open is the part of a name that the pattern leaves open: from its first wildcard to its last, and so, of a pattern
+// with one *, what that stands for. The name has to match. It is false if the pattern has no wildcard.
+func (g Glob) Open(name Name) (part string, open bool) {
+	first := slices.IndexFunc(g.steps, func(s globStep) bool { return !s.isLiteral() })
+	if first < 0 {
+		return "", false
+	}
+	last := len(g.steps) - 1
+	for g.steps[last].isLiteral() {
+		last--
+	}
+	runes := []rune(string(name))
+	return string(runes[first : len(runes)-(len(g.steps)-1-last)]), true
+}
+
+// isLiteral tells whether one character alone matches.
+func (s globStep) isLiteral() bool {
+	return s.kind == globOne && !s.not && len(s.ranges) == 1 && s.ranges[0].first == s.ranges[0].last
 }

@@ -110,3 +110,33 @@ func FuzzGlob(f *testing.F) {
 		}
 	})
 }
+
+// What a pattern leaves open, with what stands before and after it, is the name again: so no two names leave the same.
+func TestGlobLeavesOpen(t *testing.T) {
+	for _, c := range []struct{ pattern, name, part string }{
+		{"*", "db1", "db1"},
+		{"vms/*", "vms/vm-1", "vm-1"},
+		{"vms/*", "vms/", ""},
+		{"vms/vm-*-root", "vms/vm-ü-root", "ü"},
+		{"**", "a/b", "a/b"},
+		{"**/root", "a/b/root", "a/b"},
+		{"*/*", "a/b", "a/b"},
+		{"vms/[ab]*x", "vms/bcx", "bc"},
+		{"vm-?", "vm-7", "7"},
+		{"vm-[0-9]0", "vm-10", "1"},
+		{`a\**[x]`, "a*bx", "b"}, // [x] is an x
+		{"üä*", "üäö", "ö"},
+	} {
+		g, err := revision.ParseGlob(c.pattern)
+		if err != nil || !g.Match(revision.Name(c.name)) {
+			t.Fatalf("%q does not match %q (%v)", c.pattern, c.name, err)
+		}
+		if part, open := g.Open(revision.Name(c.name)); part != c.part || !open {
+			t.Errorf("%q leaves %q open of %q (%v), want %q", c.pattern, part, c.name, open, c.part)
+		}
+	}
+	g, err := revision.ParseGlob(`a\*b`)
+	if part, open := g.Open("a*b"); err != nil || open {
+		t.Errorf("a pattern without a wildcard leaves %q open (%v)", part, err)
+	}
+}

@@ -76,6 +76,13 @@ func (e *NoDeviceError) Error() string {
 	return fmt.Sprintf("there is no device %s, and a file is not made in /dev", e.Target)
 }
 
+// A NoDirectoryError reports a new file whose directory is not there.
+type NoDirectoryError struct{ Target, Directory string }
+
+func (e *NoDirectoryError) Error() string {
+	return fmt.Sprintf("target %q: there is no directory %s", e.Target, e.Directory)
+}
+
 // A SizeError reports a target that is too small for the volume.
 type SizeError struct {
 	Target     string
@@ -94,9 +101,13 @@ func (e *SizeError) Error() string {
 type SpaceError struct {
 	Target          string
 	Available, Need int64
+	Before          int // other targets that come first, and whose room is not available any more; 0: none
 }
 
 func (e *SpaceError) Error() string {
+	if e.Before > 0 {
+		return fmt.Sprintf("no room for target %q: %d bytes available after the %d before it, %d needed", e.Target, e.Available, e.Before, e.Need)
+	}
 	return fmt.Sprintf("no room for target %q: %d bytes available, %d needed", e.Target, e.Available, e.Need)
 }
 

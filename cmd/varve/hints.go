@@ -192,10 +192,13 @@ func hintOnVolume(err error, _ about) string {
 	var tooSmall *volume.SizeError
 	var noSpace *volume.SpaceError
 	var noDevice *volume.NoDeviceError
+	var noDirectory *volume.NoDirectoryError
 	var part *partError
 	switch {
 	case errors.As(err, &part):
 		return "--in-place writes these bytes where they belong in it; or name a TARGET that does not exist, to get them in a file of their own"
+	case errors.As(err, &noDirectory):
+		return "mkdir -p " + human.ShellWord(noDirectory.Directory) + " makes it"
 	case errors.As(err, &noDevice):
 		return "look at the name: ls /dev; a file belongs elsewhere"
 	case errors.Is(err, volume.ErrNoTarget):

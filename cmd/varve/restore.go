@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"varve/backup"
-	"varve/internal/durable"
 	"varve/internal/human"
 	"varve/repository"
+	"varve/revision"
 	"varve/volume"
-	"varve/volume/filevolume"
 )
 
 func restoreCommand(s *session) *command {
@@ -42,11 +40,21 @@ place of a file or a device, also with --force.
 
 TARGET can be rbd:POOL[/NAMESPACE]/IMAGE where varve was built with Ceph. A new
 image is made like the one that was backed up, but for what --object-size,
---image-feature, --data-pool, --stripe-unit and --stripe-count say otherwise.`,
+--image-feature, --data-pool, --stripe-unit and --stripe-count say otherwise.
+
+VOLUME can be a pattern such as 'vms/*': each volume of the repository that it
+fits is restored to a TARGET of its own. The one * of TARGET stands for what the
+pattern leaves open; @REV counts for each. Everything is checked of all targets,
+and that they have room together, before the first is written: is one refused,
+none is. Then they are restored one after the other, whatever became of others;
+a volume that has no such revision is a failure among them. The exit code is the
+gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where one was restored.`,
 		example: `varve restore db1 db1.img                   # the newest, to a new file
 varve restore db1@yesterday /dev/vg/db1 --in-place
 varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'
-varve restore db1 part.img --range 8GiB+1MiB`,
+varve restore db1 part.img --range 8GiB+1MiB
+varve restore 'vms/*' 'rbd:restored/*' --dry-run
+varve restore 'vms/*@2026-11-20' '/srv/back/*.img'`,
 		codes: "3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
 		flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
@@ -114,6 +122,9 @@ type restoration struct {
 }
 
 func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetText string) (res result, err error) {
+	if name, _, _ := strings.Cut(text, "@"); revision.IsGlob(name) {
+		return s.restoreSeveral(ctx, f, text, targetText)
+	}
 	target, err := volume.ParseLocation(targetText)
 	if err != nil {
 		return nil, err
@@ -142,29 +153,49 @@ func runRestore(ctx context.Context, s *session, f restoreFlags, text, targetTex
 	if r.rev, err = s.choose(r.repo, text); err != nil {
 		return nil, err
 	}
-	s.doing = fmt.Sprintf("restore of %s to %s", address(r.rev.Volume.Name, r.rev.ID), targetName(target))
-	if r.rev.Info.State == repository.Damaged && !f.keepGoing {
-		return nil, &distrustedError{Revision: r.rev, Good: s.about.good}
-	}
+	s.doing = r.doing()
 	rd, err := s.openReader(ctx, r.repo)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close("end the lease", rd)
-	if r.image, err = rd.Image(ctx, r.rev.Volume, r.rev.ID); err != nil {
-		return nil, err
-	}
-	if r.part, err = r.cutRange(); err != nil {
+	if err := r.open(ctx, rd); err != nil {
 		return nil, err
 	}
 	if toPipe {
 		err = r.stream(ctx, s.stdout)
-	} else {
-		res, err = r.toTarget(ctx)
+		r.remember(ctx, err)
+		return nil, err
 	}
-	r.noteDamage(ctx, err)
-	r.journal(ctx, err)
+	done, err := r.toTarget(ctx)
+	r.remember(ctx, err)
+	if done != nil {
+		res = done
+	}
 	return res, err
+}
+
+// doing is what a failure is a failure of.
+func (r *restoration) doing() string {
+	return fmt.Sprintf("restore of %s to %s", address(r.rev.Volume.Name, r.rev.ID), targetName(r.target))
+}
+
+// open opens the image of the revision that was chosen. One that is damaged needs leave.
+func (r *restoration) open(ctx context.Context, rd *repository.Reader) (err error) {
+	if r.rev.Info.State == repository.Damaged && !r.f.keepGoing {
+		return &distrustedError{Revision: r.rev, Good: r.s.about.good}
+	}
+	if r.image, err = rd.Image(ctx, r.rev.Volume, r.rev.ID); err != nil {
+		return err
+	}
+	r.part, err = r.cutRange()
+	return err
+}
+
+// remember notes what was come across, and that it was done.
+func (r *restoration) remember(ctx context.Context, failure error) {
+	r.noteDamage(ctx, failure)
+	r.journal(ctx, failure)
 }
 
 // noteDamage remembers what a restore came across, so that the revision is not
@@ -215,21 +246,27 @@ func (r *restoration) stream(ctx context.Context, w io.Writer) error {
 	return backup.Stream(ctx, r.image, w, backup.StreamOptions{Range: r.part, Meter: r.meter})
 }
 
-// toTarget writes to a file or a device.
-func (r *restoration) toTarget(ctx context.Context) (result, error) {
+// begin makes all checks that need no target, and says what will have been done where.
+func (r *restoration) begin(ctx context.Context) (done *restored, to destination, err error) {
 	if _, err := r.image.Regions(); err != nil {
-		return nil, err
+		return nil, to, err
 	}
-	done := &restored{
+	done = &restored{
 		Volume: r.rev.Volume.Name, Revision: r.rev.ID, Target: targetName(r.target), DryRun: r.f.dryRun, Size: r.image.Size(),
 		Lost: []repository.Extent{}, Range: r.part, inPlace: r.f.inPlace, former: r.longer(),
 	}
-	to, err := r.destination(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if r.part != nil {
 		done.Size = r.part.Length
+	}
+	to, err = r.destination(ctx)
+	return done, to, err
+}
+
+// toTarget writes to a file or a device.
+func (r *restoration) toTarget(ctx context.Context) (*restored, error) {
+	done, to, err := r.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if r.f.dryRun {
 		surplus, err := to.check(ctx)
@@ -272,95 +309,6 @@ func (r *restoration) toTarget(ctx context.Context) (result, error) {
 		r.s.good, r.s.bad = "everything but the lost ranges was restored", ""
 	}
 	return done, errors.Join(err, r.endLostMap(outcome.Lost))
-}
-
-// longer is the size of a file that will be cut where the image ends; 0: none will.
-func (r *restoration) longer() int64 {
-	if r.target.Scheme != volume.SchemeFile {
-		return 0
-	}
-	info, err := os.Stat(r.target.Path)
-	if err != nil || !r.f.inPlace || r.part != nil || !info.Mode().IsRegular() || info.Size() <= r.image.Size() {
-		return 0 // what cannot be looked at is refused by who opens it
-	}
-	return info.Size()
-}
-
-// destination is a target that is not open yet.
-type destination struct {
-	opts  backup.RestoreOptions
-	check func(context.Context) (surplus int64, err error) // as opening it would, and changes nothing
-	open  func(context.Context) (volume.Target, error)
-}
-
-// settled is what any target is written by: how large it is to be, the part of the volume
-// that is written into what is there, and how it is restored to.
-func (r *restoration) settled() (size int64, part volume.Extent, opts backup.RestoreOptions) {
-	size = r.image.Size()
-	opts = backup.RestoreOptions{Range: r.part, KeepGoing: r.f.keepGoing, Meter: r.meter}
-	switch {
-	case r.part != nil && r.f.inPlace:
-		part = volume.Extent{Offset: r.part.Offset, Length: r.part.Length}
-	case r.part != nil: // an extract: its first byte is that of the range
-		size, opts.Shift = r.part.Length, -r.part.Offset
-	}
-	return size, part, opts
-}
-
-// destination says how the target may be written.
-func (r *restoration) destination(ctx context.Context) (d destination, err error) {
-	if r.target.Scheme == volume.SchemeRBD {
-		return r.imageDestination()
-	}
-	size, part, opts := r.settled()
-	to := filevolume.TargetOptions{
-		Force: r.f.force, InPlace: r.f.inPlace, EvenInUse: r.f.evenInUse, Range: part, Repository: r.dir, Content: r.image,
-	}
-	if r.part != nil && !r.f.inPlace { // what is a part takes the place of nothing
-		to.Content, to.Force = nil, false
-	}
-	if !r.f.inPlace {
-		to.Needed, err = r.needed(ctx)
-	}
-	return destination{
-		opts:  opts,
-		check: func(context.Context) (int64, error) { return filevolume.CheckTarget(r.target.Path, size, to) },
-		open:  func(context.Context) (volume.Target, error) { return filevolume.OpenTarget(r.target.Path, size, to) },
-	}, err
-}
-
-// refused gives the refusal of a target the words of this command.
-func (r *restoration) refused(err error) error {
-	if r.part != nil && errors.Is(err, volume.ErrExists) {
-		return &partError{Target: targetName(r.target), Forced: r.f.force}
-	}
-	return err
-}
-
-// needed is how many bytes a new file will take up, as far as the maps tell.
-// Reading all maps takes a while: where there is room for everything, it is 0.
-func (r *restoration) needed(ctx context.Context) (int64, error) {
-	if r.part != nil || hasRoom(filepath.Dir(r.target.Path), r.image.Size()) {
-		return 0, nil
-	}
-	total := int64(0)
-	for e, err := range r.image.Extents(ctx) {
-		if err != nil && (!r.f.keepGoing || ctx.Err() != nil) {
-			return 0, err
-		}
-		total += e.Length
-	}
-	return total, nil
-}
-
-// hasRoom tells whether a file system has so many bytes to spare, if it says so.
-func hasRoom(dir string, size int64) bool {
-	tree, err := durable.OpenTree(dir)
-	if err != nil {
-		return false
-	}
-	available, _, err := tree.Free()
-	return errors.Join(err, tree.Close()) == nil && available >= size
 }
 
 // journal records what was done.

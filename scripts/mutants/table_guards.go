@@ -70,7 +70,7 @@ func guardMutants() []mutant {
 		},
 		{
 			name: "part-in-the-place-of-the-whole", what: "a range is written over the beginning of a device, or in the place of an image",
-			file:  "cmd/varve/restore.go",
+			file:  "cmd/varve/restoretarget.go",
 			old:   "to.Content, to.Force = nil, false\n",
 			new:   "to.Content, to.Force = nil, r.f.force\n",
 			tests: []tests{{"cmd/varve", "^TestScript$/^restore-range$"}},
@@ -88,6 +88,34 @@ func guardMutants() []mutant {
 			old:   "\treturn n, n.judge(job.Gravest(results, agenda.Problems))\n",
 			new:   "\t_ = n.judge(job.Gravest(results, agenda.Problems))\n\treturn n, nil\n",
 			tests: []tests{unitCommands},
+		},
+		{
+			name: "some-written-although-one-is-refused", what: "of several volumes, some are restored although the target of another is refused",
+			file:  "cmd/varve/restoreseveral.go",
+			old:   "\t\trefused = refused || r.refused\n",
+			new:   "\t\trefused = refused && r.refused\n",
+			tests: []tests{{"cmd/varve", "^TestScript$/^restore-several$"}},
+		},
+		{
+			name: "two-volumes-for-one-target", what: "of several volumes, one is restored over another",
+			file:  "cmd/varve/restoreseveral.go",
+			old:   "\t\tif other, twice := taken[is]; twice {\n",
+			new:   "\t\tif other, twice := taken[is]; twice && other == r.name {\n",
+			tests: []tests{{"cmd/varve", "^TestScript$/^restore-several$"}},
+		},
+		{
+			name: "out-of-the-template", what: "the name of a volume leads its restore out of the directory",
+			file:  "cmd/varve/template.go",
+			old:   "\tif !staysBelow(t.at.Path, at.Path) {\n",
+			new:   "\tif !staysBelow(t.at.Path, at.Path) && at.Path == \"\" {\n",
+			tests: []tests{{"cmd/varve", "^TestScript$/^restore-several$"}},
+		},
+		{
+			name: "room-for-each-alone", what: "several volumes are restored to where only each alone has room",
+			file:  "cmd/varve/restoreseveral.go",
+			old:   "\t\t\tfree += r.replaces() - n\n",
+			new:   "\t\t\tfree += r.replaces()\n",
+			tests: []tests{{"cmd/varve", "RoomOfSeveral"}},
 		},
 		{
 			name: "stream-error-taken-for-its-end", what: "a stream that breaks makes a revision of what came before",

@@ -79,6 +79,9 @@ func newFileTarget(path string, size int64, opts TargetOptions) (*fileTarget, er
 		}
 		var dir string
 		dir, err = filepath.EvalSymlinks(filepath.Dir(path))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &volume.NoDirectoryError{Target: path, Directory: filepath.Dir(path)}
+		}
 		real = filepath.Join(dir, filepath.Base(path))
 	}
 	if err == nil {

@@ -49,16 +49,19 @@ func (s *Snapshot) since(from base) (volume.Changes, error) {
 		return nil, s.conn.cluster.explain(errnoOf(err), s.at, "list the snapshots of "+s.at.String())
 	}
 	var between []string // and both ends
-	found, rollable := false, from.older
+	found, mislead := false, from.older
+	size := s.info.Size // where a snapshot is smaller than an older one, the maps of later ones forget what was beyond its end
 	for _, info := range all {
 		switch {
 		case info.Id == from.number && info.Name == from.name:
 			found = true
 			between = append(between, info.Name)
+			mislead = mislead || info.Size > size
 		case info.Id < from.number:
-			rollable = true
+			mislead = true
 		case info.Id <= s.info.Id:
 			between = append(between, info.Name)
+			mislead = mislead || info.Size != size
 		}
 	}
 	if !found || from.number > s.info.Id {
@@ -67,7 +70,7 @@ func (s *Snapshot) since(from base) (volume.Changes, error) {
 	if err := s.sameOverlap(from.name); err != nil {
 		return nil, err
 	}
-	if rollable {
+	if mislead {
 		return &changes{snap: s, base: from.name}, nil
 	}
 	valid, err := s.hasValidMaps(between)

@@ -258,6 +258,34 @@ func TestTrapRolledBackToAnOwnSnapshotThatIsGone(t *testing.T) {
 	}
 }
 
+// A snapshot that somebody takes while the image is smaller hides from fast-diff what was beyond its end.
+func TestTrapASmallerSnapshotBetween(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	at := g.Image(t, 8<<20, 20, rbdtest.Fast)
+	g.Write(t, at, bytes.Repeat([]byte("old"), 2<<20), 0)
+	s := mustOpen(t, at)
+	base := night(t, s, 1)
+	defer func() { _ = base.Close() }()
+	g.With(t, at, func(im *rbd.Image) error {
+		_, err := im.CreateSnapshot("none")
+		return errors.Join(err, im.Resize(2<<20))
+	})
+	g.With(t, at, func(im *rbd.Image) error {
+		_, err := im.CreateSnapshot("small")
+		return errors.Join(err, im.Resize(8<<20))
+	})
+	now := night(t, s, 2)
+	defer func() { _ = now.Close() }()
+	was, is := content(t, base), content(t, now)
+	if bytes.Equal(was, is) {
+		t.Fatal("nothing changed")
+	}
+	if off := untold(was, is, told(t, now, base.Base())); off >= 0 {
+		t.Errorf("what differs at byte %d was not told", off)
+	}
+}
+
 // By valid object maps whole objects are told; by others, which are made when the feature is enabled and not built yet,
 // what changed in them.
 func TestFastDiffIsUsedWhereItIsRight(t *testing.T) {

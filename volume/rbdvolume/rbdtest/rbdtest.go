@@ -40,8 +40,17 @@ func Up() (down func(), err error) {
 		return nil, err
 	}
 	dir = filepath.Join(parent, "ceph")
+	hold := exec.Command(script, "hold", dir) // it ends the cluster also when this process is killed
+	held, err := hold.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := hold.Start(); err != nil {
+		return nil, err
+	}
 	down = func() {
-		_ = exec.Command(script, "down", dir).Run()
+		_ = held.Close()
+		_ = hold.Wait()
 		_ = os.RemoveAll(parent)
 	}
 	if out, err := exec.Command(script, "up", dir).CombinedOutput(); err != nil {

@@ -55,7 +55,7 @@ func hintOnWords(err error, a about) string {
 	case errors.As(err, &misuse):
 		return "varve help" + prefixed(" ", misuse.Command)
 	case errors.As(err, &unsupported) && unsupported.Ceph:
-		return "build it with make build CEPH=1, where librbd-dev is; or: rbd export POOL/IMAGE@SNAPSHOT - | varve backup VOLUME -"
+		return "build it with make build, where librbd-dev is; or: rbd export POOL/IMAGE@SNAPSHOT - | varve backup VOLUME -"
 	case errors.As(err, &unsupported):
 		return "name a raw file or a block device; a file of that name is written ./NAME"
 	case errors.As(err, &order) && order.Same:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ceph/go-ceph/rados"
@@ -281,8 +282,11 @@ func (t *Target) WriteAt(p []byte, off int64) (int, error) {
 	}
 	defer t.guard.leave()
 	n, err := t.image.WriteAt(p, off)
+	if n < 0 { // the error of the library for Go is the same for all that can be wrong
+		n, err = 0, syscall.Errno(-n)
+	}
 	if err != nil {
-		return max(n, 0), &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(errnoOf(err), t.at, "write")}
+		return n, &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(err, t.at, "write")}
 	}
 	return n, nil
 }

@@ -56,14 +56,28 @@ func abandonable[T any](ctx context.Context, do func() (T, error), letGo func(T)
 			}
 		}()
 		var none T
+		if away := new(volume.NoClusterError); errors.As(context.Cause(ctx), &away) {
+			return none, away
+		}
 		return none, ctx.Err()
 	}
+}
+
+// patience is how many of a cluster's time limits a call of librbd may take: it makes several operations, and where one of
+// them has failed, it may try for ever.
+const patience = 4
+
+// within is abandonable, and is left to itself too when the patience with the cluster ends.
+func within[T any](ctx context.Context, c Cluster, do func() (T, error), letGo func(T)) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*c.limit(), &volume.NoClusterError{Conf: c.conf(), Err: syscall.ETIMEDOUT})
+	defer cancel()
+	return abandonable(ctx, do, letGo)
 }
 
 // ask connects to the pool of an image, does something there, and ends the connection. When ctx ends it is all left to
 // itself; what comes of it then is let go.
 func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connection) (T, error), letGo func(T)) (T, error) {
-	return abandonable(ctx, func() (T, error) {
+	return within(ctx, c, func() (T, error) {
 		conn, err := c.dial(at)
 		if err != nil {
 			var none T
@@ -72,18 +86,6 @@ func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connec
 		defer conn.close()
 		return do(conn)
 	}, letGo)
-}
-
-// inTime does what nobody wants to wait for longer than for one operation, however many it is of. What it does has to end
-// with its ctx, as [ask] does.
-func inTime[T any](ctx context.Context, c Cluster, do func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, c.limit())
-	defer cancel()
-	value, err := do(bounded)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = &volume.NoClusterError{Conf: c.conf(), Err: fmt.Errorf("there was no answer within %s", c.limit())}
-	}
-	return value, err
 }
 
 // forget is what to do with what needs no letting go.

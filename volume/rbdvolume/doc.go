@@ -7,6 +7,7 @@
 // rolled back to a snapshot that is older than the one that is counted from, unless that is the oldest of all. Where there is
 // or was such a snapshot, and where an object map is not valid, each object is asked instead.
 //
-// Every operation of a cluster ends within the time limit of [Cluster], and one that is called off is left behind: the
-// connection belongs to one source or target alone, so that nobody else waits for it.
+// Every operation of a cluster ends within the time limit of [Cluster], and what librbd makes of several within four times
+// that. What is called off, or does not end, is left behind: the connection belongs to one source or target alone, so that
+// nobody else waits for it, and it is closed when the last call has left it.
 package rbdvolume

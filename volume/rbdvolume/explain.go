@@ -51,6 +51,9 @@ func (c Cluster) explain(err error, at volume.Image, what string) error {
 	if errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("%s: it cannot be written, somebody holds its lock or it is the copy of a mirror: %w", what, err)
 	}
+	if away := new(volume.NoClusterError); errors.As(err, &away) {
+		return &volume.NoClusterError{Conf: c.conf(), Err: fmt.Errorf("%s: %w", what, away.Err)}
+	}
 	if errors.Is(err, syscall.ETIMEDOUT) {
 		return &volume.NoClusterError{Conf: c.conf(), Err: fmt.Errorf("%s: %w", what, err)}
 	}

@@ -40,9 +40,7 @@ func Images(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.Ima
 
 // Kept lists the snapshots of an image that this program took, whoever for, the oldest first.
 func Kept(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.Kept, error) {
-	return inTime(ctx, cluster, func(ctx context.Context) ([]volume.Kept, error) {
-		return ask(ctx, cluster, at, func(c *connection) ([]volume.Kept, error) { return c.kept(at) }, forget)
-	})
+	return ask(ctx, cluster, at, func(c *connection) ([]volume.Kept, error) { return c.kept(at) }, forget)
 }
 
 func (c *connection) kept(at volume.Image) (all []volume.Kept, err error) {
@@ -79,9 +77,7 @@ func (c *connection) kept(at volume.Image) (all []volume.Kept, err error) {
 // Drop removes a snapshot, if it is the one that was listed still; that it is gone is no error. It ends in time, as
 // [Source.Tidy] does.
 func Drop(ctx context.Context, cluster Cluster, k volume.Kept) error {
-	_, err := inTime(ctx, cluster, func(ctx context.Context) (struct{}, error) {
-		return ask(ctx, cluster, k.Image, func(c *connection) (struct{}, error) { return struct{}{}, c.dropListed(k) }, forget)
-	})
+	_, err := ask(ctx, cluster, k.Image, func(c *connection) (struct{}, error) { return struct{}{}, c.dropListed(k) }, forget)
 	return err
 }
 

@@ -164,9 +164,7 @@ func (s *Snapshot) Close() error {
 
 // shutInTime does not wait longer for the cluster than for any other operation.
 func (s *Snapshot) shutInTime() error {
-	_, err := inTime(context.Background(), s.conn.cluster, func(ctx context.Context) (struct{}, error) {
-		return abandonable(ctx, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
-	})
+	_, err := within(context.Background(), s.conn.cluster, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
 	return err
 }
 

@@ -31,15 +31,13 @@ var (
 // Open returns the source at that place, after a look whether it is there. It fails with a [*volume.NoClusterError], a
 // [*volume.DeniedError] or a [*volume.NoImageError].
 func Open(ctx context.Context, cluster Cluster, at volume.Image) (*Source, error) {
-	return inTime(ctx, cluster, func(ctx context.Context) (*Source, error) {
-		return ask(ctx, cluster, at, func(c *connection) (*Source, error) {
-			identity, layout, err := c.identify(at)
-			if err != nil {
-				return nil, err
-			}
-			return &Source{cluster: cluster, at: at, identity: identity, layout: layout}, nil
-		}, forget)
-	})
+	return ask(ctx, cluster, at, func(c *connection) (*Source, error) {
+		identity, layout, err := c.identify(at)
+		if err != nil {
+			return nil, err
+		}
+		return &Source{cluster: cluster, at: at, identity: identity, layout: layout}, nil
+	}, forget)
 }
 
 // Describe implements [volume.Source]. Stable tells an image from another that had its name before.
@@ -129,9 +127,7 @@ func (c *connection) take(at volume.Image, name string) error {
 
 // drop removes a snapshot of the image, in time; that it is gone already is no error.
 func (s *Source) drop(ctx context.Context, name string) error {
-	_, err := inTime(ctx, s.cluster, func(ctx context.Context) (struct{}, error) {
-		return ask(ctx, s.cluster, s.at, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
-	})
+	_, err := ask(ctx, s.cluster, s.at, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
 	return err
 }
 
@@ -155,9 +151,7 @@ func (s *Source) Tidy(ctx context.Context, label volume.Label, but ...string) ([
 	if s.at.Snapshot != "" {
 		return nil, nil
 	}
-	return inTime(ctx, s.cluster, func(ctx context.Context) ([]string, error) {
-		return ask(ctx, s.cluster, s.at, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
-	})
+	return ask(ctx, s.cluster, s.at, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
 }
 
 func (c *connection) tidy(at volume.Image, label volume.Label, but []string) ([]string, error) {

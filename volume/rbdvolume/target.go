@@ -3,6 +3,7 @@
 package rbdvolume
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -258,12 +259,10 @@ func (t *Target) ReadAt(p []byte, off int64) (n int, err error) {
 	if rest := t.size - off; int64(len(p)) > rest {
 		p, end = p[:rest], io.EOF
 	}
-	if err := t.guard.enter(); err != nil {
-		return 0, &volume.ReadError{Volume: t.at.String(), Offset: off, Err: err}
-	}
-	defer t.guard.leave()
+	own := make([]byte, len(p)) // a call that is given up may still write to it
 	for n < len(p) {
-		m, err := t.image.ReadAt(p[n:], off+int64(n))
+		m, err := t.call(func() (int, error) { return t.image.ReadAt(own[n:], off+int64(n)) })
+		copy(p[n:], own[n:n+m])
 		n += m
 		if err != nil && err != io.EOF || m == 0 {
 			return n, &volume.ReadError{Volume: t.at.String(), Offset: off + int64(n), Err: t.cluster.explain(orShort(errnoOf(err)), t.at, "read")}
@@ -277,14 +276,14 @@ func (t *Target) WriteAt(p []byte, off int64) (int, error) {
 	if err := t.within(off, int64(len(p))); err != nil {
 		return 0, err
 	}
-	if err := t.guard.enter(); err != nil {
-		return 0, &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
-	}
-	defer t.guard.leave()
-	n, err := t.image.WriteAt(p, off)
-	if n < 0 { // the error of the library for Go is the same for all that can be wrong
-		n, err = 0, syscall.Errno(-n)
-	}
+	own := bytes.Clone(p) // a call that is given up may still write it
+	n, err := t.call(func() (int, error) {
+		n, err := t.image.WriteAt(own, off)
+		if n < 0 { // the error of the library for Go is the same for all that can be wrong
+			return 0, syscall.Errno(-n)
+		}
+		return n, err
+	})
 	if err != nil {
 		return n, &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(err, t.at, "write")}
 	}
@@ -300,14 +299,15 @@ func (t *Target) Zero(off, n int64) error {
 	if err := t.within(off, n); err != nil {
 		return err
 	}
-	if err := t.guard.enter(); err != nil {
-		return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: err}
-	}
-	defer t.guard.leave()
 	const most = 1 << 30 // of one call, so that each ends within the time limit
 	end := off + n
 	for last := end - n%int64(len(nothing)); off < last; off = min(off+most, last) {
-		if _, err := t.image.WriteSame(uint64(off), uint64(min(most, last-off)), nothing[:], rados.OpFlagNone); err != nil {
+		at, length := off, min(most, last-off)
+		_, err := t.call(func() (int, error) {
+			n, err := t.image.WriteSame(uint64(at), uint64(length), nothing[:], rados.OpFlagNone)
+			return int(n), err
+		})
+		if err != nil {
 			return &volume.WriteError{Volume: t.at.String(), Offset: off, Err: t.cluster.explain(errnoOf(err), t.at, "zero")}
 		}
 	}
@@ -326,20 +326,28 @@ func (t *Target) within(off, n int64) error {
 	return nil
 }
 
+// call calls librbd, unless the target is closed, and gives up when the patience with the cluster ends.
+func (t *Target) call(do func() (int, error)) (int, error) {
+	if err := t.guard.enter(); err != nil {
+		return 0, err
+	}
+	return within(context.Background(), t.cluster, func() (int, error) {
+		defer t.guard.leave()
+		return do()
+	}, forget)
+}
+
 // Commit implements [volume.Target]. A new image gets its name.
 func (t *Target) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := t.guard.enter(); err != nil {
-		return err
-	}
-	defer t.guard.leave()
-	if err := t.image.Flush(); err != nil {
+	if _, err := t.call(func() (int, error) { return 0, t.image.Flush() }); err != nil {
 		return t.cluster.explain(errnoOf(err), t.at, "make "+t.at.String()+" durable")
 	}
 	if t.fresh {
-		if err := rbd.GetImage(t.conn.ioctx, t.at.Name+partialSuffix).Rename(t.at.Name); err != nil {
+		partial := rbd.GetImage(t.conn.ioctx, t.at.Name+partialSuffix)
+		if _, err := t.call(func() (int, error) { return 0, partial.Rename(t.at.Name) }); err != nil {
 			return t.cluster.explain(errnoOf(err), t.at, "give "+t.at.String()+" its name")
 		}
 	}

@@ -53,7 +53,9 @@ func underWriter(t *testing.T, w *world, nights int, program ...string) {
 		}
 	}
 	stop()
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the writer ended by itself")
+	}
 }
 
 // While it is written by rbd bench and by fio, what a revision holds is one moment, and that of its snapshot.

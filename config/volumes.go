@@ -10,8 +10,11 @@ import (
 
 // Volume is what is wanted of a volume. One that has an entry of its own is that,
 // whatever patterns there are; otherwise the first pattern counts. That there is
-// such a source is not looked at.
+// such a source is not looked at. The configuration may be nil: then nothing is wanted.
 func (c *Config) Volume(name revision.Name) (Volume, bool) {
+	if c == nil {
+		return Volume{}, false
+	}
 	if i, found := c.byName[name]; found {
 		return c.entries[i].volume, true
 	}

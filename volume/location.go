@@ -56,6 +56,20 @@ func ParseLocation(text string) (Location, error) {
 	}
 }
 
+// ParsePlace reads where volumes are: the path of a directory, "file:PATH", or "rbd:POOL[/NAMESPACE]", which is an image
+// without a name.
+func ParsePlace(text string) (Location, error) {
+	scheme, rest, found := cutScheme(text)
+	if !found || Scheme(scheme) != SchemeRBD {
+		return ParseLocation(text)
+	}
+	pool, namespace, hasNamespace := strings.Cut(rest, "/")
+	if pool == "" || hasNamespace && namespace == "" || strings.ContainsAny(rest, "@\x00") || strings.Contains(namespace, "/") {
+		return Location{}, &LocationError{Text: text, Cause: fmt.Sprintf("%q is not POOL or POOL/NAMESPACE", rest)}
+	}
+	return Location{Scheme: SchemeRBD, Image: Image{Pool: pool, Namespace: namespace}}, nil
+}
+
 func fileLocation(text, path string) (Location, error) {
 	if path == "" {
 		return Location{}, &LocationError{Text: text, Cause: "no path"}
@@ -116,13 +130,15 @@ func (l Location) String() string {
 	return l.Path
 }
 
-// String is the image as rbd(8) writes it.
+// String is the image as rbd(8) writes it; without a name, where images are.
 func (i Image) String() string {
-	text := i.Pool + "/"
+	text := i.Pool
 	if i.Namespace != "" {
-		text += i.Namespace + "/"
+		text += "/" + i.Namespace
 	}
-	text += i.Name
+	if i.Name != "" {
+		text += "/" + i.Name
+	}
 	if i.Snapshot != "" {
 		text += "@" + i.Snapshot
 	}

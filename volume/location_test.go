@@ -94,3 +94,27 @@ func FuzzLocation(f *testing.F) {
 		}
 	})
 }
+
+func TestParsePlace(t *testing.T) {
+	tests := []struct {
+		text string
+		want volume.Location
+		ok   bool
+	}{
+		{"rbd:vms", volume.Location{Scheme: volume.SchemeRBD, Image: volume.Image{Pool: "vms"}}, true},
+		{"rbd:vms/tenant", volume.Location{Scheme: volume.SchemeRBD, Image: volume.Image{Pool: "vms", Namespace: "tenant"}}, true},
+		{"/srv", volume.Location{Scheme: volume.SchemeFile, Path: "/srv"}, true},
+		{"file:/srv", volume.Location{Scheme: volume.SchemeFile, Path: "/srv"}, true},
+		{"./rbd:vms", volume.Location{Scheme: volume.SchemeFile, Path: "./rbd:vms"}, true},
+		{text: "rbd:"}, {text: "rbd:/a"}, {text: "rbd:a/"}, {text: "rbd:a/b/c"}, {text: "rbd:a@b"}, {text: ""}, {text: "nfs:x"},
+	}
+	for _, tt := range tests {
+		got, err := volume.ParsePlace(tt.text)
+		if got != tt.want || (err == nil) != tt.ok {
+			t.Errorf("%q is %+v, %v", tt.text, got, err)
+		}
+		if tt.ok && got.Scheme == volume.SchemeRBD && got.String() != tt.text {
+			t.Errorf("%q calls itself %q", tt.text, got)
+		}
+	}
+}

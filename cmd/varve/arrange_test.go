@@ -34,6 +34,9 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	if err := os.WriteFile(configuration, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "none"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	mustType(t, "init", repo, "--chunk-size", "64K")
 	mustType(t, "-r", repo, "backup", "v", disk)
 	mustType(t, "-r", repo, "backup", "m", disk, "--tag", "older")
@@ -58,6 +61,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
 		"snapshots":    {nil, []string{"--orphans", "--temporary", "2d", "-n"}, map[string]any{"dry_run": true, "snapshots": nil}},
+		"discover":     {[]string{filepath.Join(dir, "none")}, []string{"--uncovered"}, map[string]any{"uncovered_count": 0.0}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},

@@ -25,7 +25,7 @@ func (c *completion) named(name, typed string) []candidate {
 		}
 	case "SOURCE", "TARGET", "FILE", "PATH":
 		return fileNames
-	case "REPO", "DIRECTORY":
+	case "REPO", "DIRECTORY", "PLACE":
 		return dirNames
 	case "T", "TAG":
 		return c.tags()

@@ -40,6 +40,13 @@ func (s *session) ceph() (place, bool) {
 			}
 			return listImages(ctx, cluster, at.Image)
 		},
+		find: func(ctx context.Context, at volume.Location) ([]found, error) {
+			cluster, err := s.cluster()
+			if err != nil {
+				return nil, err
+			}
+			return findImages(ctx, cluster, at.Image)
+		},
 		check: func(ctx context.Context, at volume.Location, _ string) error {
 			_, err := open(ctx, at)
 			return err
@@ -128,6 +135,23 @@ func (s *session) shelf() (shelf, error) {
 		},
 		drop: func(ctx context.Context, k volume.Kept) error { return rbdvolume.Drop(ctx, cluster, k) },
 	}, nil
+}
+
+// findImages gives the images of a pool, or of one of its namespaces.
+func findImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image) ([]found, error) {
+	images, err := rbdvolume.Find(ctx, cluster, at)
+	if err != nil {
+		return nil, err
+	}
+	var all []found
+	for _, im := range images {
+		one := found{at: volume.Location{Scheme: volume.SchemeRBD, Image: im.At}, identity: im.Identity, size: im.Size, err: im.Err}
+		if im.Err != nil {
+			one.size = -1
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // layout is what the flags say of how an image is made.

@@ -26,6 +26,7 @@ func TestJSONDocuments(t *testing.T) {
 	}
 	b.aboutUsage()
 	b.aboutRevisions()
+	b.aboutMany()
 	b.aboutMarks()
 	b.aboutAges()
 	b.aboutGarbage()
@@ -69,6 +70,24 @@ func (b *bench) aboutUsage() {
 	b.says("completion-failed", 2, "completion csh")
 }
 
+// aboutMany is about what finds and restores several, in a repository of its own.
+func (b *bench) aboutMany() {
+	b.disk("images/a.img", 1000, 1)
+	b.disk("images/b.img", 2000, 2)
+	b.disk("images/scratch", 3000, 3)
+	b.write("some.yaml", "volumes: {\"vms/*\": {source: \"DIR/images/s*\", exclude: [cratch]}}\n")
+	b.does("init DIR/many")
+	b.does("-r DIR/many backup by-hand DIR/images/b.img")
+	b.says("discover-done", 0, "-r DIR/many discover DIR/images --config DIR/some.yaml")
+	b.says("discover-uncovered", 1, "-r DIR/many discover DIR/images --uncovered --config DIR/some.yaml")
+	b.says("discover-failed", 1, "-r DIR/many discover DIR/none")
+	b.says("discover-usage", 2, "discover rbd:a/b/c")
+	b.says("restore-several-dry-run", 0, "-r DIR/many restore b* DIR/back-*.img --dry-run")
+	b.says("restore-several", 0, "-r DIR/many restore b* DIR/back-*.img")
+	b.says("restore-several-refused", 1, "-r DIR/many restore b* DIR/back-*.img")
+	b.says("restore-several-none", 2, "-r DIR/many restore x* DIR/back-*.img")
+}
+
 // aboutRevisions is about what backs up, restores and lists.
 func (b *bench) aboutRevisions() {
 	b.says("log-no-repository", 2, "log")
@@ -109,10 +128,6 @@ func (b *bench) aboutRevisions() {
 	b.says("restore-failed", 1, "restore v DIR/out")
 	b.says("restore-range", 0, "restore v DIR/part --range 10+20")
 	b.says("restore-usage", 2, "restore v -")
-	b.says("restore-several-dry-run", 0, "restore * DIR/back-*.img --dry-run")
-	b.says("restore-several", 0, "restore * DIR/back-*.img")
-	b.says("restore-several-refused", 1, "restore * DIR/back-*.img")
-	b.says("restore-several-none", 2, "restore x* DIR/back-*.img")
 	b.says("verify-done", 0, "verify v")
 	b.says("verify-against", 0, "verify v --sha256 --against DIR/disk")
 	b.says("verify-differs", 3, "verify v@latest~5 --against DIR/disk")

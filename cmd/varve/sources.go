@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 type place struct {
 	open func(context.Context, volume.Location) (volume.Source, error)
 	list func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
+	find func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, a pool or a namespace
 	// check looks whether a source can be there, and does not lie in the repository.
 	check func(ctx context.Context, at volume.Location, repository string) error
 }
@@ -39,7 +41,16 @@ func (s *session) placeOf(at volume.Location) (place, error) {
 var files = place{
 	open:  func(_ context.Context, at volume.Location) (volume.Source, error) { return filevolume.Open(at.Path) },
 	list:  func(_ context.Context, at volume.Location) ([]string, error) { return listFiles(at) },
+	find:  func(_ context.Context, at volume.Location) ([]found, error) { return findFiles(at.Path) },
 	check: func(_ context.Context, at volume.Location, repository string) error { return checkFile(at, repository) },
+}
+
+// found is something that could be a source.
+type found struct {
+	at       volume.Location
+	identity volume.Identity
+	size     int64 // bytes; -1: not known
+	err      error // why not all is known
 }
 
 // openSource opens what a person named as a SOURCE.
@@ -106,7 +117,7 @@ func (s *session) lister(ctx context.Context) config.Lister {
 	}
 }
 
-// listFiles lists files. Like in a shell, * does not begin with a dot.
+// listFiles lists files. Like in a shell, * does not begin with a dot; nor does a pattern fit a target that is not complete.
 func listFiles(at volume.Location) ([]string, error) {
 	before, after, _ := strings.Cut(at.Path, "*")
 	dir, prefix := filepath.Split(before)
@@ -118,7 +129,7 @@ func listFiles(at volume.Location) ([]string, error) {
 	var parts []string
 	for _, e := range entries {
 		part, fits := cutPattern(e.Name(), prefix, suffix)
-		if !fits || prefix == "" && part[0] == '.' {
+		if !fits || prefix == "" && part[0] == '.' || !isDir && filevolume.IsPartial(e.Name()) {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
@@ -130,6 +141,46 @@ func listFiles(at volume.Location) ([]string, error) {
 		}
 	}
 	return parts, nil
+}
+
+// findFiles finds the files and devices that are directly in a directory. Like for patterns, none is
+// hidden; nor is a target that is not complete.
+func findFiles(dir string) ([]found, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []found
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		if err != nil || strings.HasPrefix(e.Name(), ".") || filevolume.IsPartial(e.Name()) {
+			continue // a link that leads nowhere is nothing to back up
+		}
+		src, err := filevolume.Open(path)
+		if errors.Is(err, volume.ErrNotVolume) {
+			continue
+		}
+		one := found{at: volume.Location{Scheme: volume.SchemeFile, Path: path}, size: info.Size(), err: err}
+		if err == nil {
+			one.identity = src.Describe()
+		}
+		if !info.Mode().IsRegular() {
+			one.size, one.err = sizeOf(path)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// sizeOf is where a device ends.
+func sizeOf(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return -1, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	return size, errors.Join(err, f.Close())
 }
 
 // cutPattern gives what * stands for in a name that is like prefix*suffix: at least a character.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -14,6 +15,9 @@ import (
 // partialSuffix marks a target that is not complete. A file of such a name is ours by its name, and what a run that was
 // killed left is taken away by the next one; so it is a name that nobody else gives.
 const partialSuffix = ".varve-partial"
+
+// IsPartial tells whether a file of that name is a target that is not complete.
+func IsPartial(name string) bool { return strings.HasSuffix(name, partialSuffix) }
 
 // openNewTarget makes TARGET.varve-partial, for a name that is free or in place of a file that exists.
 func openNewTarget(path string, size int64, replaces fs.FileInfo, opts TargetOptions) (*fileTarget, error) {

@@ -77,7 +77,17 @@ func within[T any](ctx context.Context, c Cluster, do func() (T, error), letGo f
 // ask connects to the pool of an image, does something there, and ends the connection. When ctx ends it is all left to
 // itself; what comes of it then is let go.
 func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connection) (T, error), letGo func(T)) (T, error) {
-	return within(ctx, c, func() (T, error) {
+	return within(ctx, c, connected(c, at, do), letGo)
+}
+
+// askLong is ask for what is of so many operations that only each of them has its limit.
+func askLong[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connection) (T, error)) (T, error) {
+	return abandonable(ctx, connected(c, at, do), forget)
+}
+
+// connected does something with a connection to the pool of an image, and ends that.
+func connected[T any](c Cluster, at volume.Image, do func(*connection) (T, error)) func() (T, error) {
+	return func() (T, error) {
 		conn, err := c.dial(at)
 		if err != nil {
 			var none T
@@ -85,7 +95,7 @@ func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connec
 		}
 		defer conn.close()
 		return do(conn)
-	}, letGo)
+	}
 }
 
 // forget is what to do with what needs no letting go.

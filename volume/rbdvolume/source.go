@@ -6,9 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -60,8 +57,7 @@ func (c *connection) identify(at volume.Image) (volume.Identity, volume.Layout, 
 	if err = errors.Join(errnoOf(err), errnoOf(im.Close())); err != nil {
 		return volume.Identity{}, nil, c.cluster.explain(err, at, "ask what "+at.String()+" is")
 	}
-	stable := fmt.Sprintf("%s/%d/%s/%s", c.fsid, c.ioctx.GetPoolID(), at.Namespace, id)
-	return volume.Identity{Kind: string(volume.SchemeRBD), Path: at.String(), Stable: stable}, layout, nil
+	return c.identityOf(at, id), layout, nil
 }
 
 func (c *connection) openToRead(at volume.Image) (*rbd.Image, error) {
@@ -182,15 +178,4 @@ func (c *connection) list(at volume.Image) ([]rbd.SnapInfo, error) {
 		return nil, c.cluster.explain(err, at, "list the snapshots of "+at.String())
 	}
 	return snapshots, nil
-}
-
-// List gives the names of the images in the pool and namespace of at.
-func List(ctx context.Context, cluster Cluster, at volume.Image) ([]string, error) {
-	return ask(ctx, cluster, at, func(c *connection) ([]string, error) {
-		names, err := rbd.GetImageNames(c.ioctx)
-		if err != nil {
-			return nil, cluster.explain(errnoOf(err), at, "list the images of pool "+at.Pool)
-		}
-		return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, partialSuffix) }), nil
-	}, forget)
 }

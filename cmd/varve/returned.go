@@ -101,7 +101,7 @@ func (r *returned) lasting() string {
 func (r *returned) print(p *page) {
 	var size int64
 	for _, e := range r.Volumes {
-		if e.Result != nil {
+		if e.OK {
 			size += e.Result.Size
 		}
 	}

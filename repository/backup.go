@@ -23,6 +23,9 @@ type BackupOptions struct {
 	// Begun is when the source was as it is read now, of a volume's history that is
 	// brought along; zero: now. It may not be earlier than that of any revision there is.
 	Begun time.Time
+	// Set is the id of the set that the revision is to be of, from [NewSet]: then it is
+	// for [Repository.CommitSet] to commit. Empty: it is of none.
+	Set string
 	// Room is asked first of all, and again after each [chunkstore.RoomStep] that is
 	// stored, whether so many bytes available, of so many in all, are enough. What will
 	// be written as things stand, but is not yet, counts as taken. Its error ends the
@@ -50,6 +53,10 @@ type Backup struct {
 	draft      *draft
 	presence   presence
 
+	second   string              // the name of the map's copy, while that is temporary
+	prepared *revision.Statement // nil: not all is durable that is to be before it may be visible
+
+	waiting    []Revision // that wait for a set that never came; they go to the trash
 	passedOver []error
 	committed  bool
 	unretired  bool // it ended the volume's retirement
@@ -79,6 +86,9 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 		return nil, err
 	}
 	if err := b.begin(ctx, kindBackup, b.sequence); err != nil {
+		return nil, err
+	}
+	if err := b.abandon(ctx, b.waiting); err != nil {
 		return nil, err
 	}
 	if err := b.open(ctx); err != nil {
@@ -174,15 +184,18 @@ func (b *Backup) orphaned(pack chunkstore.PackInfo) bool {
 	return err == nil && record != nil && record.Sequence >= b.sequence
 }
 
-// survey reads what there is of the volume, visible and trashed, and settles the
+// survey reads what there is of the volume, visible, trashed and waiting for a set, and settles the
 // new revision's number and id. The volume's lock keeps them free.
 //
 // The number is one more than the highest. A revision whose number cannot be
 // read was made when it was the highest, so it has the next one at most.
 func (b *Backup) survey() (err error) {
-	if b.visible, b.lost, err = b.repo.list(b.volume); err != nil {
+	l, err := b.repo.list(b.volume)
+	if err != nil {
 		return err
 	}
+	b.visible, b.lost, b.waiting = l.visible, l.lost, l.waiting
+	b.ofSets = l.ofSets()
 	b.known = map[revision.ID]bool{}
 	highest, unread := uint64(0), uint64(0)
 	note := func(id revision.ID, st *revision.Statement) {
@@ -192,7 +205,7 @@ func (b *Backup) survey() (err error) {
 		}
 		highest = max(highest, st.Sequence)
 	}
-	for _, rev := range b.visible {
+	for _, rev := range slices.Concat(b.visible, b.waiting) {
 		b.known[rev.ID] = true
 		note(rev.ID, rev.Statement)
 	}
@@ -297,6 +310,10 @@ func (b *Backup) ParentInfo() Info { return b.parentInfo }
 // Revisions lists what there was of the volume when the backup began, oldest first.
 func (b *Backup) Revisions() []Revision { return b.visible }
 
+// Abandoned lists the revisions that waited for a set that was never complete: the
+// backup has put them into the trash.
+func (b *Backup) Abandoned() []Revision { return b.waiting }
+
 // PassedOver lists the newer revisions that could not be the parent, because
 // they are damaged.
 func (b *Backup) PassedOver() []error { return b.passedOver }
@@ -312,7 +329,7 @@ func (b *Backup) Map() *revision.Writer { return b.draft.writer }
 func (b *Backup) Close() error {
 	var errs []error
 	if b.draft != nil {
-		errs = append(errs, b.draft.discard())
+		errs = append(errs, b.draft.discard(), b.dropSecond())
 	}
 	if b.chunks != nil {
 		errs = append(errs, b.chunks.Close())

@@ -17,6 +17,30 @@ import (
 // it does not, there is none, unless the error wraps [ErrUndecided]. An error that
 // wraps [ErrLostGround] is healed by the next run.
 func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revision.Statement) (*revision.Statement, error) {
+	made, err := b.Prepare(ctx, regions, st)
+	if err != nil {
+		return nil, err
+	}
+	err = b.atGate(ctx, func() error {
+		if err := b.standsFirm(); err != nil {
+			return err
+		}
+		if err := b.makeVisible(); err != nil {
+			return err
+		}
+		b.unretire()
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, b.notCommitted(err))
+	}
+	b.nowVisible()
+	return made, nil
+}
+
+// Prepare is all of [Backup.Commit] but that the revision becomes visible: for one of a
+// set, which [Repository.CommitSet] does with all of them. It may be long until then.
+func (b *Backup) Prepare(ctx context.Context, regions []revision.Region, st revision.Statement) (*revision.Statement, error) {
 	b.fillIn(&st, regions)
 	if err := b.chunks.Barrier(ctx); err != nil {
 		return nil, fmt.Errorf("make packs durable: %w", err)
@@ -27,40 +51,47 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 	if err := b.draft.seal(); err != nil {
 		return nil, fmt.Errorf("make the map durable: %w", err)
 	}
-	second, err := b.writeCopy(b.draft)
-	if err != nil {
+	var err error
+	if b.second, err = b.writeCopy(b.draft); err != nil {
 		return nil, fmt.Errorf("make the second copy of the map durable: %w", err)
 	}
 	if err := b.settled(); err != nil {
-		return nil, errors.Join(err, b.repo.fsys.Remove(second))
+		return nil, errors.Join(err, b.dropSecond())
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(err, b.repo.fsys.Remove(second))
+		return nil, errors.Join(err, b.dropSecond())
 	}
-	err = b.atGate(ctx, func() error {
-		if err := b.standsFirm(); err != nil {
-			return err
-		}
-		if err := b.makeVisible(second); err != nil {
-			return err
-		}
-		b.unretire()
-		return nil
-	})
-	if err != nil {
-		if rerr := b.repo.fsys.Remove(second); !notFound(rerr) {
-			err = errors.Join(err, rerr)
-		}
-		if errors.Is(err, ErrLostGround) {
-			err = errors.Join(err, b.chunks.DropCatalogClaims())
-		}
-		if errors.Is(err, ErrUndecided) { // its packs are no orphans: the revision may come back
-			err = errors.Join(err, b.Finished())
-		}
-		return nil, err
-	}
-	b.committed, b.draft.name = true, ""
+	b.prepared = &st
 	return &st, nil
+}
+
+// notCommitted clears away what Prepare left of a revision that failed, with that error,
+// to become visible.
+func (b *Backup) notCommitted(failure error) error {
+	err := b.dropSecond()
+	if errors.Is(failure, ErrLostGround) {
+		err = errors.Join(err, b.chunks.DropCatalogClaims())
+	}
+	if errors.Is(failure, ErrUndecided) { // its packs are no orphans: the revision may come back
+		err = errors.Join(err, b.Finished())
+	}
+	return err
+}
+
+// nowVisible notes, after ★, that what was temporary has its name.
+func (b *Backup) nowVisible() { b.committed, b.draft.name, b.second = true, "", "" }
+
+// dropSecond removes the copy of the map, if it still has its temporary name.
+func (b *Backup) dropSecond() error {
+	if b.second == "" {
+		return nil
+	}
+	name := b.second
+	b.second = ""
+	if err := b.repo.fsys.Remove(name); !notFound(err) {
+		return err
+	}
+	return nil
 }
 
 // Finished removes the run's record, after the revision became visible. An error
@@ -68,7 +99,7 @@ func (b *Backup) Commit(ctx context.Context, regions []revision.Region, st revis
 func (b *Backup) Finished() error { return b.finished() }
 
 func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
-	st.ID, st.Sequence, st.Nonce = b.id, b.sequence, b.draft.nonce
+	st.ID, st.Sequence, st.Nonce, st.Set = b.id, b.sequence, b.draft.nonce, b.opts.Set
 	st.Volume = revision.Volume{UUID: b.volume.UUID, Name: b.volume.Name}
 	st.Lineage, st.Repository = b.repo.desc.Lineage, b.repo.desc.Repository
 	st.Begun, st.Ended = b.begun, b.repo.opts.Now().UTC().Truncate(time.Second)
@@ -129,7 +160,7 @@ func (b *Backup) parentStands() error {
 
 // makeVisible gives the copy and then the revision their names. The second
 // rename is ★: after it, and the sync that follows, the revision exists.
-func (b *Backup) makeVisible(second string) error {
+func (b *Backup) makeVisible() error {
 	fsys := b.repo.fsys
 	copied, visible := copyName(b.volume.UUID, b.id), revisionName(b.volume.Name, b.id)
 	for _, name := range []string{copied, visible} {
@@ -139,7 +170,7 @@ func (b *Backup) makeVisible(second string) error {
 			return err
 		}
 	}
-	if err := fsys.RenameNew(second, copied); err != nil {
+	if err := fsys.RenameNew(b.second, copied); err != nil {
 		return errors.Join(err, b.takeBack(copied))
 	}
 	if err := fsys.SyncDir(path.Dir(copied)); err != nil {

@@ -27,6 +27,8 @@ type folding struct {
 	rebuilt int    // stacks
 	left    int    // long stacks that could not be read
 
+	alone bool // the revision is of no set any more
+
 	anew   map[uint64]revision.Entry // by chunk, what the map is to say of those that are stored anew already
 	had    map[uint64]int            // how many patches these had
 	stored []placed                  // what was stored and not read again
@@ -88,6 +90,9 @@ func (f *folding) foldSome(
 	st := *newest.Statement()
 	oldest := neighbours[len(neighbours)-1].Statement()
 	st.Kind, st.Parent, st.Nonce = oldest.Kind, oldest.Parent, d.nonce
+	if f.alone {
+		st.Set = ""
+	}
 	err = revision.FoldInto(ctx, d.writer, neighbours, func(e *revision.Entry) error { return f.alter(ctx, e) })
 	if err != nil {
 		err = damagedMap(newest.name, err)

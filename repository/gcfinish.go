@@ -29,6 +29,9 @@ func (g *collector) finish(ctx context.Context) error {
 	if err == nil {
 		err = g.tidy()
 	}
+	if err == nil {
+		err = g.tidySets(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("end to collect garbage: %w", err)
 	}

@@ -24,6 +24,7 @@ type marker struct {
 	named   map[chunkstore.PackID]bool   // in pack tables
 	highest map[revision.UUID]uint64     // number of a visible revision, by volume
 	whole   map[string]bool              // by the names of their copies, the revisions that were read
+	sets    map[string]bool              // ids that statements name
 	passed  map[string]bool              // names of files that count as gone
 	added   map[objectKey]bool           // new since the last call of settled; nil: it was not called
 	counts  map[objectKey]uint8          // how often maps name these, up to twice, which is all that is asked; nil: what lives is
@@ -34,7 +35,7 @@ type marker struct {
 func newMarker(r *Repository) *marker {
 	return &marker{
 		repo: r, nonces: map[revision.Nonce]bool{}, named: map[chunkstore.PackID]bool{},
-		highest: map[revision.UUID]uint64{}, whole: map[string]bool{}, damaged: map[string]*DamagedFileError{},
+		highest: map[revision.UUID]uint64{}, whole: map[string]bool{}, sets: map[string]bool{}, damaged: map[string]*DamagedFileError{},
 	}
 }
 
@@ -141,6 +142,9 @@ func (m *marker) markFile(tree, name string) (err error) {
 		m.highest[st.Volume.UUID] = max(m.highest[st.Volume.UUID], st.Sequence)
 	}
 	m.whole[copyName(st.Volume.UUID, st.ID)] = true
+	if st.Set != "" {
+		m.sets[st.Set] = true
+	}
 	m.nonces[st.Nonce] = true
 	return nil
 }

@@ -141,12 +141,12 @@ func (g *collector) due(v Volume) (due []dueRevision, err error) {
 // needVisible adds what visible revisions build on, and tells whether that is not known of
 // all of them. No such revision is in the trash, but for somebody's mistake.
 func (g *collector) needVisible(v Volume, needed map[revision.ID]bool) (unread bool) {
-	visible, err := g.repo.Revisions(v)
+	l, err := g.repo.list(v)
 	if err != nil && !errors.Is(err, ErrNoVolume) {
 		g.find(err)
 		unread = true
 	}
-	for _, rev := range visible {
+	for _, rev := range slices.Concat(l.visible, l.waiting) {
 		unread = unread || rev.Statement == nil
 		if rev.Statement != nil && rev.Statement.Parent != nil {
 			needed[rev.Statement.Parent.ID] = true

@@ -27,6 +27,7 @@ type Event struct {
 	Revision revision.ID    `json:"revision,omitempty"`
 	Sequence uint64         `json:"sequence,omitempty"`
 	Kind     string         `json:"kind,omitempty"`
+	Set      string         `json:"set,omitempty"`     // the id of the set that Revision is of
 	Stored   int64          `json:"stored,omitempty"`  // bytes added to packs
 	Read     int64          `json:"read,omitempty"`    // bytes read from the source
 	Seconds  float64        `json:"seconds,omitempty"` // it took
@@ -43,6 +44,7 @@ type Event struct {
 const (
 	OpInit     = "init"
 	OpBackup   = "backup"   // Revision became visible
+	OpSet      = "set"      // in the trash only: Revision never became visible, for its set was not complete
 	OpUndelete = "undelete" // Revision became visible again
 	OpRemove   = "rm"       // Revision was taken away
 	OpPrune    = "prune"    // likewise

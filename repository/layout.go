@@ -28,16 +28,18 @@ const (
 	gateName       = "locks/gate"
 	gcLockName     = "locks/gc"
 	journalDir     = "journal"
+	setsDir        = "sets"
 
 	volumeFile  = "volume.json"
 	retiredFile = "retired.json"
 	revisionExt = ".rev"
 	infoExt     = ".json"
 	trashExt    = ".trash"
+	setCopyExt  = ".copy"
 )
 
 // topLevel lists what init makes, and so what a half-made repository may hold.
-var topLevel = []string{packsDir, volumesDir, copiesDir, trashDir, damageDir, runsDir, generationsDir, locksDir, journalDir}
+var topLevel = []string{packsDir, volumesDir, copiesDir, trashDir, damageDir, runsDir, generationsDir, locksDir, journalDir, setsDir}
 
 func volumeDir(name revision.Name) string {
 	return path.Join(volumesDir, name.Encode())
@@ -76,6 +78,10 @@ func copyName(volume revision.UUID, id revision.ID) string {
 }
 
 func volumeLockName(volume revision.UUID) string { return path.Join(volumeLocksDir, volume.String()) }
+
+func setName(id string) string { return path.Join(setsDir, id+infoExt) }
+
+func setCopyName(id string) string { return path.Join(setsDir, id+setCopyExt) }
 
 func leaseName(id string) string { return path.Join(leasesDir, id+infoExt) }
 

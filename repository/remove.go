@@ -43,6 +43,7 @@ type removal struct {
 	idle    bool                           // nothing is
 	visible []Revision                     // oldest first
 	lost    map[revision.ID]bool           // of these, the ones whose file is gone
+	waiting []Revision                     // for a set that never came; they go to the trash
 	nonces  map[revision.ID]revision.Nonce // of the maps that were read
 	out     Removed
 
@@ -168,14 +169,20 @@ func (m *removal) open(ctx context.Context) (err error) {
 	if err := r.fsys.SyncDir(volumeDir(m.volume.Name)); err != nil {
 		return err
 	}
+	if err := m.abandon(ctx, m.waiting); err != nil {
+		return err
+	}
 	return m.mendCopies(ctx)
 }
 
 // survey reads what there is of the volume, and refuses what may not go.
 func (m *removal) survey() (err error) {
-	if m.visible, m.lost, err = m.repo.list(m.volume); err != nil {
+	l, err := m.repo.list(m.volume)
+	if err != nil {
 		return err
 	}
+	m.visible, m.lost, m.waiting = l.visible, l.lost, l.waiting
+	m.ofSets = l.ofSets()
 	if m.opts.Choose != nil {
 		ids, err := m.opts.Choose(m.visible)
 		if err != nil {
@@ -191,6 +198,9 @@ func (m *removal) survey() (err error) {
 	m.parents, m.children = map[revision.ID]revision.ID{}, map[revision.ID]int{}
 	for _, id := range trashed {
 		m.known[id] = false
+	}
+	for _, rev := range m.waiting {
+		m.known[rev.ID] = true
 	}
 	there := map[revision.ID]bool{}
 	for _, rev := range m.visible {

@@ -55,9 +55,18 @@ type Revision struct {
 	ID        revision.ID
 	Statement *revision.Statement // nil if no copy of it can be read
 	Info      Info
+
+	waits bool // it names a set of which there is no file
 }
 
-// revisionIDs lists the visible revisions by id.
+// listing is what there is of a volume.
+type listing struct {
+	visible []Revision           // oldest first
+	lost    map[revision.ID]bool // of these, the ones whose file is gone
+	waiting []Revision           // that are not visible, for their set is not; oldest first
+}
+
+// revisionIDs lists by id the revisions that are visible or wait for their set.
 func (r *Repository) revisionIDs(name revision.Name) ([]revision.ID, error) {
 	return r.idsIn(volumeDir(name))
 }
@@ -85,16 +94,22 @@ func idsAmong(entries []fs.DirEntry, ext string) (ids []revision.ID) {
 // sequence numbers. One whose statement is unreadable is listed as damaged, in
 // the place that its id suggests.
 func (r *Repository) Revisions(v Volume) ([]Revision, error) {
-	revisions, _, err := r.list(v)
-	return revisions, err
+	l, err := r.list(v)
+	return l.visible, err
 }
 
-// list lists the visible revisions, and tells which of them have lost their file.
-// What was found of a volume that was renamed meanwhile may be a part, or another's:
-// it is looked at again.
-func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
+// ofSets tells whether any of them names a set.
+func (l listing) ofSets() bool {
+	return slices.ContainsFunc(slices.Concat(l.visible, l.waiting), func(rev Revision) bool {
+		return rev.Statement != nil && rev.Statement.Set != ""
+	})
+}
+
+// list lists the revisions of a volume. What was found of one that was renamed meanwhile
+// may be a part, or another's: it is looked at again.
+func (r *Repository) list(v Volume) (l listing, err error) {
 	for range 3 {
-		revisions, lost, err = r.listAs(v)
+		l, err = r.listAs(v)
 		now, moved := r.movedTo(v)
 		if !moved {
 			break
@@ -102,46 +117,47 @@ func (r *Repository) list(v Volume) (revisions []Revision, lost map[revision.ID]
 		v = now
 	}
 	if err == nil && r.isAnothers(v) {
-		return nil, nil, fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
+		return listing{}, fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
 	}
-	return revisions, lost, err
+	return l, err
 }
 
 // listAs lists the revisions below the name that the volume had when it was looked up.
-func (r *Repository) listAs(v Volume) (revisions []Revision, lost map[revision.ID]bool, err error) {
+func (r *Repository) listAs(v Volume) (l listing, err error) {
 	entries, err := r.fsys.ReadDir(volumeDir(v.Name))
 	if notFound(err) {
-		return nil, nil, fmt.Errorf("%w: %q", ErrNoVolume, v.Name)
+		return l, fmt.Errorf("%w: %q", ErrNoVolume, v.Name)
 	}
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
 	ids := idsAmong(entries, revisionExt)
 	changed := map[revision.ID]bool{} // those that have a file beside theirs
 	for _, id := range idsAmong(entries, infoExt) {
 		changed[id] = true
 	}
-	if revisions, err = r.readRevisions(v, ids, changed); err != nil {
-		return nil, nil, err
-	}
-	lost, err = r.lostRevisions(v, ids, revisions)
+	revisions, err := r.readRevisions(v, ids, changed)
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
-	for _, id := range slices.Sorted(maps.Keys(lost)) {
+	if l.lost, err = r.lostRevisions(v, ids, revisions); err != nil {
+		return l, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.lost)) {
 		rev, err := r.revision(v, id, changed[id])
 		if notFound(err) {
 			rev.Info, err = Info{State: Damaged, Reason: "its file and the copy of that are gone"}, nil
 		}
 		if err != nil {
-			return nil, nil, err
+			return l, err
 		}
+		rev.waits = false // somebody was told of it, or builds on it
 		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
 		revisions = append(revisions, rev)
 	}
-	revisions = sortRevisions(revisions)
-	spreadDamage(revisions)
-	return revisions, lost, nil
+	l.visible, l.waiting = r.partWaiting(sortRevisions(revisions))
+	spreadDamage(l.visible)
+	return l, nil
 }
 
 // spreadDamage marks, oldest first, the revisions that build on one that cannot be
@@ -230,6 +246,11 @@ func (r *Repository) revision(v Volume, id revision.ID, changed bool) (Revision,
 	} else {
 		rev.Info = asMade(rev.Statement)
 	}
+	if set := rev.Statement.Set; set != "" && err == nil {
+		var stands bool
+		stands, err = r.setStands(set)
+		rev.waits = !stands
+	}
 	return rev, err
 }
 
@@ -252,12 +273,20 @@ func (r *Repository) openRevision(v Volume, id revision.ID) (*mapFile, error) {
 }
 
 // openVisible opens a revision that was named from outside. Its copy does for it
-// only if the revision ever was visible, and was not removed.
+// only if the revision ever was visible, and was not removed. One that waits for its set
+// is fs.ErrNotExist.
 func (r *Repository) openVisible(v Volume, id revision.ID) (*mapFile, error) {
 	if err := r.checkVisible(v, id); err != nil {
 		return nil, err
 	}
-	return r.openRevision(v, id)
+	m, err := r.openRevision(v, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkSet(v, m.Statement()); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // checkVisible fails with fs.ErrNotExist if there is no such revision. One that
@@ -267,11 +296,11 @@ func (r *Repository) checkVisible(v Volume, id revision.ID) error {
 	if !notFound(err) {
 		return nil // of trouble, opening it will tell
 	}
-	_, lost, listErr := r.list(v)
+	l, listErr := r.list(v)
 	if listErr != nil {
 		return listErr
 	}
-	if !lost[id] {
+	if !l.lost[id] {
 		return err
 	}
 	return nil

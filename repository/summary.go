@@ -165,7 +165,7 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 			return false, err
 		}
 		odd := func(rev Revision) bool {
-			return rev.Statement == nil || rev.Statement.Parent != nil && !slices.Contains(ids, rev.Statement.Parent.ID)
+			return rev.waits || rev.Statement == nil || rev.Statement.Parent != nil && !slices.Contains(ids, rev.Statement.Parent.ID)
 		}
 		if slices.ContainsFunc(revisions, odd) {
 			return false, nil

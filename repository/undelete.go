@@ -56,6 +56,11 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 			err = errors.Join(err, u.finished()) // it adds no packs
 		}
 	}()
+	l, err := r.list(u.volume)
+	if err != nil {
+		return nil, err
+	}
+	u.lost, u.ofSets = l.lost, l.ofSets()
 	if err := u.settled(); err != nil {
 		return nil, err
 	}
@@ -65,7 +70,7 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 	if u.known, err = u.all(); err != nil {
 		return nil, err
 	}
-	if _, u.lost, err = r.list(u.volume); err != nil {
+	if err := u.abandon(ctx, l.waiting); err != nil {
 		return nil, err
 	}
 	d, below, err := u.write(ctx)
@@ -178,6 +183,9 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 			return nil, "", err
 		}
 	}
+	if u.alone, err = u.isAlone(old.Statement()); err != nil {
+		return nil, "", err
+	}
 	d, err := u.fold(ctx, old, between, u.openWholeTrashed)
 	if err != nil {
 		return nil, "", err
@@ -193,6 +201,19 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 		return nil, "", errors.Join(err, d.discard())
 	}
 	return d, below, nil
+}
+
+// isAlone tells whether the revision is one whose set was never complete: it comes back
+// as one of no set, or it would be waited for in vain.
+func (u *undeletion) isAlone(st *revision.Statement) (bool, error) {
+	if st.Set == "" {
+		return false, nil
+	}
+	stands, err := u.repo.setStands(st.Set)
+	if err != nil || stands {
+		return false, err
+	}
+	return !u.repo.journaledSets().has(Revision{Volume: u.volume, ID: st.ID, Statement: st}), nil
 }
 
 // openWholeTrashed opens a map in the trash, every byte of which is checked, or its copy.

@@ -26,6 +26,7 @@ type work struct {
 	chunks   *chunkstore.Writer // nil: no object is added
 	recorded bool               // the run record is there
 
+	ofSets  bool   // a revision there names a set
 	passage uint64 // the last one of this work through the gate
 	sure    bool   // nobody had come by then
 	alone   bool   // inside the gate: nobody was there since this work was sure
@@ -87,7 +88,8 @@ func (w *work) end() error {
 }
 
 // settled makes sure that what others did, and died before it was durable, stays done:
-// a run record that is gone lets us rely on packs, and a volume has the name we know.
+// a run record that is gone lets us rely on packs, a volume has the name we know, and a
+// revision of a set is visible.
 func (w *work) settled() error {
 	if err := w.repo.fsys.SyncDir(runsDir); err != nil {
 		return fmt.Errorf("make the end of earlier runs durable: %w", err)
@@ -95,16 +97,26 @@ func (w *work) settled() error {
 	if err := w.repo.fsys.SyncDir(volumesDir); err != nil {
 		return fmt.Errorf("make the name of the volume durable: %w", err)
 	}
+	if w.ofSets {
+		if err := w.repo.fsys.SyncDir(setsDir); err != nil && !notFound(err) {
+			return fmt.Errorf("make the sets of earlier revisions durable: %w", err)
+		}
+	}
 	return nil
 }
 
 // atGate is that of the repository, for what calls nobodyCame.
 func (w *work) atGate(ctx context.Context, change func() error) error {
 	return w.repo.passGate(ctx, gateWait, func(passage uint64) error {
-		w.alone = w.sure && passage == w.passage+1
-		w.passage, w.sure = passage, w.alone
+		w.arrive(passage)
 		return change()
 	})
+}
+
+// arrive notes that the work is inside the gate.
+func (w *work) arrive(passage uint64) {
+	w.alone = w.sure && passage == w.passage+1
+	w.passage, w.sure = passage, w.alone
 }
 
 // nobodyCame makes sure, inside the gate, that there is no revision that was not

@@ -139,9 +139,31 @@ func commitMutants() []mutant {
 		{
 			name: "cancelled-all-the-same", what: "a backup that was interrupted before ★ goes on to it",
 			file: "repository/commit.go",
-			old:  "\tif err := ctx.Err(); err != nil {\n\t\treturn nil, errors.Join(err, b.repo.fsys.Remove(second))\n\t}\n", new: "\tctx = context.WithoutCancel(ctx)\n",
-			edits: []edit{{"b.chunks.Barrier(ctx)", "b.chunks.Barrier(context.WithoutCancel(ctx))"}},
+			old:  "\tif err := ctx.Err(); err != nil {\n\t\treturn nil, errors.Join(err, b.dropSecond())\n\t}\n", new: "\tctx = context.WithoutCancel(ctx)\n",
+			edits: []edit{
+				{"b.chunks.Barrier(ctx)", "b.chunks.Barrier(context.WithoutCancel(ctx))"},
+				{"err = b.atGate(ctx,", "err = b.atGate(context.WithoutCancel(ctx),"},
+			},
 			tests: []tests{unitCommit, trapSync, unitRepository},
+		},
+		{
+			name: "half-a-set-visible", what: "a revision is visible before its set is",
+			file: "repository/set.go",
+			old:  "\tif !slices.ContainsFunc(revisions, func(rev Revision) bool { return rev.waits }) {\n", new: "\tif revisions != nil {\n",
+			tests: []tests{unitSets},
+		},
+		{
+			name: "lost-set-hides", what: "a set that lost its files hides its revisions, whatever the journal knows",
+			file: "repository/set.go",
+			old:  "\t\t\tif !known.has(rev) {\n", new: "\t\t\tif known.sets != nil {\n",
+			tests: []tests{unitSets},
+		},
+		{
+			name: "set-collected-unlooked", what: "the file of a set goes though a revision of it may have come back",
+			file:  "repository/gcsets.go",
+			old:   "\t\talone, err := g.passAlone(ctx, func() error { return g.removeSets(idle) })\n",
+			new:   "\t\talone, err := true, g.pass(ctx, func() error { return g.removeSets(idle) })\n",
+			tests: []tests{unitSets},
 		},
 		{
 			name: "two-backups-at-once", what: "the lock of a volume keeps nobody out",

@@ -3,7 +3,7 @@ package main
 // orderMutants swap two steps of which one has to come first.
 func orderMutants() []mutant {
 	const (
-		copyNamed = "\tif err := fsys.RenameNew(second, copied); err != nil {\n\t\treturn errors.Join(err, b.takeBack(copied))\n\t}\n" +
+		copyNamed = "\tif err := fsys.RenameNew(b.second, copied); err != nil {\n\t\treturn errors.Join(err, b.takeBack(copied))\n\t}\n" +
 			"\tif err := fsys.SyncDir(path.Dir(copied)); err != nil {\n\t\treturn errors.Join(err, b.takeBack(copied))\n\t}\n"
 		revisionNamed = "\tif err := fsys.RenameNew(b.draft.name, visible); err != nil { // ★\n\t\treturn errors.Join(err, b.takeBack(visible, copied))\n\t}\n" +
 			"\tif err := fsys.SyncDir(path.Dir(visible)); err != nil {\n\t\treturn errors.Join(err, b.takeBack(visible, copied))\n\t}\n"
@@ -39,7 +39,7 @@ func orderMutants() []mutant {
 		{
 			name: "run-record-gone-too-early", what: "the run record is removed before the revision is visible",
 			file: "repository/commit.go",
-			old:  "\tsecond, err := b.writeCopy(b.draft)\n", new: "\tif err := b.repo.fsys.Remove(runName(b.run)); err != nil {\n\t\treturn nil, err\n\t}\n\tsecond, err := b.writeCopy(b.draft)\n",
+			old:  "\tvar err error\n\tif b.second, err", new: "\terr := b.repo.fsys.Remove(runName(b.run))\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\tif b.second, err",
 			edits: []edit{{"func (b *Backup) Finished() error { return b.finished() }", "func (b *Backup) Finished() error {\n\tb.recorded = false\n\treturn nil\n}"}},
 			tests: []tests{trapSync, unitRepository, backupFaults, crashes},
 		},
@@ -54,7 +54,7 @@ func orderMutants() []mutant {
 		{
 			name: "barrier-after-commit", what: "packs become durable after the revision is visible",
 			file: "repository/commit.go", old: barrier, new: "",
-			edits: []edit{{"\tb.committed, b.draft.name = true, \"\"\n", barrier + "\tb.committed, b.draft.name = true, \"\"\n"}},
+			edits: []edit{{"\tb.nowVisible()\n\treturn made, nil\n", barrier + "\tb.nowVisible()\n\treturn made, nil\n"}},
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{
@@ -82,8 +82,8 @@ func orderMutants() []mutant {
 		{
 			name: "visible-before-checks", what: "the revision becomes visible before anything is checked",
 			file:  "repository/commit.go",
-			old:   "\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.makeVisible(second); err != nil {\n\t\t\treturn err\n\t\t}\n",
-			new:   "\t\tif err := b.makeVisible(second); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n",
+			old:   "\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.makeVisible(); err != nil {\n\t\t\treturn err\n\t\t}\n",
+			new:   "\t\tif err := b.makeVisible(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := b.standsFirm(); err != nil {\n\t\t\treturn err\n\t\t}\n",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{

@@ -18,6 +18,8 @@ var (
 	crashesOfRename = tests{"internal/proof", "^TestEnumerateCrashes$/rename"}
 
 	unitCommit = tests{"repository", "^Test(Commit|Trap|ACancelled|RunRecords|Generations|AnUnreadable|Opaque|Condemned|TheTrash|TheGate|WhichPacks|PacksOf)"}
+	// unitSets is a part of unitRepository: sets.
+	unitSets   = tests{"repository", "^Test(ASet|TrapHalfASet|TrapASet|WhatWaits|ALostSet|TheFileOfASet|CommitSet)"}
 	unitLeases = tests{"repository", "^Test(TheGate|ALease|TheDead|ANewborn|AWriter|EveryBackup|ADead|Reading|CommitOnLost|ALock|Init)"}
 
 	trapSync    = tests{"internal/proof", "^TestTrap(RenameWithoutSync|CompleteBeforeItsChunks|PacksOfNobody|LeaseReads.*|FoundBefore.*|RevisionTakenBack.*)$"}

@@ -1,0 +1,135 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"varve/internal/durable"
+)
+
+// CommitSet makes the revisions of a set visible, all at once: they were begun with its id
+// and are prepared. When it returns no error, the set survives a power cut; when it does not,
+// none of its revisions is visible, unless the error wraps [ErrUndecided], and then all are
+// or none. An error that wraps [ErrLostGround] is healed by the next run.
+func (r *Repository) CommitSet(ctx context.Context, set Set, backups []*Backup) (Set, error) {
+	set.Members = nil
+	for _, b := range backups {
+		if b.prepared == nil || b.prepared.Set != set.ID {
+			return set, fmt.Errorf("commit set %q: volume %q is not prepared for it", set.Name, b.volume.Name)
+		}
+		if slices.ContainsFunc(set.Members, func(m Member) bool { return m.Volume == b.volume.UUID }) {
+			return set, fmt.Errorf("commit set %q: volume %q is in it twice", set.Name, b.volume.Name)
+		}
+		set.Members = append(set.Members, Member{b.volume.UUID, b.volume.Name, b.id, b.sequence, b.prepared.Digest})
+	}
+	if len(backups) == 0 {
+		return set, fmt.Errorf("commit set %q: it has no volumes", set.Name)
+	}
+	temps := backups[0].lease.temps
+	err := r.passGate(ctx, gateWait, func(passage uint64) error {
+		for _, b := range backups {
+			b.arrive(passage)
+			if err := b.standsFirm(); err != nil {
+				return fmt.Errorf("volume %q: %w", b.volume.Name, err)
+			}
+		}
+		return r.setVisible(temps, set, backups)
+	})
+	for _, b := range backups {
+		if err != nil {
+			err = errors.Join(err, b.notCommitted(err))
+			continue
+		}
+		b.nowVisible()
+	}
+	if err != nil {
+		return set, fmt.Errorf("commit set %q: %w", set.Name, wrapReadOnly(err))
+	}
+	return set, nil
+}
+
+// setVisible gives, inside the gate, all revisions of a set their names, and then the set
+// its own. That is ★: until then they wait, and are none.
+func (r *Repository) setVisible(temps *durable.Temps, set Set, backups []*Backup) error {
+	if err := durable.MkdirAll(r.fsys, setsDir); err != nil {
+		return err
+	}
+	for i, b := range backups {
+		if err := b.makeVisible(); err != nil {
+			return errors.Join(fmt.Errorf("volume %q: %w", b.volume.Name, err), takeBackAll(backups[:i]))
+		}
+	}
+	if err := writeNewSmall(r.fsys, temps, setName(set.ID), set); err != nil { // ★
+		if back := r.takeBackSet(set.ID); back != nil {
+			return errors.Join(err, back) // its revisions stay: all are there, or none
+		}
+		return errors.Join(err, takeBackAll(backups))
+	}
+	for _, b := range backups {
+		b.unretire()
+	}
+	if err := writeNewSmall(r.fsys, temps, setCopyName(set.ID), set); err != nil { // the next collection makes it
+		r.opts.Log.Warn("a set has no second copy", "set", set.ID, "error", err)
+	}
+	return nil
+}
+
+// takeBackSet removes the name of a set that may not last.
+func (r *Repository) takeBackSet(id string) error {
+	err := r.fsys.Remove(setName(id))
+	if err == nil || notFound(err) {
+		err = r.fsys.SyncDir(setsDir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUndecided, err)
+	}
+	return nil
+}
+
+// takeBackAll removes the names of revisions that wait for a set that does not come.
+func takeBackAll(backups []*Backup) error {
+	var errs []error
+	for _, b := range slices.Backward(backups) {
+		errs = append(errs, b.takeBack(revisionName(b.volume.Name, b.id), copyName(b.volume.UUID, b.id)))
+	}
+	return errors.Join(errs...)
+}
+
+// abandonedStay is how long a revision stays in the trash whose set was never complete.
+const abandonedStay = 7 * 24 * time.Hour
+
+// abandon puts revisions into the trash that wait for a set that nobody is making: who
+// was had the lock of the volume, which is ours now. What they name stays for as long, and
+// is found again by the run that comes.
+func (w *work) abandon(ctx context.Context, waiting []Revision) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	// A set of which the file was taken back may be there again after a power cut.
+	if err := w.repo.fsys.SyncDir(setsDir); err != nil && !notFound(err) {
+		return fmt.Errorf("make it durable that a set never came: %w", err)
+	}
+	for _, rev := range slices.Backward(waiting) {
+		now := w.repo.opts.Now().UTC().Truncate(time.Second)
+		record := trashRecord{Volume: w.volume.Name, Since: now, Until: now.Add(abandonedStay), Op: OpSet, By: w.repo.me}
+		err := w.atGate(ctx, func() error {
+			if err := w.stillOurs(); err != nil {
+				return err
+			}
+			if stands, err := w.repo.setStands(rev.Statement.Set); err != nil || stands {
+				return errors.Join(err, fmt.Errorf("%w: set %s came while the volume was locked", ErrLostGround, rev.Statement.Set))
+			}
+			return w.repo.moveToTrash(w.lease.temps, w.volume, rev.ID, record)
+		})
+		if err != nil {
+			return fmt.Errorf("put %s@%s, whose set was never complete, into the trash: %w", w.volume.Name, rev.ID.Short(), err)
+		}
+		w.known[rev.ID] = false
+		w.repo.opts.Log.Warn("a revision whose set was never complete is in the trash now", "file", path.Base(revisionName(w.volume.Name, rev.ID)))
+	}
+	return nil
+}

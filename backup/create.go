@@ -109,16 +109,21 @@ type creation struct {
 	repo  *repository.Repository
 	src   volume.Source
 	limit *rate.Limiter // nil: none
+	set   string        // the id of the set that the revision is of; empty: of none
+	begun time.Time
 
-	backup *repository.Backup
-	source string // for people
-	hold   hold
-	snap   volume.Snapshot
-	feed   *feed // of a volume whose size is not known; nil: it is
-	geo    geometry
-	filled filled
-	result Result
-	found  findings
+	backup   *repository.Backup
+	quiet    func()                          // nobody is told any more how far the backup is
+	done     func(*revision.Statement) error // [CreateOptions.Open]'s; nil: it was not asked
+	source   string                          // for people
+	hold     hold
+	snap     volume.Snapshot
+	feed     *feed // of a volume whose size is not known; nil: it is
+	geo      geometry
+	filled   filled
+	result   Result
+	prepared *revision.Statement // of one of a set, that is not visible yet
+	found    findings
 
 	reads   sync.WaitGroup // of the source, when they may stall
 	stalled atomic.Bool    // one did
@@ -129,69 +134,36 @@ type creation struct {
 // and Warnings say. With an error there is no new revision, unless it wraps
 // [repository.ErrUndecided], and nothing that was there before has changed.
 func Create(ctx context.Context, repo *repository.Repository, src volume.Source, opts CreateOptions) (*Result, error) {
-	opts = opts.withDefaults()
-	c := &creation{opts: opts, repo: repo, src: src}
-	if opts.BytesPerSecond > 0 {
-		c.limit = newLimit(opts.BytesPerSecond, repo.ChunkSize())
-	}
-	begun := time.Now()
-	err := c.run(ctx, begun)
-	c.journal(begun, interruptedBy(ctx, err))
+	c := newCreation(repo, src, opts)
+	err := c.run(ctx)
+	c.journal(interruptedBy(ctx, err))
 	if err != nil {
 		return nil, fmt.Errorf("back up volume %q: %w", opts.Volume, err)
 	}
 	return &c.result, nil
 }
 
-func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
-	// 1 lock, lease, run record, parent
-	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
-		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait, Begun: c.opts.Begun,
-		Room: c.room(),
-	})
-	if err != nil {
-		return err
+func newCreation(repo *repository.Repository, src volume.Source, opts CreateOptions) *creation {
+	c := &creation{opts: opts.withDefaults(), repo: repo, src: src, begun: time.Now()}
+	if opts.BytesPerSecond > 0 {
+		c.limit = newLimit(opts.BytesPerSecond, repo.ChunkSize())
 	}
-	defer func() {
-		if cerr := c.backup.Close(); cerr != nil && err == nil {
-			c.warn("release the repository: %v", cerr) // the revision stands
-		} else {
-			err = errors.Join(err, cerr)
-		}
-	}()
-	defer c.tellProgress()()
-	done, err := c.open(ctx)
-	defer func() {
-		if derr := done(c.result.Statement); derr != nil {
-			c.alarm("%v", derr)
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	for _, passed := range c.backup.PassedOver() {
-		c.found.add(Finding{Kind: FoundDamage, Text: passed.Error()})
-	}
+	return c
+}
 
-	// 2 freeze
-	if err = c.takeSnapshot(ctx); err != nil {
+func (c *creation) run(ctx context.Context) (err error) {
+	defer func() { err = c.end(err) }()
+	if err := c.begin(ctx); err != nil { // 1 lock, lease, run record, parent
 		return err
 	}
-	defer func() { err = c.giveUp(err) }()
+	if err := c.takeSnapshot(ctx); err != nil { // 2 freeze
+		return err
+	}
 	c.measure()
 	if err := c.guardSource(ctx); err != nil {
 		return err
 	}
-
-	// 3 plan, 4 fill
-	plan, regions, err := c.planAndFill(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.checkStream(); err != nil {
-		return err
-	}
-	st, err := c.statement(plan, begun)
+	regions, st, err := c.readAll(ctx) // 3 plan, 4 fill
 	if err != nil {
 		return err
 	}
@@ -204,8 +176,71 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 	if err != nil {
 		return err
 	}
+	c.release(ctx) // 7
+	return nil
+}
 
-	// 7 release
+// begin locks the volume, finds what to build on, and opens the source. What it took,
+// also before an error, end gives back.
+func (c *creation) begin(ctx context.Context) (err error) {
+	c.backup, err = c.repo.BeginBackup(ctx, repository.BackupOptions{
+		Volume: c.opts.Volume, Full: c.opts.Full, Codec: c.codec(), Wait: c.opts.Wait, Begun: c.opts.Begun,
+		Set: c.set, Room: c.room(),
+	})
+	if err != nil {
+		return err
+	}
+	c.quiet = c.tellProgress()
+	if c.done, err = c.open(ctx); err != nil {
+		return err
+	}
+	for _, passed := range c.backup.PassedOver() {
+		c.found.add(Finding{Kind: FoundDamage, Text: passed.Error()})
+	}
+	for _, rev := range c.backup.Abandoned() {
+		c.warn("%s never became visible, for its set was not complete: it is in the trash for a while", rev.ID.Short())
+	}
+	return nil
+}
+
+// end gives back, last first, what begin and takeSnapshot took, whatever came of the
+// backup, which is err.
+func (c *creation) end(err error) error {
+	if c.snap != nil || c.hold.thaw != nil {
+		err = c.giveUp(err)
+	}
+	if c.done != nil {
+		if derr := c.done(c.result.Statement); derr != nil {
+			c.alarm("%v", derr)
+		}
+	}
+	if c.backup == nil {
+		return err
+	}
+	c.quiet()
+	if cerr := c.backup.Close(); cerr != nil && err == nil {
+		c.warn("release the repository: %v", cerr) // the revision stands
+	} else {
+		err = errors.Join(err, cerr)
+	}
+	return err
+}
+
+// readAll plans, fills the map, and says what was done and seen.
+func (c *creation) readAll(ctx context.Context) ([]revision.Region, revision.Statement, error) {
+	plan, regions, err := c.planAndFill(ctx)
+	if err != nil {
+		return nil, revision.Statement{}, err
+	}
+	if err := c.checkStream(); err != nil {
+		return nil, revision.Statement{}, err
+	}
+	st, err := c.statement(plan)
+	return regions, st, err
+}
+
+// release does what is left once the revision is visible.
+func (c *creation) release(ctx context.Context) {
 	c.tidySnapshots(ctx)
 	c.leaveFormer(ctx)
 	if err := c.backup.Finished(); err != nil {
@@ -215,7 +250,6 @@ func (c *creation) run(ctx context.Context, begun time.Time) (err error) {
 		c.result.Parent = p.Statement()
 	}
 	c.conclude()
-	return nil
 }
 
 // conclude says what a person should know of a backup that succeeded.
@@ -286,7 +320,7 @@ func (c *creation) planAndFill(ctx context.Context) (*plan, []revision.Region, e
 }
 
 // statement says what was done and seen.
-func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, error) {
+func (c *creation) statement(p *plan) (revision.Statement, error) {
 	consistency, reason, err := c.consistency()
 	if err != nil {
 		return revision.Statement{}, err
@@ -299,7 +333,7 @@ func (c *creation) statement(p *plan, begun time.Time) (revision.Statement, erro
 	stats := c.found.statistics()
 	stats.Read = uint64(c.opts.Meter.Read.Load())
 	stats.Stored = uint64(c.opts.Meter.Stored.Load())
-	stats.Milliseconds = uint64(time.Since(begun).Milliseconds())
+	stats.Milliseconds = uint64(time.Since(c.begun).Milliseconds())
 	return revision.Statement{
 		Size:        uint64(c.geo.size),
 		Consistency: revision.Consistency(consistency),
@@ -332,14 +366,15 @@ func interruptedBy(ctx context.Context, err error) error {
 
 // journal writes down how it went. Nothing depends on it, so that it cannot be
 // written is a warning.
-func (c *creation) journal(begun time.Time, failure error) {
+func (c *creation) journal(failure error) {
 	e := repository.Event{
 		Op: repository.OpBackup, Result: repository.ResultOK, Volume: c.opts.Volume,
-		Seconds: time.Since(begun).Round(time.Millisecond).Seconds(), Read: c.opts.Meter.Read.Load(),
+		Seconds: time.Since(c.begun).Round(time.Millisecond).Seconds(), Read: c.opts.Meter.Read.Load(),
 		Stored: c.opts.Meter.Stored.Load(), Warnings: c.result.Warnings, Alarms: c.result.Alarms,
 	}
 	if st := c.result.Statement; st != nil {
 		e.UUID, e.Revision, e.Sequence, e.Kind = &st.Volume.UUID, st.ID, st.Sequence, string(st.Kind)
+		e.Set = st.Set
 	}
 	for _, f := range c.result.Findings {
 		e.Result = repository.ResultFindings

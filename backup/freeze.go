@@ -57,13 +57,15 @@ func (c *creation) thaw() error {
 // giveUp ends what takeSnapshot began, whatever came of the backup, which is err.
 func (c *creation) giveUp(err error) error {
 	_ = c.thaw() // kept
-	if cerr := c.closeSnapshot(); cerr != nil {
-		c.warn("give up the snapshot: %v", cerr)
+	if c.snap != nil {
+		if cerr := c.closeSnapshot(); cerr != nil {
+			c.warn("give up the snapshot: %v", cerr)
+		}
 	}
-	if err != nil {
+	if err != nil && c.hold.err != nil && !errors.Is(err, c.hold.err) {
 		return errors.Join(err, c.hold.err)
 	}
-	return nil // a source that was not thawed is among the findings
+	return err // a source that was not thawed is among the findings
 }
 
 // consistency says how far what was read is one moment of the source. Reading has

@@ -83,6 +83,9 @@ func (w *World) checkKept(ctx context.Context, before map[named]bool) (listed ma
 		}
 		inTrash[named{t.Volume.UUID, t.ID}] = true
 	}
+	if err := w.checkSets(r, trash); err != nil {
+		return nil, err
+	}
 	for _, p := range w.Promised {
 		n := named{p.UUID, p.ID}
 		switch {
@@ -95,6 +98,50 @@ func (w *World) checkKept(ctx context.Context, before map[named]bool) (listed ma
 		}
 	}
 	return listed, w.checkJournal(r, listed, inTrash)
+}
+
+// checkSets makes sure that all revisions of a set are there, or none; those that were
+// there, and were taken away, lie in the trash.
+func (w *World) checkSets(r *repository.Repository, trash []repository.Trashed) error {
+	if w.SetSize == 0 {
+		return nil
+	}
+	visible, all := map[string]int{}, map[string]int{}
+	volumes, err := r.Volumes()
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		revisions, err := r.Revisions(v)
+		if err != nil {
+			return err
+		}
+		for _, rev := range revisions {
+			visible[rev.Statement.Set]++
+			all[rev.Statement.Set]++
+		}
+	}
+	for _, t := range trash {
+		if t.Op == repository.OpSet {
+			continue
+		}
+		all[t.Statement.Set]++
+	}
+	for set, n := range visible {
+		if set != "" && all[set] != w.SetSize {
+			return fmt.Errorf("of set %s %d revisions are there, and %d in all: want all %d or none", set, n, all[set], w.SetSize)
+		}
+	}
+	sets, err := r.Sets()
+	if err != nil {
+		return err
+	}
+	for _, s := range sets {
+		if len(s.Members) != w.SetSize {
+			return fmt.Errorf("set %s has %d members", s.ID, len(s.Members))
+		}
+	}
+	return nil
 }
 
 // readAll reads all that is listed, and compares it with what it must be.
@@ -249,7 +296,7 @@ func (w *World) nextNight(ctx context.Context) error {
 			return fmt.Errorf("backup of %s found damage: %s", name, result.Findings[0].Text)
 		}
 		for _, warning := range result.Warnings {
-			if !strings.Contains(warning, "the source ") && !strings.Contains(warning, "retired") { // grew or shrank
+			if !strings.Contains(warning, "the source ") && !strings.Contains(warning, "retired") && !strings.Contains(warning, "its set was not complete") { // grew or shrank
 				return fmt.Errorf("backup of %s warns: %s", name, warning)
 			}
 		}

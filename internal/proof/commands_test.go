@@ -67,6 +67,11 @@ var commands = []command{
 	{"gc of what a dead run left", then(interruptedFull, superseded), collect},
 	{"gc beside the trash", after(fourNights, take(repository.OpPrune, 0, 2)), collect},
 	{"gc that rebuilds stacks", wornNights, collectAll},
+	{"a set", twoVolumes, backUpSet("db", "mail")},
+	{"a set with a volume that is new", then(emptyRepository, newMail), backUpSet("db", "mail")},
+	{"a set after one that was cut off", then(twoVolumes, setCutOff), backUpSet("db", "mail")},
+	{"a backup after a set that was cut off", then(twoVolumes, setCutOff), backUp("db", BackupOptions{})},
+	{"gc of a set that went", after(after(twoVolumes, backUpSet("db", "mail")), loseSet), collectAll},
 }
 
 func initialize(ctx context.Context, w *World, fsys durable.FS) error { return w.Init(ctx, fsys) }
@@ -344,6 +349,52 @@ func backUp(name string, opts BackupOptions) func(context.Context, *World, durab
 		_, err := w.Backup(ctx, fsys, revision.Name(name), opts)
 		return err
 	}
+}
+
+func backUpSet(names ...revision.Name) func(context.Context, *World, durable.FS) error {
+	return func(ctx context.Context, w *World, fsys durable.FS) error { return w.BackupSet(ctx, fsys, names...) }
+}
+
+func newMail(_ context.Context, w *World) { w.Volumes["mail"] = Noise(2, ChunkSize) }
+
+// setCutOff has revisions that wait for a set of which the file never came.
+func setCutOff(ctx context.Context, w *World) {
+	gone := durabletest.NewWatched(w.Disk, func(op, name string) error {
+		if strings.HasPrefix(name, "sets/") || op == "remove" && strings.HasPrefix(name, "volumes/") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := w.BackupSet(ctx, gone, "db", "mail"); err == nil {
+		panic("prepare: a set whose file could not be written was a success")
+	}
+	waiting := 0
+	for name := range w.Disk.Files() {
+		if strings.HasPrefix(name, "volumes/") && strings.HasSuffix(name, ".rev") {
+			waiting++
+		}
+	}
+	if waiting != len(w.Promised)+2 {
+		panic(fmt.Sprintf("prepare: %d revisions are there, %d were promised, and two should wait", waiting, len(w.Promised)))
+	}
+}
+
+// loseSet takes the revisions of a set away.
+func loseSet(ctx context.Context, w *World, fsys durable.FS) error {
+	for _, name := range []revision.Name{"db", "mail"} {
+		newest := -1
+		for _, p := range w.Promised {
+			if p.Volume == name {
+				newest++
+			}
+		}
+		if err := w.Remove(ctx, fsys, name, repository.OpRemove, newest); err != nil {
+			return err
+		}
+	}
+	w.Promised = slices.DeleteFunc(w.Promised, func(p Promise) bool { return p.Place != isListed })
+	w.SetSize = 0 // one may go for good, and the other come back
+	return nil
 }
 
 func nothing(context.Context, *World) {}

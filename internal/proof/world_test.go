@@ -40,6 +40,8 @@ type World struct {
 	Tried map[revision.Name][][]byte
 	// Renamed are the volumes that were to get another name.
 	Renamed []Renamed
+	// SetSize is how many revisions of each set are there, or none; 0: that is open.
+	SetSize int
 	// Ready tells that init has reported success.
 	Ready bool
 
@@ -222,6 +224,36 @@ func (w *World) Backup(ctx context.Context, fsys durable.FS, name revision.Name,
 		ID: result.Statement.ID, Volume: name, UUID: result.Statement.Volume.UUID, Content: content, Phase: w.phase(),
 	})
 	return result, nil
+}
+
+// BackupSet backs volumes up as one set. What it reports as a success is promised from
+// then on, of all of them.
+func (w *World) BackupSet(ctx context.Context, fsys durable.FS, names ...revision.Name) (err error) {
+	r, err := w.Open(fsys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	var members []backup.SetMember
+	for _, name := range names {
+		content := w.Volumes[name]
+		w.Tried[name] = append(w.Tried[name], content)
+		members = append(members, backup.SetMember{
+			Source: &Source{Content: content, Fail: w.FailReads}, CreateOptions: backup.CreateOptions{Volume: name, Workers: 1},
+		})
+	}
+	w.SetSize = len(names)
+	made, err := backup.CreateSet(ctx, r, members, backup.SetOptions{Name: "shop"})
+	if err != nil {
+		return err
+	}
+	phase := w.phase()
+	for i, result := range made.Results {
+		w.Promised = append(w.Promised, Promise{
+			ID: result.Statement.ID, Volume: names[i], UUID: result.Statement.Volume.UUID, Content: w.Volumes[names[i]], Phase: phase,
+		})
+	}
+	return nil
 }
 
 // Rename gives a volume another name. From then on there is something to back up

@@ -22,6 +22,7 @@ type Config struct {
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
 	byName  map[revision.Name]int
+	sets    []Set
 }
 
 // Limits is what all runs of this host together keep to.

@@ -20,6 +20,7 @@ type document struct {
 	defaultsAt *yaml.Node
 	groups     map[string]group
 	volumes    []rawVolume
+	sets       []rawSet
 }
 
 type group struct {
@@ -92,6 +93,12 @@ func (d *decoder) compose(doc *document) {
 				}
 				doc.config.entries = append(doc.config.entries, e)
 			})
+		})
+	}
+	owners := map[revision.Name]string{}
+	for _, raw := range doc.sets {
+		d.within("sets", func() {
+			d.within(raw.name, func() { doc.config.sets = append(doc.config.sets, c.set(doc, raw, owners)) })
 		})
 	}
 	used := map[string]bool{}

@@ -58,6 +58,10 @@ func documentFields() []field[document] {
 				"for there stands for * in the volume's name. A volume with an entry of its own, by name or by source, is left " +
 				"out of patterns. What a volume does not say, its group says, then the defaults, key by key.",
 		}, read: readVolumes},
+		{name: "sets", in: anywhere, inner: setKeys(), read: readSets, Key: Key{
+			Type: "names with keys",
+			Text: "Volumes that are backed up together: frozen together, and visible all at once. Whatever backs one of them up, but for --alone, backs up all.",
+		}},
 	}
 }
 

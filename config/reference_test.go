@@ -114,12 +114,17 @@ func exampleFile() string {
 	out.WriteString("\n  archive: {source: /srv/images/archive.img, schedule: \"0 3 * * sun\", window: any}\n\n  \"vms/*\":\n" +
 		"    source: /srv/vms/*.img\n    schedule: every 6h\n    window: any\n")
 	write("    ", "", func(k config.Key) bool { return k.Path == "exclude" })
-	return out.String()
+	section("sets")
+	out.WriteString("  shop:\n")
+	write("    ", "sets.NAME.", func(config.Key) bool { return true })
+	return strings.Replace(out.String(), "volumes: [vms/shop-root, vms/shop-data]\n", "volumes: [db1, archive]\n", 1)
 }
 
 // isBlock tells whether there are keys below one.
 func isBlock(keys []config.Key, key config.Key) bool {
-	return slices.ContainsFunc(keys, func(k config.Key) bool { return k.Under == nil && strings.HasPrefix(k.Path, key.Path+".") })
+	return slices.ContainsFunc(keys, func(k config.Key) bool {
+		return k.Under == nil && strings.HasPrefix(k.Path, key.Path+".") && !strings.Contains(k.Path, ".NAME.")
+	})
 }
 
 // comment breaks text into lines of a comment.

@@ -13,9 +13,11 @@ import (
 	"varve/status"
 )
 
-// A Choice says which volumes to back up; the zero value: all that are configured.
+// A Choice says which volumes to back up; the zero value: all that are configured. Of a
+// set of which it reaches one, it reaches all.
 type Choice struct {
 	Pattern *revision.Glob // those that it fits, also of the repository; nil: there is none
+	Set     string         // all of this set; empty: none is named
 	Due     bool           // without a pattern: those that are due
 	Now     time.Time      // by the clock by which windows are
 }
@@ -29,7 +31,7 @@ type Agenda struct {
 // Choose lists the jobs that are to be done. The configuration may be nil if there is
 // a pattern; list finds the sources of its patterns. Retired volumes are passed over.
 func Choose(repo *repository.Repository, conf *config.Config, list config.Lister, c Choice, opts Options) (*Agenda, error) {
-	p := picking{repo: repo, opts: opts}
+	p := picking{repo: repo, opts: opts, retired: map[revision.Name]bool{}}
 	a := new(Agenda)
 	var wanted []config.Volume
 	if conf != nil {
@@ -37,6 +39,8 @@ func Choose(repo *repository.Repository, conf *config.Config, list config.Lister
 	}
 	var err error
 	switch {
+	case c.Set != "":
+		wanted, err = p.ofSet(conf, c.Set)
 	case c.Pattern != nil:
 		wanted, err = p.matching(conf, wanted, *c.Pattern)
 	case c.Due:
@@ -47,16 +51,22 @@ func Choose(repo *repository.Repository, conf *config.Config, list config.Lister
 	}
 	wanted = slices.DeleteFunc(wanted, p.isRetired)
 	slices.SortStableFunc(wanted, func(a, b config.Volume) int { return cmp.Compare(b.Priority, a.Priority) })
+	wanted = p.withSets(conf, wanted)
 	for i := range wanted {
-		a.Jobs = append(a.Jobs, Job{Volume: wanted[i].Name, Source: wanted[i].Source, Wanted: &wanted[i], IfDue: c.Due})
+		j := Job{Volume: wanted[i].Name, Source: wanted[i].Source, Wanted: &wanted[i], IfDue: c.Due}
+		if set, is := conf.SetOf(j.Volume); is {
+			j.Set = &set
+		}
+		a.Jobs = append(a.Jobs, j)
 	}
 	return a, nil
 }
 
 // picking is Choose under way.
 type picking struct {
-	repo *repository.Repository
-	opts Options
+	repo    *repository.Repository
+	opts    Options
+	retired map[revision.Name]bool // of volumes that were looked up
 }
 
 func (p picking) warn(format string, args ...any) {
@@ -92,6 +102,15 @@ func (p picking) matching(conf *config.Config, wanted []config.Volume, pattern r
 
 // isRetired tells whether a volume is passed over because it was retired.
 func (p picking) isRetired(w config.Volume) bool {
+	retired, known := p.retired[w.Name]
+	if !known {
+		retired = p.lookRetired(w)
+		p.retired[w.Name] = retired
+	}
+	return retired
+}
+
+func (p picking) lookRetired(w config.Volume) bool {
 	v, err := p.repo.Volume(w.Name)
 	if err != nil {
 		return false // it will tell

@@ -38,6 +38,11 @@ func (e *HooksError) Error() string { return fmt.Sprintf("hooks of volume %q: %v
 
 func (e *HooksError) Unwrap() error { return e.Err }
 
+// A NoSetError reports a set that the configuration does not have.
+type NoSetError struct{ Set string }
+
+func (e *NoSetError) Error() string { return fmt.Sprintf("the configuration has no set %q", e.Set) }
+
 // A NoMatchError reports a pattern that no volume fits.
 type NoMatchError struct{ Pattern revision.Glob }
 

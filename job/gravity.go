@@ -47,12 +47,14 @@ func isMisuse(err error) bool {
 		source      *NoSourceError
 		hooks       *HooksError
 		match       *NoMatchError
+		set         *NoSetError
+		loose       *backup.LooseSetError
 		location    *volume.LocationError
 		unsupported *volume.UnsupportedError
 		order       *repository.OrderError
 		wrong       *backup.WrongSourceError
 	)
-	return errors.As(err, &source) || errors.As(err, &hooks) || errors.As(err, &match) ||
+	return errors.As(err, &source) || errors.As(err, &hooks) || errors.As(err, &match) || errors.As(err, &set) || errors.As(err, &loose) ||
 		errors.As(err, &location) || errors.As(err, &unsupported) || errors.As(err, &order) || errors.As(err, &wrong) ||
 		errors.Is(err, repository.ErrNoRepository) || errors.Is(err, repository.ErrNoVolume) || errors.Is(err, volume.ErrOwnSource)
 }

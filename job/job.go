@@ -22,7 +22,8 @@ type Job struct {
 	Source string         // for [Options.Open]; empty: what the newest revision was read from
 	Stream volume.Source  // in the place of Source; nil: there is none
 	Wanted *config.Volume // what is configured of it; nil: nothing
-	IfDue  bool           // only if Wanted is due still when a slot is free
+	Set    *config.Set    // that it is of: it is done together with those beside it that are, too; nil: none
+	IfDue  bool           // only if Wanted, or another of its set, is due still when a slot is free
 	Hooks  hook.Hooks     // if there is a Before or an After, these two are in the place of the configured ones
 
 	// Create is what is asked for besides what is configured. Its Wait is for a slot,

@@ -24,20 +24,34 @@ func DoAll(ctx context.Context, repo *repository.Repository, jobs []Job, opts Op
 			tell(e)
 		}
 	}
-	results := make([]Result, len(jobs))
+	together := groups(jobs)
+	ended := make([][]Result, len(together))
 	var g errgroup.Group
 	g.SetLimit(max(1, opts.Limits.Jobs))
-	for i, j := range jobs {
+	for i, jobs := range together {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				results[i] = Result{Volume: j.Volume, Err: ErrNotBegun}
-			} else {
-				results[i] = Do(ctx, repo, j, opts)
+			ended[i] = do(ctx, repo, jobs, opts)
+			for n := range ended[i] {
+				opts.tell(Event{Kind: Ended, Volume: ended[i][n].Volume, Result: &ended[i][n]})
 			}
-			opts.tell(Event{Kind: Ended, Volume: j.Volume, Result: &results[i]})
 			return nil
 		})
 	}
 	_ = g.Wait() // how each one ended is in its result
+	results := slices.Concat(ended...)
 	return slices.DeleteFunc(results, func(r Result) bool { return errors.Is(r.Err, ErrNotDue) })
+}
+
+// do does one job, or those of a set.
+func do(ctx context.Context, repo *repository.Repository, jobs []Job, opts Options) (results []Result) {
+	switch {
+	case ctx.Err() != nil:
+		for _, j := range jobs {
+			results = append(results, Result{Volume: j.Volume, Err: ErrNotBegun})
+		}
+		return results
+	case jobs[0].Set != nil:
+		return doSet(ctx, repo, jobs, opts)
+	}
+	return []Result{Do(ctx, repo, jobs[0], opts)}
 }

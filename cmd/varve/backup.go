@@ -39,6 +39,11 @@ several volumes each is tried, whatever came of the others; the exit code is
 the gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where another was
 backed up. An entry of the configuration that finds nothing is a failure, too.
 
+--set backs up a set of the configuration: its volumes are frozen together,
+and their revisions become visible all at once, or none does. A pattern, --all
+and --due that reach a volume of a set take all of it; a single VOLUME of a set
+is refused, unless --alone says that it is to be backed up without the others.
+
 A SOURCE that is not the one of last time is compared in a few places first:
 where hardly anything agrees, nothing is done without --source-changed.
 
@@ -51,12 +56,15 @@ the next one.`,
 varve backup db1                            # every night after
 varve backup db1 --tag before-upgrade --note "as 14.2 left it"
 varve backup --all                          # everything that is configured
+varve backup --set shop                     # its volumes, as of one moment
 varve backup --due                          # from cron, every quarter of an hour
 zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
 		codes: "3  the revision is good, but stored data is damaged, a tracker lied, or the source was not thawed",
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &f.all, Usage: "every volume of the configuration"},
 			&cli.BoolFlag{Name: "due", Destination: &f.due, Usage: "every volume of the configuration that is due now"},
+			&cli.StringFlag{Name: "set", Destination: &f.set, Usage: "every volume of the `SET` of the configuration, together"},
+			&cli.BoolFlag{Name: "alone", Destination: &f.alone, Usage: "VOLUME without the others of its set"},
 			&cli.GenericFlag{Name: "tag", Value: &f.tags, Usage: "give the revision a `TAG`; may be repeated"},
 			&cli.StringFlag{Name: "note", Destination: &f.note, Usage: "give the revision a note, a line of `TEXT`"},
 			&cli.BoolFlag{Name: "full", Destination: &f.full, Usage: "no parent: read everything, trust nothing stored"},
@@ -80,6 +88,8 @@ zstdcat db1-2025-03-01.img.zst | varve backup db1 - --time 2025-03-01T02:00`,
 
 type backupFlags struct {
 	all, due      bool
+	set           string
+	alone         bool
 	tags          tags
 	note          string
 	full          bool
@@ -94,12 +104,14 @@ type backupFlags struct {
 
 // check refuses words that do not go together.
 func (f backupFlags) check(args []string) error {
-	several := f.all || f.due || len(args) > 0 && revision.IsGlob(args[0])
+	several := f.several(args)
 	switch {
-	case f.all && f.due:
-		return errors.New("--all and --due exclude each other")
-	case (f.all || f.due) && len(args) > 0:
-		return fmt.Errorf("--all and --due name the volumes: %q is too much", args[0])
+	case f.all && f.due, f.set != "" && (f.all || f.due):
+		return errors.New("--all, --due and --set exclude each other")
+	case (f.all || f.due || f.set != "") && len(args) > 0:
+		return fmt.Errorf("--all, --due and --set name the volumes: %q is too much", args[0])
+	case f.alone && several:
+		return errors.New("--alone is for one VOLUME of a set")
 	case len(args) == 0 && !several:
 		return errors.New("VOLUME is missing")
 	case several && len(args) > 1:
@@ -112,6 +124,11 @@ func (f backupFlags) check(args []string) error {
 		return errors.New("--time and --source-changed are for one volume")
 	}
 	return nil
+}
+
+// several tells whether flags or a pattern name the volumes.
+func (f backupFlags) several(args []string) bool {
+	return f.all || f.due || f.set != "" || len(args) > 0 && revision.IsGlob(args[0])
 }
 
 // hooks are those that flags name.
@@ -137,7 +154,7 @@ func (f backupFlags) options(s *session) (backup.CreateOptions, error) {
 
 func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (result, error) {
 	if err := f.check(args); err != nil {
-		return nil, &usageError{Text: err.Error(), Command: s.command, Usage: "varve backup VOLUME [SOURCE] | --all | --due | 'GLOB'"}
+		return nil, &usageError{Text: err.Error(), Command: s.command, Usage: "varve backup VOLUME [SOURCE] | --all | --due | --set SET | 'GLOB'"}
 	}
 	opts, err := f.options(s)
 	if err != nil {
@@ -148,7 +165,7 @@ func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (r
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	if f.all || f.due || revision.IsGlob(args[0]) {
+	if f.several(args) {
 		return s.backUpSeveral(ctx, repo, f, optional(args, 0), opts)
 	}
 	return s.backUpOne(ctx, repo, f, args, opts)
@@ -158,6 +175,9 @@ func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (r
 func (s *session) backUpOne(ctx context.Context, repo *repository.Repository, f backupFlags, args []string, opts backup.CreateOptions) (result, error) {
 	j, err := s.jobOf(args[0], optional(args, 1), opts)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkAlone(j, f.alone); err != nil {
 		return nil, err
 	}
 	j.Hooks = f.hooks()

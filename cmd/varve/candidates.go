@@ -23,6 +23,8 @@ func (c *completion) named(name, typed string) []candidate {
 		if c.line.command != nil && c.line.command.name == "help" {
 			return describe(c.all)
 		}
+	case "SET":
+		return c.sets()
 	case "SOURCE", "TARGET", "FILE", "PATH":
 		return fileNames
 	case "REPO", "DIRECTORY", "PLACE":
@@ -72,6 +74,18 @@ func (c *completion) volumes(configured bool) (words []candidate) {
 	}
 	slices.SortFunc(words, func(a, b candidate) int { return strings.Compare(a.word, b.word) })
 	return slices.Compact(words)
+}
+
+// sets are those of the configuration.
+func (c *completion) sets() (words []candidate) {
+	conf, err := c.s.configuration()
+	if err != nil || conf == nil {
+		return nil
+	}
+	for _, set := range conf.Sets() {
+		words = append(words, candidate{word: set.Name})
+	}
+	return words
 }
 
 // addresses are volumes, and after an @ their revisions. Where a revision must be

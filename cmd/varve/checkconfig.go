@@ -34,7 +34,16 @@ type checkedConfig struct {
 	Repository string             `json:"repository"` // empty: it names none
 	Zone       string             `json:"timezone"`
 	Volumes    []configuredVolume `json:"volumes"`
+	Sets       []configuredSet    `json:"sets"`
 	Problems   []configProblem    `json:"problems"`
+}
+
+// configuredSet is a set as it is wanted. Its fields are API.
+type configuredSet struct {
+	Set        string          `json:"set"`
+	Volumes    []revision.Name `json:"volumes"`
+	Consistent bool            `json:"consistent"`
+	Line       int             `json:"line"`
 }
 
 // configuredVolume is a volume as it is wanted. Its fields are API.
@@ -74,7 +83,10 @@ func runCheckConfig(ctx context.Context, s *session) (result, error) {
 		}
 	}
 	checked := &checkedConfig{
-		Path: c.Path, Repository: c.Repository, Zone: c.Zone.String(), Volumes: []configuredVolume{}, Problems: []configProblem{},
+		Path: c.Path, Repository: c.Repository, Zone: c.Zone.String(), Volumes: []configuredVolume{}, Sets: []configuredSet{}, Problems: []configProblem{},
+	}
+	for _, set := range c.Sets() {
+		checked.Sets = append(checked.Sets, configuredSet{Set: set.Name, Volumes: set.Volumes, Consistent: set.Consistent, Line: set.Line})
 	}
 	volumes, errs := c.Volumes(s.lister(ctx))
 	for _, v := range volumes {
@@ -99,7 +111,7 @@ func runCheckConfig(ctx context.Context, s *session) (result, error) {
 
 // badConfig lists what is wrong with a configuration.
 func badConfig(wrong *config.Error) (*checkedConfig, error) {
-	bad := &checkedConfig{Path: wrong.Path, Volumes: []configuredVolume{}}
+	bad := &checkedConfig{Path: wrong.Path, Volumes: []configuredVolume{}, Sets: []configuredSet{}}
 	for i := range wrong.Problems {
 		bad.Problems = append(bad.Problems, newConfigProblem(&wrong.Problems[i]))
 	}
@@ -149,6 +161,13 @@ func (c *checkedConfig) print(p *page) {
 		zone = "this host's, " + p.now.In(time.Local).Format("MST (-07:00)")
 	}
 	p.facts("repository", c.Repository, "time zone", zone)
+	for _, set := range c.Sets {
+		var names []string
+		for _, name := range set.Volumes {
+			names = append(names, name.String())
+		}
+		p.facts("set", set.Set+"   "+strings.Join(names, ", "))
+	}
 	if len(c.Volumes) == 0 {
 		return
 	}

@@ -31,6 +31,7 @@ type entry struct {
 	Source      string               `json:"source"`
 	Consistency revision.Consistency `json:"consistency"`
 	Why         string               `json:"consistency_reason"`
+	Set         string               `json:"set"` // the id of the set that it is of; empty: of none
 	noted
 }
 
@@ -121,7 +122,7 @@ func (e *entry) fill(st *revision.Statement) {
 	e.Seconds = n.Duration().Seconds()
 	e.Read, e.Holes, e.Changed, e.Chunks = n.Read, n.Holes, n.Changed, n.ChangedChunks
 	e.NewChunks, e.Patches, e.Stored, e.Found = n.NewChunks, n.Patches, n.Stored, n.Found
-	e.Source, e.Consistency, e.Why = st.Source.Path, st.Consistency, st.Reason
+	e.Source, e.Consistency, e.Why, e.Set = st.Source.Path, st.Consistency, st.Reason, st.Set
 }
 
 // took is how long the backup took.
@@ -154,6 +155,9 @@ func (e *entry) notes(now time.Time, before *entry) string {
 		notes = append(notes, "on trust")
 	case e.Consistency != revision.Still && e.Consistency != "":
 		notes = append(notes, string(e.Consistency))
+	}
+	if e.Set != "" {
+		notes = append(notes, "in a set")
 	}
 	if before != nil && before.Kind != "" && e.Kind != "" && before.Size != e.Size {
 		if e.Size > before.Size {

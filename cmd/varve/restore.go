@@ -48,18 +48,24 @@ pattern leaves open; @REV counts for each. Everything is checked of all targets,
 and that they have room together, before the first is written: is one refused,
 none is. Then they are restored one after the other, whatever became of others;
 a volume that has no such revision is a failure among them. The exit code is the
-gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where one was restored.`,
+gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where one was restored.
+
+With --set, VOLUME is the name of a set, REV one of its times or ids, and each
+of its volumes is restored, all as they were at one moment: * in TARGET stands
+for the last part of the volume's name.`,
 		example: `varve restore db1 db1.img                   # the newest, to a new file
 varve restore db1@yesterday /dev/vg/db1 --in-place
 varve restore db1@k3f9 - | ssh host 'dd of=/dev/vg/db1 bs=1M'
 varve restore db1 part.img --range 8GiB+1MiB
 varve restore 'vms/*' 'rbd:restored/*' --dry-run
-varve restore 'vms/*@2026-11-20' '/srv/back/*.img'`,
+varve restore 'vms/*@2026-11-20' '/srv/back/*.img'
+varve restore --set shop@yesterday '/srv/restored/*.img'`,
 		codes: "3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
 		flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
 			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "overwrite an existing TARGET"},
 			&cli.BoolFlag{Name: "even-in-use", Destination: &f.evenInUse, Usage: "write a TARGET that is mounted, held, open or a part of something"},
+			&cli.BoolFlag{Name: "set", Destination: &f.set, Usage: "VOLUME is a set: restore all of its volumes"},
 			&cli.GenericFlag{Name: "range", Value: &f.part, Usage: "restore only the bytes `OFF+LEN`", DefaultText: "everything"},
 			&cli.BoolFlag{Name: "keep-going", Destination: &f.keepGoing, Usage: "restore around damage, and a damaged revision"},
 			&cli.StringFlag{Name: "lost-map", Destination: &f.lostMap, Usage: "write the lost ranges into `FILE`, with --keep-going"},
@@ -67,12 +73,16 @@ varve restore 'vms/*@2026-11-20' '/srv/back/*.img'`,
 				Usage: "check everything, and make, write and remove nothing"},
 		}, f.image.flags()...),
 		run: func(ctx context.Context, args []string) (result, error) {
+			if f.set {
+				return runRestoreSet(ctx, s, f, args[0], args[1])
+			}
 			return runRestore(ctx, s, f, args[0], args[1])
 		},
 	}
 }
 
 type restoreFlags struct {
+	set       bool
 	inPlace   bool
 	force     bool
 	evenInUse bool

@@ -56,7 +56,7 @@ func (s *session) agenda(ctx context.Context, repo *repository.Repository, f bac
 	if err != nil {
 		return nil, err
 	}
-	choice := job.Choice{Due: f.due, Now: s.begun.In(s.zone)}
+	choice := job.Choice{Due: f.due, Set: f.set, Now: s.begun.In(s.zone)}
 	if pattern != "" {
 		glob, err := revision.ParseGlob(pattern)
 		if err != nil {

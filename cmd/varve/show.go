@@ -30,6 +30,7 @@ varve show db1@k3f9 --json`,
 type shown struct {
 	entry     entry
 	Statement *revision.Statement
+	set       string // of which set it is, and with what; empty: of none
 }
 
 // MarshalJSON implements [json.Marshaler]: the fields of the entry, and the
@@ -54,7 +55,7 @@ func runShow(s *session, text string) (result, error) {
 		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
 	}
 	e := newEntry(rev)
-	return &shown{entry: e, Statement: rev.Statement}, nil
+	return &shown{entry: e, Statement: rev.Statement, set: inSet(repo, rev)}, nil
 }
 
 func (v *shown) print(p *page) {
@@ -81,6 +82,7 @@ func (v *shown) print(p *page) {
 		"kind", strings.TrimSpace(string(st.Kind)+" "+parent),
 		"number", fmt.Sprint(st.Sequence),
 		"source", strings.TrimSpace(st.Source.Kind+" "+st.Source.Path)+prefixed(", ", st.Source.Identity),
+		"set", v.set,
 		"consistency", consistencyText(st),
 		"looked at", planText(st.Plan),
 		"read", fmt.Sprintf("%s, %s %s", human.Size(int64(e.Read)), human.Size(int64(e.Holes)), skippedText(st.Plan.Kind)),

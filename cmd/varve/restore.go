@@ -74,7 +74,7 @@ varve restore --set shop@yesterday '/srv/restored/*.img'`,
 		}, f.image.flags()...),
 		run: func(ctx context.Context, args []string) (result, error) {
 			if f.set {
-				return runRestoreSet(ctx, s, f, args[0], args[1])
+				return s.restoreSet(ctx, f, args[0], args[1])
 			}
 			return runRestore(ctx, s, f, args[0], args[1])
 		},

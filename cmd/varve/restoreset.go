@@ -2,115 +2,72 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 )
 
-// restoredSet is the result of restore --set. Its fields are API.
-type restoredSet struct {
-	Set     string          `json:"set"` // its id
-	Name    string          `json:"name"`
-	Volumes []restoredEntry `json:"volumes"`
-}
-
-// restoredEntry is how one volume of it ended. Its fields are API.
-type restoredEntry struct {
-	Volume revision.Name `json:"volume"`
-	OK     bool          `json:"ok"`
-	Exit   int           `json:"exit"`
-	Error  *jsonError    `json:"error"`
-	Result *restored     `json:"result"`
-}
-
-// runRestoreSet restores each revision of a set, to the target in which * stands for the
-// volume.
-func runRestoreSet(ctx context.Context, s *session, f restoreFlags, text, template string) (result, error) {
-	switch {
-	case f.part.given || f.lostMap != "":
+// restoreSet restores the revisions of a set as [session.restoreSeveral] restores those of a pattern: * in
+// the target stands for the last part of a volume's name.
+func (s *session) restoreSet(ctx context.Context, f restoreFlags, text, targetText string) (result, error) {
+	if f.part.given || f.lostMap != "" {
 		return nil, &usageError{Text: "--range and --lost-map are for one volume, not for a set", Command: s.command}
-	case strings.Count(template, "*") != 1:
-		return nil, &usageError{
-			Text: fmt.Sprintf("%q is to have one *, which stands for the volume: '/srv/restored/*.img'", template), Command: s.command,
-		}
 	}
-	set, members, err := s.chooseSet(text)
+	to, err := s.parseTemplate(targetText)
 	if err != nil {
 		return nil, err
 	}
-	targets := map[string]revision.Name{}
-	for _, rev := range members {
-		to := targetOf(template, rev.Volume.Name)
-		if other, taken := targets[to]; taken {
-			return nil, &usageError{Text: fmt.Sprintf("%s and %s would both be restored to %s", other, rev.Volume.Name, to), Command: s.command}
-		}
-		targets[to] = rev.Volume.Name
-	}
-	out := &restoredSet{Set: set.ID, Name: set.Name, Volumes: []restoredEntry{}}
-	var errs []error
-	for _, rev := range members {
-		e := restoredEntry{Volume: rev.Volume.Name}
-		one, err := runRestore(ctx, s, f, rev.Volume.Name.String()+"@"+string(rev.ID), targetOf(template, rev.Volume.Name))
-		if done, is := one.(*restored); is {
-			e.Result = done
-		}
-		if e.Exit = exitCode(err); err != nil {
-			e.Error = &jsonError{Message: err.Error(), Hint: hint(err, about{volume: rev.Volume.Name, repo: s.about.repo})}
-			errs = append(errs, err)
-			s.warn("%s was not restored: %v", rev.Volume.Name, err)
-		}
-		e.OK = err == nil
-		out.Volumes = append(out.Volumes, e)
-		if ctx.Err() != nil {
-			break
+	if !to.star {
+		return nil, &usageError{
+			Text: fmt.Sprintf("%q is to have one *, which stands for the volume: '/srv/restored/*.img'", targetText), Command: s.command,
 		}
 	}
-	return out, out.judge(len(members), errs)
-}
-
-// targetOf is the target of a volume: * stands for the last part of its name.
-func targetOf(template string, name revision.Name) string {
-	return strings.Replace(template, "*", path.Base(name.String()), 1)
-}
-
-// judge gives an error unless all went well: with the gravest code of them.
-func (r *restoredSet) judge(of int, errs []error) error {
-	if len(errs) == 0 {
-		return nil
+	if _, err := s.placeOf(to.at); err != nil {
+		return nil, err
 	}
-	gravest := gravityOf(errs[0])
-	for _, err := range errs {
-		gravest = max(gravest, gravityOf(err))
+	if err := f.check(s, to.at); err != nil {
+		return nil, err
 	}
-	return &severalError{Code: exitOf(gravest), Text: fmt.Sprintf("%d of %s of the set did not go well", len(errs), formatCount(of, "volume")), Err: errors.Join(errs...)}
-}
-
-func (r *restoredSet) print(p *page) {
-	for _, e := range r.Volumes {
-		if e.Result != nil {
-			e.Result.print(p)
-		}
+	repo, err := s.openRepository(toRead)
+	if err != nil {
+		return nil, err
 	}
+	defer s.close("close the repository", repo)
+	set, members, err := s.chooseSet(repo, text)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := s.repositoryDir()
+	if err != nil {
+		return nil, err
+	}
+	var all []*returning
+	for i := range members {
+		rev := &members[i]
+		all = append(all, &returning{restoration: restoration{s: s, f: f, repo: repo, dir: dir}, name: rev.Volume.Name, chosen: rev})
+	}
+	last := func(name revision.Name) (string, error) { return path.Base(name.String()), nil }
+	if err := s.aim(all, to, last); err != nil {
+		return nil, err
+	}
+	out, err := s.returnChecked(ctx, f, repo, all, wanted{})
+	if out != nil {
+		out.Set, out.SetName = set.ID, set.Name
+	}
+	return out, err
 }
 
 // chooseSet finds the set that SET[@WHEN] names, and the revisions of it, all of which
 // have to be there.
-func (s *session) chooseSet(text string) (set repository.Set, members []repository.Revision, err error) {
+func (s *session) chooseSet(repo *repository.Repository, text string) (set repository.Set, members []repository.Revision, err error) {
 	want, err := s.parseAddress(text)
 	if err != nil {
 		return set, nil, err
 	}
-	repo, err := s.openRepository(toRead)
-	if err != nil {
-		return set, nil, err
-	}
-	defer s.close("close the repository", repo)
 	sets, err := repo.Sets()
 	if err != nil {
 		s.warn("%v", err) // those that can be read are there

@@ -22,7 +22,8 @@ var errNotAll = errors.New("not begun: not every target can be written")
 type returning struct {
 	restoration
 	name    revision.Name
-	about   about // of it, for advice
+	chosen  *repository.Revision // nil: what was typed says which
+	about   about                // of it, for advice
 	done    *restored
 	err     error
 	refused bool   // err is about its target
@@ -55,6 +56,11 @@ func (s *session) restoreSeveral(ctx context.Context, f restoreFlags, text, targ
 	if err != nil {
 		return nil, err
 	}
+	return s.returnChecked(ctx, f, repo, all, want)
+}
+
+// returnChecked checks all that are to be restored, and then restores them.
+func (s *session) returnChecked(ctx context.Context, f restoreFlags, repo *repository.Repository, all []*returning, want wanted) (*returned, error) {
 	rd, err := s.openReader(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -127,22 +133,33 @@ func (s *session) returningOf(repo *repository.Repository, f restoreFlags, glob 
 	if len(all) > 1 && !to.star {
 		return bad("%s are restored to one TARGET each: it needs a *, for what %q leaves open", formatCount(len(all), "volume"), glob)
 	}
+	return all, s.aim(all, to, func(name revision.Name) (string, error) {
+		part, open := glob.Open(name)
+		if to.star && !open {
+			return "", &usageError{Text: fmt.Sprintf("the pattern %q leaves nothing open that the * of TARGET could stand for", glob), Command: s.command}
+		}
+		return part, nil
+	})
+}
+
+// aim gives each its target, of which * is its part. No two have the same one.
+func (s *session) aim(all []*returning, to template, part func(revision.Name) (string, error)) error {
 	taken := map[string]revision.Name{}
 	for _, r := range all {
-		part, open := glob.Open(r.name)
-		if to.star && !open {
-			return bad("the pattern %q leaves nothing open that the * of TARGET could stand for", glob)
+		is, err := part(r.name)
+		if err != nil {
+			return err
 		}
-		if r.target, err = to.target(r.name, part); err != nil {
-			return nil, err
+		if r.target, err = to.target(r.name, is); err != nil {
+			return err
 		}
-		is := sameTarget(r.target)
-		if other, twice := taken[is]; twice {
-			return bad("the volumes %q and %q would both be restored to %s", other, r.name, targetName(r.target))
+		same := sameTarget(r.target)
+		if other, twice := taken[same]; twice {
+			return &usageError{Text: fmt.Sprintf("the volumes %q and %q would both be restored to %s", other, r.name, targetName(r.target)), Command: s.command}
 		}
-		taken[is] = r.name
+		taken[same] = r.name
 	}
-	return all, nil
+	return nil
 }
 
 // split gives the errors of which one is made.
@@ -166,7 +183,9 @@ func (r *returning) prepare(ctx context.Context, rd *repository.Reader, want wan
 	}
 	want.volume = r.name
 	var err error
-	if r.rev, err = s.find(r.repo, want, revision.Nearest); err != nil {
+	if r.chosen != nil {
+		r.rev = *r.chosen
+	} else if r.rev, err = s.find(r.repo, want, revision.Nearest); err != nil {
 		return err
 	}
 	if err := r.open(ctx, rd); err != nil {

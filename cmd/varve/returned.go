@@ -13,6 +13,8 @@ import (
 
 // returned is the result of a restore of several volumes.
 type returned struct {
+	Set     string          `json:"set"` // the id; empty: it is none
+	SetName string          `json:"set_name"`
 	DryRun  bool            `json:"dry_run"`
 	Volumes []returnedEntry `json:"volumes"`
 	whole   int             // how many went well, or could

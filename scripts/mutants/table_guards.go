@@ -99,7 +99,7 @@ func guardMutants() []mutant {
 		{
 			name: "two-volumes-for-one-target", what: "of several volumes, one is restored over another",
 			file:  "cmd/varve/restoreseveral.go",
-			old:   "\t\tif other, twice := taken[is]; twice {\n",
+			old:   "\t\tif other, twice := taken[same]; twice {\n",
 			new:   "\t\tif other, twice := taken[is]; twice && other == r.name {\n",
 			tests: []tests{{"cmd/varve", "^TestScript$/^restore-several$"}},
 		},

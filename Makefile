@@ -105,6 +105,7 @@ check: ## formatting, linters, the import picture, tidiness
 	@scripts/check
 
 .PHONY: bench
-bench: build ## Varve beside restic, borg, casync and qemu-img, on one workload
-	@scripts/install-deps bench
+bench: build ## Varve beside restic, borg, casync and qemu-img, on one workload; and rbd export-diff
+	@scripts/install-deps bench $(if $(TAGS),test)
 	@scripts/bench/run
+	$(if $(TAGS),@scripts/bench/ceph)

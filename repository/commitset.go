@@ -30,15 +30,24 @@ func (r *Repository) CommitSet(ctx context.Context, set Set, backups []*Backup) 
 		return set, fmt.Errorf("commit set %q: it has no volumes", set.Name)
 	}
 	temps := backups[0].lease.temps
-	err := r.passGate(ctx, gateWait, func(passage uint64) error {
+	second, err := r.prepareSet(temps, set)
+	if err != nil {
+		return set, fmt.Errorf("commit set %q: %w", set.Name, wrapReadOnly(err))
+	}
+	err = r.passGate(ctx, gateWait, func(passage uint64) error {
 		for _, b := range backups {
 			b.arrive(passage)
 			if err := b.standsFirm(); err != nil {
 				return fmt.Errorf("volume %q: %w", b.volume.Name, err)
 			}
 		}
-		return r.setVisible(temps, set, backups)
+		return r.setVisible(temps, set, second, backups)
 	})
+	if err != nil {
+		if rerr := r.fsys.Remove(second); !notFound(rerr) {
+			err = errors.Join(err, rerr)
+		}
+	}
 	for _, b := range backups {
 		if err != nil {
 			err = errors.Join(err, b.notCommitted(err))
@@ -52,12 +61,18 @@ func (r *Repository) CommitSet(ctx context.Context, set Set, backups []*Backup) 
 	return set, nil
 }
 
-// setVisible gives, inside the gate, all revisions of a set their names, and then the set
-// its own. That is ★: until then they wait, and are none.
-func (r *Repository) setVisible(temps *durable.Temps, set Set, backups []*Backup) error {
+// prepareSet writes the second copy of a set under a temporary name, which it returns.
+func (r *Repository) prepareSet(temps *durable.Temps, set Set) (second string, err error) {
 	if err := durable.MkdirAll(r.fsys, setsDir); err != nil {
-		return err
+		return "", err
 	}
+	return writeTempSmall(r.fsys, temps, setsDir, set)
+}
+
+// setVisible gives, inside the gate, all revisions of a set their names, and then the set
+// its own. That is ★: until then they wait, and are none. Second is what [Repository.prepareSet]
+// wrote.
+func (r *Repository) setVisible(temps *durable.Temps, set Set, second string, backups []*Backup) error {
 	for i, b := range backups {
 		if err := b.makeVisible(); err != nil {
 			return errors.Join(fmt.Errorf("volume %q: %w", b.volume.Name, err), takeBackAll(backups[:i]))
@@ -72,10 +87,18 @@ func (r *Repository) setVisible(temps *durable.Temps, set Set, backups []*Backup
 	for _, b := range backups {
 		b.unretire()
 	}
-	if err := writeNewSmall(r.fsys, temps, setCopyName(set.ID), set); err != nil { // the next collection makes it
+	if err := r.nameSecond(second, setCopyName(set.ID)); err != nil { // the next collection makes it
 		r.opts.Log.Warn("a set has no second copy", "set", set.ID, "error", err)
 	}
 	return nil
+}
+
+// nameSecond gives the second copy of a set its name.
+func (r *Repository) nameSecond(second, name string) error {
+	if err := r.fsys.RenameNew(second, name); err != nil {
+		return errors.Join(err, r.fsys.Remove(second))
+	}
+	return r.fsys.SyncDir(setsDir)
 }
 
 // takeBackSet removes the name of a set that may not last.

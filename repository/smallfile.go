@@ -102,6 +102,16 @@ func writeNewSmall(fsys durable.FS, temps *durable.Temps, name string, value any
 	return durable.WriteNew(fsys, temps, name, file)
 }
 
+// writeTempSmall writes a small file under a temporary name in that directory, durable when
+// it returns nil. It is for the caller to rename or remove.
+func writeTempSmall(fsys durable.FS, temps *durable.Temps, dir string, value any) (string, error) {
+	file, err := seal(value)
+	if err != nil {
+		return "", err
+	}
+	return durable.WriteTemp(fsys, temps, dir, file)
+}
+
 // replaceSmall replaces or makes a small file, durable when it returns nil.
 func replaceSmall(fsys durable.FS, temps *durable.Temps, name string, value any) error {
 	file, err := seal(value)

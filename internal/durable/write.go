@@ -47,7 +47,7 @@ func TempOwner(base string) string {
 // name survive a power cut; when it does not, the name is as it was. It fails
 // with fs.ErrExist if the name is taken.
 func WriteNew(fsys FS, temps *Temps, name string, data []byte) error {
-	temp, err := writeTemp(fsys, temps, path.Dir(name), data)
+	temp, err := WriteTemp(fsys, temps, path.Dir(name), data)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func WriteNew(fsys FS, temps *Temps, name string, data []byte) error {
 // power fails at any moment. The name need not exist. After an error it holds the
 // old bytes or the new ones, and which of them a power cut leaves is open.
 func Replace(fsys FS, temps *Temps, name string, data []byte) error {
-	temp, err := writeTemp(fsys, temps, path.Dir(name), data)
+	temp, err := WriteTemp(fsys, temps, path.Dir(name), data)
 	if err != nil {
 		return err
 	}
@@ -74,9 +74,9 @@ func Replace(fsys FS, temps *Temps, name string, data []byte) error {
 	return fsys.SyncDir(path.Dir(name))
 }
 
-// writeTemp writes a temporary file into dir and makes its content durable, and
+// WriteTemp writes a temporary file into dir and makes its content durable, and
 // returns its name. Renaming it, or removing it, is the caller's.
-func writeTemp(fsys FS, temps *Temps, dir string, data []byte) (string, error) {
+func WriteTemp(fsys FS, temps *Temps, dir string, data []byte) (string, error) {
 	name := temps.In(dir)
 	f, err := fsys.Create(name)
 	if err != nil {

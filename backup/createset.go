@@ -79,6 +79,7 @@ func CreateSet(ctx context.Context, repo *repository.Repository, members []SetMe
 
 func (s *setCreation) run(ctx context.Context) (err error) {
 	defer func() {
+		err = s.thawAll(err) // first of all: snapshots that are given up and hooks may take long
 		for _, c := range slices.Backward(s.locked) {
 			err = c.end(err)
 		}
@@ -114,6 +115,16 @@ func (s *setCreation) each(members []*creation, do func(*creation) error) error 
 		}
 	}
 	return nil
+}
+
+// thawAll thaws what is frozen still, last first, whatever came of the set, which is err.
+func (s *setCreation) thawAll(err error) error {
+	for _, c := range slices.Backward(s.locked) {
+		if terr := c.thaw(); terr != nil && !errors.Is(err, terr) {
+			err = errors.Join(err, terr)
+		}
+	}
+	return err
 }
 
 func (c *creation) ofMember(err error) error { return fmt.Errorf("volume %q: %w", c.opts.Volume, err) }

@@ -68,6 +68,11 @@ func (s *toldSnapshot) ReadAt(p []byte, off int64) (int, error) {
 	return s.guestSnapshot.ReadAt(p, off)
 }
 
+func (s *toldSnapshot) Close() error {
+	s.s.w.happens("close " + s.s.name)
+	return s.guestSnapshot.Close()
+}
+
 // pair is two sources that are frozen by their own hooks: a is independent, b is held.
 func pair(w *witness) (a, b *told) {
 	a, b = &told{newGuest(), "a", w}, &told{newGuest(), "b", w}
@@ -91,7 +96,7 @@ func TestASetIsFrozenTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(w.events, ", "), "freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, read b, thaw b, read a"; got != want {
+	if got, want := strings.Join(w.events, ", "), "freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, read b, thaw b, read a, close b, close a"; got != want {
 		t.Errorf("what happens is\n%s, want\n%s", got, want)
 	}
 	for i, name := range []revision.Name{"b", "a"} {
@@ -124,7 +129,7 @@ func TestASetIsFrozenAtOnce(t *testing.T) {
 	if _, err := backup.CreateSet(t.Context(), p.repo, all, opts); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(w.events, ", "), "freeze shop, snapshot a, snapshot b, read a, read b, thaw shop, read a"; got != want {
+	if got, want := strings.Join(w.events, ", "), "freeze shop, snapshot a, snapshot b, read a, read b, thaw shop, read a, close b, close a"; got != want {
 		t.Errorf("what happens is\n%s, want\n%s", got, want)
 	}
 }
@@ -138,12 +143,12 @@ func TestASetThatFails(t *testing.T) {
 		happen string // up to where nothing is read, or the whole
 	}{
 		"a freeze fails":   {func(_, b *told) { b.freezeErr = errHook }, errHook, "freeze a, freeze b, thaw a"},
-		"a snapshot fails": {func(_, b *told) { b.snapshotErr = unix.EIO }, unix.EIO, "freeze a, freeze b, snapshot a, snapshot b, thaw b, thaw a"},
-		"a thaw fails":     {func(a, _ *told) { a.thawErr = errHook }, errHook, "freeze a, freeze b, snapshot a, snapshot b, thaw a, thaw b"},
+		"a snapshot fails": {func(_, b *told) { b.snapshotErr = unix.EIO }, unix.EIO, "freeze a, freeze b, snapshot a, snapshot b, thaw b, thaw a, close a"},
+		"a thaw fails":     {func(a, _ *told) { a.thawErr = errHook }, errHook, "freeze a, freeze b, snapshot a, snapshot b, thaw a, thaw b, close b, close a"},
 		"a late thaw fails": {func(_, b *told) { b.thawErr = errHook }, errHook,
-			"freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, read b, thaw b"},
+			"freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, read b, thaw b, close b, close a"},
 		"a read fails": {func(a, _ *told) { a.fail = func(int64) error { return unix.EIO } }, unix.EIO,
-			"freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, thaw b"},
+			"freeze a, freeze b, snapshot a, snapshot b, thaw a, read a, thaw b, close b, close a"},
 	} {
 		p, w := testPlace(t), new(witness)
 		a, b := pair(w)

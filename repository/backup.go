@@ -57,6 +57,7 @@ type Backup struct {
 	prepared *revision.Statement // nil: not all is durable that is to be before it may be visible
 
 	waiting    []Revision // that wait for a set that never came; they go to the trash
+	unsure     error      // of the journal, which may know that it came
 	passedOver []error
 	committed  bool
 	unretired  bool // it ended the volume's retirement
@@ -88,7 +89,7 @@ func (r *Repository) BeginBackup(ctx context.Context, opts BackupOptions) (_ *Ba
 	if err := b.begin(ctx, kindBackup, b.sequence); err != nil {
 		return nil, err
 	}
-	if err := b.abandon(ctx, b.waiting); err != nil {
+	if err := b.abandon(ctx, b.waiting, b.unsure); err != nil {
 		return nil, err
 	}
 	if err := b.open(ctx); err != nil {
@@ -194,7 +195,7 @@ func (b *Backup) survey() (err error) {
 	if err != nil {
 		return err
 	}
-	b.visible, b.lost, b.waiting = l.visible, l.lost, l.waiting
+	b.visible, b.lost, b.waiting, b.unsure = l.visible, l.lost, l.waiting, l.unsure
 	b.ofSets = l.ofSets()
 	b.known = map[revision.ID]bool{}
 	highest, unread := uint64(0), uint64(0)

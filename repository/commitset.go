@@ -73,9 +73,17 @@ func (r *Repository) prepareSet(temps *durable.Temps, set Set) (second string, e
 // its own. That is ★: until then they wait, and are none. Second is what [Repository.prepareSet]
 // wrote.
 func (r *Repository) setVisible(temps *durable.Temps, set Set, second string, backups []*Backup) error {
+	if stands, err := r.setStands(set.ID); err != nil || stands {
+		return errors.Join(err, fmt.Errorf("%w: another set has the id %s", ErrLostGround, set.ID))
+	}
 	for i, b := range backups {
 		if err := b.makeVisible(); err != nil {
 			return errors.Join(fmt.Errorf("volume %q: %w", b.volume.Name, err), takeBackAll(backups[:i]))
+		}
+	}
+	for _, b := range backups { // all this took a while
+		if err := b.stillNamed(); err != nil {
+			return errors.Join(fmt.Errorf("volume %q: %w", b.volume.Name, err), takeBackAll(backups))
 		}
 	}
 	if err := writeNewSmall(r.fsys, temps, setName(set.ID), set); err != nil { // ★
@@ -91,6 +99,18 @@ func (r *Repository) setVisible(temps *durable.Temps, set Set, second string, ba
 		r.opts.Log.Warn("a set has no second copy", "set", set.ID, "error", err)
 	}
 	return nil
+}
+
+// stillNamed makes sure that nobody took the revision, which waits for its set, for one of a dead run.
+func (b *Backup) stillNamed() error {
+	if err := b.lease.holds(); err != nil {
+		return err
+	}
+	_, err := b.repo.fsys.Lstat(revisionName(b.volume.Name, b.id))
+	if notFound(err) {
+		return fmt.Errorf("%w: its revision was put into the trash meanwhile", ErrLostGround)
+	}
+	return err
 }
 
 // nameSecond gives the second copy of a set its name.
@@ -128,9 +148,12 @@ const abandonedStay = 7 * 24 * time.Hour
 // abandon puts revisions into the trash that wait for a set that nobody is making: who
 // was had the lock of the volume, which is ours now. What they name stays for as long, and
 // is found again by the run that comes.
-func (w *work) abandon(ctx context.Context, waiting []Revision) error {
+func (w *work) abandon(ctx context.Context, waiting []Revision, unsure error) error {
 	if len(waiting) == 0 {
 		return nil
+	}
+	if unsure != nil { // it may know that they were visible
+		return fmt.Errorf("look in the journal whether a set was ever complete: %w", unsure)
 	}
 	// A set of which the file was taken back may be there again after a power cut.
 	if err := w.repo.fsys.SyncDir(setsDir); err != nil && !notFound(err) {

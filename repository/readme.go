@@ -15,6 +15,7 @@ service. A copy of the directory on read-only media restores as well.
   volumes/          one folder a volume, one .rev file a revision; the name of
                     the file is the time it was begun, in UTC
   copies/           a second copy of each .rev
+  sets/             which revisions of several volumes are of one moment
   packs/            the data, compressed
   journal/          what was done, when, by whom: text, one line each
   locks/ runs/ gc/ damage/ trash/   its own bookkeeping

@@ -286,7 +286,9 @@ func (b *rebuilding) openNewer() error {
 	}
 	for _, id := range ids {
 		m, err := b.repo.openRevision(b.volume, id)
-		if err != nil {
+		if err != nil { // a part of them is not to pass for all
+			err = errors.Join(err, closeAll(b.newer))
+			b.newer = nil
 			return err
 		}
 		b.newer = append(b.newer, m)

@@ -44,6 +44,7 @@ type removal struct {
 	visible []Revision                     // oldest first
 	lost    map[revision.ID]bool           // of these, the ones whose file is gone
 	waiting []Revision                     // for a set that never came; they go to the trash
+	unsure  error                          // of the journal, which may know that it came
 	nonces  map[revision.ID]revision.Nonce // of the maps that were read
 	out     Removed
 
@@ -169,7 +170,7 @@ func (m *removal) open(ctx context.Context) (err error) {
 	if err := r.fsys.SyncDir(volumeDir(m.volume.Name)); err != nil {
 		return err
 	}
-	if err := m.abandon(ctx, m.waiting); err != nil {
+	if err := m.abandon(ctx, m.waiting, m.unsure); err != nil {
 		return err
 	}
 	return m.mendCopies(ctx)
@@ -181,7 +182,7 @@ func (m *removal) survey() (err error) {
 	if err != nil {
 		return err
 	}
-	m.visible, m.lost, m.waiting = l.visible, l.lost, l.waiting
+	m.visible, m.lost, m.waiting, m.unsure = l.visible, l.lost, l.waiting, l.unsure
 	m.ofSets = l.ofSets()
 	if m.opts.Choose != nil {
 		ids, err := m.opts.Choose(m.visible)

@@ -64,6 +64,7 @@ type listing struct {
 	visible []Revision           // oldest first
 	lost    map[revision.ID]bool // of these, the ones whose file is gone
 	waiting []Revision           // that are not visible, for their set is not; oldest first
+	unsure  error                // of the journal: one that waits may have been visible
 }
 
 // revisionIDs lists by id the revisions that are visible or wait for their set.
@@ -155,7 +156,7 @@ func (r *Repository) listAs(v Volume) (l listing, err error) {
 		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
 		revisions = append(revisions, rev)
 	}
-	l.visible, l.waiting = r.partWaiting(sortRevisions(revisions))
+	l.visible, l.waiting, l.unsure = r.partWaiting(sortRevisions(revisions))
 	spreadDamage(l.visible)
 	return l, nil
 }

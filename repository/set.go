@@ -146,11 +146,12 @@ func (r *Repository) setStands(id string) (bool, error) {
 // which there is no file: oldest first, as they came. None of which the journal says that
 // it, or another of its set, became visible, waits, and none on which a visible one builds:
 // for a program that knew of no sets it was visible.
-func (r *Repository) partWaiting(revisions []Revision) (visible, waiting []Revision) {
+func (r *Repository) partWaiting(revisions []Revision) (visible, waiting []Revision, unsure error) {
 	if !slices.ContainsFunc(revisions, func(rev Revision) bool { return rev.waits }) {
-		return revisions, nil
+		return revisions, nil, nil
 	}
-	needed, known := map[revision.ID]bool{}, r.journaledSets()
+	needed := map[revision.ID]bool{}
+	known, unsure := r.journaledSets()
 	for _, rev := range slices.Backward(revisions) {
 		if rev.waits && !needed[rev.ID] {
 			if !known.has(rev) {
@@ -166,7 +167,7 @@ func (r *Repository) partWaiting(revisions []Revision) (visible, waiting []Revis
 	}
 	slices.Reverse(visible)
 	slices.Reverse(waiting)
-	return visible, waiting
+	return visible, waiting, unsure
 }
 
 // journaled is what the journal knows to have become visible.
@@ -179,8 +180,9 @@ func (j journaled) has(rev Revision) bool {
 	return j.sets[rev.Statement.Set] || j.members[rev.Volume.UUID][rev.ID]
 }
 
-// journaledSets reads the journal for what is wanted of sets that have lost their files.
-func (r *Repository) journaledSets() journaled {
+// journaledSets reads the journal for what is wanted of sets that have lost their files. What
+// cannot be read is in the error, which comes with all that can.
+func (r *Repository) journaledSets() (journaled, error) {
 	events, err := r.Events()
 	if err != nil {
 		r.opts.Log.Warn("the journal cannot be read", "error", err)
@@ -198,7 +200,7 @@ func (r *Repository) journaledSets() journaled {
 		}
 		j.members[*e.UUID][e.Revision] = true
 	}
-	return j
+	return j, err
 }
 
 // checkSet fails with fs.ErrNotExist if a revision waits for its set.

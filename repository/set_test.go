@@ -17,7 +17,12 @@ import (
 
 // storeSet makes a set of these volumes, each of one image.
 func storeSet(ctx context.Context, r *repository.Repository, im *image, names ...revision.Name) (made []*revision.Statement, err error) {
-	set := r.NewSet("shop")
+	return storeSetAs(ctx, r, r.NewSet("shop"), im, names...)
+}
+
+func storeSetAs(
+	ctx context.Context, r *repository.Repository, set repository.Set, im *image, names ...revision.Name,
+) (made []*revision.Statement, err error) {
 	var backups []*repository.Backup
 	defer func() {
 		for _, b := range backups {
@@ -273,6 +278,53 @@ func TestALostSetHidesNothing(t *testing.T) {
 		if second := p.read("sets/" + made[0].Set + ".copy"); string(second) != string(p.read("sets/"+made[0].Set+".json")) {
 			t.Errorf("%s: gc did not mend it", name)
 		}
+	}
+}
+
+// Of two sets with one id, which two hosts may give in one second, the later one is none, and takes nothing of the other.
+func TestTwoSetsOfOneID(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	im, set := randomImage(1, 2), r.NewSet("shop")
+	made, err := storeSetAs(t.Context(), r, set, im, "root", "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storeSetAs(t.Context(), r, set, im, "mail"); !errors.Is(err, repository.ErrLostGround) {
+		t.Errorf("another set of this id: %v", err)
+	}
+	p.remove("sets/" + set.ID + ".copy")
+	for _, st := range made {
+		p.checkImage(r, st, im)
+		if p.count(r, st.Volume.Name) != 1 {
+			t.Errorf("%s is not listed", st.Volume.Name)
+		}
+	}
+	if v, err := r.Volume("mail"); err == nil && p.count(r, v.Name) != 0 {
+		t.Error("what was not committed is listed")
+	}
+}
+
+// While the journal cannot be read, which may know of a set, nothing that waits for it is put away.
+func TestWhatWaitsStaysWhileTheJournalCannotBeRead(t *testing.T) {
+	t.Parallel()
+	p, im, made := halfSet(t)
+	blind, err := repository.Open(durabletest.NewWatched(p.tree(), func(op, name string) error {
+		if op == "read" && strings.HasPrefix(name, "journal/") {
+			return syscall.EIO
+		}
+		return nil
+	}), repository.Options{StateDir: p.state, Command: "backup"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAfter(t, blind)
+	if _, err := store(t.Context(), blind, "root", im, storeOptions{}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a backup beside it: %v", err)
+	}
+	if !p.exists(repository.RevisionName("root", made[0].ID)) {
+		t.Error("it is in the trash")
 	}
 }
 

@@ -70,7 +70,7 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 	if u.known, err = u.all(); err != nil {
 		return nil, err
 	}
-	if err := u.abandon(ctx, l.waiting); err != nil {
+	if err := u.abandon(ctx, l.waiting, l.unsure); err != nil {
 		return nil, err
 	}
 	d, below, err := u.write(ctx)
@@ -213,7 +213,11 @@ func (u *undeletion) isAlone(st *revision.Statement) (bool, error) {
 	if err != nil || stands {
 		return false, err
 	}
-	return !u.repo.journaledSets().has(Revision{Volume: u.volume, ID: st.ID, Statement: st}), nil
+	known, err := u.repo.journaledSets()
+	if known.has(Revision{Volume: u.volume, ID: st.ID, Statement: st}) {
+		return false, nil
+	}
+	return true, err
 }
 
 // openWholeTrashed opens a map in the trash, every byte of which is checked, or its copy.

@@ -76,10 +76,7 @@ func (s *session) chooseSet(repo *repository.Repository, text string) (set repos
 	if len(sets) == 0 {
 		return set, nil, &usageError{Text: fmt.Sprintf("the repository has no set %q", want.volume), Command: s.command}
 	}
-	there, err := revisionsOf(repo, sets)
-	if err != nil {
-		return set, nil, err
-	}
+	there := s.revisionsOf(repo, sets)
 	var candidates []revision.Candidate
 	for i, set := range sets {
 		c := revision.Candidate{ID: revision.ID(set.ID), Begun: set.Begun, Sequence: uint64(i + 1), Trusted: true}
@@ -119,17 +116,17 @@ type memberKey struct {
 	id     revision.ID
 }
 
-// revisionsOf lists the revisions of the volumes of some sets.
-func revisionsOf(repo *repository.Repository, sets []repository.Set) (map[memberKey]repository.Revision, error) {
+// revisionsOf lists the revisions of the volumes of some sets, as far as they can be read.
+func (s *session) revisionsOf(repo *repository.Repository, sets []repository.Set) map[memberKey]repository.Revision {
 	wanted := map[revision.UUID]bool{}
 	for _, set := range sets {
 		for _, m := range set.Members {
 			wanted[m.Volume] = true
 		}
 	}
-	volumes, err := repo.Volumes()
+	volumes, err := repo.Volumes() // an error comes with all that can be read
 	if err != nil {
-		return nil, err
+		s.warn("%v", err)
 	}
 	there := map[memberKey]repository.Revision{}
 	for _, v := range volumes {
@@ -138,11 +135,11 @@ func revisionsOf(repo *repository.Repository, sets []repository.Set) (map[member
 		}
 		revisions, err := repo.Revisions(v)
 		if err != nil {
-			return nil, err
+			s.warn("%v", err)
 		}
 		for _, rev := range revisions {
 			there[memberKey{v.UUID, rev.ID}] = rev
 		}
 	}
-	return there, nil
+	return there
 }

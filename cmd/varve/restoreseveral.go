@@ -18,6 +18,9 @@ import (
 // errNotAll reports a volume that was not restored because of the targets of others.
 var errNotAll = errors.New("not begun: not every target can be written")
 
+// errAway reports a volume that was not restored because a cluster was lost before.
+var errAway = errors.New("not begun: the cluster did not answer any more")
+
 // returning is one of several volumes that are restored.
 type returning struct {
 	restoration
@@ -218,6 +221,7 @@ func (s *session) returnAll(ctx context.Context, rd *repository.Reader, all []*r
 			s.tellReturned(r)
 		}
 	}
+	away := false
 	for _, r := range all {
 		switch {
 		case r.err != nil || dryRun && !refused:
@@ -227,8 +231,11 @@ func (s *session) returnAll(ctx context.Context, rd *repository.Reader, all []*r
 			continue
 		case ctx.Err() != nil:
 			r.done, r.err = nil, job.ErrNotBegun
+		case away: // what was given up may be written as long as this process lives
+			r.done, r.err = nil, errAway
 		default:
 			r.write(ctx, rd)
+			away = errors.As(r.err, new(*volume.NoClusterError))
 		}
 		s.tellReturned(r)
 	}

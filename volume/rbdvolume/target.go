@@ -362,7 +362,10 @@ func (t *Target) Close() error {
 }
 
 func (t *Target) shut() error {
-	err := errnoOf(t.image.Close())
+	_, err := within(context.Background(), t.cluster, func() (struct{}, error) { return struct{}{}, errnoOf(t.image.Close()) }, forget)
+	if errors.As(err, new(*volume.NoClusterError)) {
+		return err // what hangs in it is left to itself, and what is not complete to the next run
+	}
 	if t.fresh && !t.whole.Load() {
 		if rerr := errnoOf(rbd.RemoveImage(t.conn.ioctx, t.at.Name+partialSuffix)); rerr != nil && !isMissing(rerr) {
 			err = errors.Join(err, rerr)

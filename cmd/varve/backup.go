@@ -26,11 +26,11 @@ func backupCommand(s *session) *command {
 	return &command{
 		name: backupName, group: everyDay, args: "[VOLUME] [SOURCE]",
 		summary: "store a volume as it is now, as a new revision",
-		about: `Reads SOURCE, a raw file or a block device, and stores what changed since the
-last revision of VOLUME. The first backup of a VOLUME makes it; later ones may
-leave SOURCE out, and read what the configuration names, or what the newest
-revision was read from. When it says that the revision is safe, it is: it
-survives a power cut.
+		about: `Reads SOURCE, a raw file, a block device or a Ceph RBD image (rbd:POOL/IMAGE),
+and stores what changed since the last revision of VOLUME. The first backup of a
+VOLUME makes it; later ones may leave SOURCE out, and read what the
+configuration names, or what the newest revision was read from. When it says
+that the revision is safe, it is: it survives a power cut.
 
 VOLUME can be a pattern such as 'vms/*': all volumes that it fits, of the
 configuration and of the repository. --all is every volume of the

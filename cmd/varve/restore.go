@@ -21,10 +21,10 @@ func restoreCommand(s *session) *command {
 	var f restoreFlags
 	return &command{
 		name: "restore", group: everyDay, args: "VOLUME[@REV] TARGET",
-		summary: "write a revision to a file, a device or a pipe",
-		about: `Writes the revision to TARGET: a raw file, a block device, or - for standard
-output. Everything that is read is checked, and success is told only after
-TARGET is synced and the digest of the image came out right.
+		summary: "write a revision to a file, a device, an RBD image or a pipe",
+		about: `Writes the revision to TARGET: a raw file, a block device, a Ceph RBD image, or
+- for standard output. Everything that is read is checked, and success is told
+only after TARGET is synced and the digest of the image came out right.
 
 A new file is written as TARGET.varve-partial and gets its name at the end. What
 exists is overwritten only with --force (a file is replaced at the end) or
@@ -41,6 +41,8 @@ place of a file or a device, also with --force.
 TARGET can be rbd:POOL[/NAMESPACE]/IMAGE where varve was built with Ceph. A new
 image is made like the one that was backed up, but for what --object-size,
 --image-feature, --data-pool, --stripe-unit and --stripe-count say otherwise.
+One that exists is written in place, with --force too, after a snapshot of it by
+which all of it can be undone: the last lines that are printed say how.
 
 VOLUME can be a pattern such as 'vms/*': each volume of the repository that it
 fits is restored to a TARGET of its own. The one * of TARGET stands for what the
@@ -60,7 +62,8 @@ varve restore db1 part.img --range 8GiB+1MiB
 varve restore 'vms/*' 'rbd:restored/*' --dry-run
 varve restore 'vms/*@2026-11-20' '/srv/back/*.img'
 varve restore --set shop@yesterday '/srv/restored/*.img'`,
-		codes: "3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
+		codes: "1  also of several volumes, if one target is refused: then none was written\n" +
+			"3  stored data is damaged. With --keep-going, all but what is listed as lost was restored",
 		flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "in-place", Destination: &f.inPlace, Usage: "write what differs into an existing TARGET"},
 			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "overwrite an existing TARGET"},

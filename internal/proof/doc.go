@@ -9,7 +9,8 @@
 //
 // The tests of this package cut the power after every call, let every call fail, and
 // set the traps that others fell into on the way to the disk. Those in the packages
-// below do the same to the real program on real file systems (machine), put the calls of
-// several processes into one order after the other (interleave), damage what is stored
+// below do the same to the real program on real file systems (machine), kill it beside a
+// real Ceph cluster, of which the daemons die and the images change (cluster), put the calls
+// of several processes into one order after the other (interleave), damage what is stored
 // (rot), and set the other traps (traps).
 package proof

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -115,12 +116,25 @@ func (c *command) exitCodes() []exitNote {
 	codes := []exitNote{
 		{"0", "done; warnings do not change it"}, {"1", "failed"},
 		{"2", "wrong usage, or an unknown repository, volume or revision: nothing was done"},
+		{"4", "busy: somebody else holds a lock"},
 	}
-	if number, meaning, found := strings.Cut(c.codes, "  "); found {
-		codes = append(codes, exitNote{number, meaning})
+	const indent = "\n     "
+	last := 0
+	for line := range strings.Lines(c.codes) {
+		number, meaning, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		at, known := slices.BinarySearchFunc(codes, number, func(n exitNote, number string) int { return strings.Compare(n.number, number) })
+		switch {
+		case number == "": // it goes on
+			codes[last].meaning += indent + strings.TrimSpace(meaning)
+			continue
+		case known:
+			codes[at].meaning += ";" + indent + meaning
+		default:
+			codes = slices.Insert(codes, at, exitNote{number, meaning})
+		}
+		last = at
 	}
-	return append(codes, exitNote{"4", "busy: somebody else holds a lock"},
-		exitNote{"129 to 131, 143", "interrupted by SIGHUP, SIGINT, SIGQUIT or SIGTERM"})
+	return append(codes, exitNote{"129 to 131, 143", "interrupted by SIGHUP, SIGINT, SIGQUIT or SIGTERM"})
 }
 
 // flagNote is a flag as it is explained.

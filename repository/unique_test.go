@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"varve/chunkstore"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -14,7 +15,11 @@ import (
 // What is unique is compared with what comes out if every stack is put together.
 func TestUnique(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if durabletest.Race {
+		seeds = 2
+	}
+	for seed := range seeds {
 		p := newPlace(t)
 		r := p.open()
 		random := rand.New(rand.NewPCG(seed, 7))

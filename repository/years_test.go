@@ -45,10 +45,16 @@ func TestYears(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) { liveYears(rt, state) })
 }
 
-// TestMain makes lives short, so that there can be many, unless -rapid.steps says otherwise.
+// TestMain makes lives short, so that there can be many, unless -rapid.steps says otherwise;
+// and there are fewer of them where the race detector looks on.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.steps", "12"); err != nil {
 		panic(err)
+	}
+	if durabletest.Race {
+		if err := flag.Set("rapid.checks", "30"); err != nil {
+			panic(err)
+		}
 	}
 	flag.Parse()
 	os.Exit(m.Run())

@@ -23,7 +23,8 @@ type Cuts struct {
 	// Few leaves it at all and nothing of what was unsynced.
 	Few bool
 	// InTurn tries of each effect alone one of the forms in which data is there in part,
-	// another one after each event, instead of all of them.
+	// another one after each event, instead of all of them; and beside one that is there
+	// alone nothing is there in part.
 	InTurn bool
 	// From and To bound the events that are looked at; a To of 0 is the last one.
 	From, To int
@@ -149,6 +150,9 @@ func (c Cuts) choices(event int, effects []effect, pending []int) iter.Seq[[]for
 					return
 				}
 			}
+			if c.InTurn {
+				forms = forms[:1]
+			}
 			for _, f := range forms {
 				all(f)[i] = kept // one alone
 				if !yield(choice) {
@@ -160,7 +164,7 @@ func (c Cuts) choices(event int, effects []effect, pending []int) iter.Seq[[]for
 	}
 }
 
-// formsOfOne gives the forms that are tried of one effect alone, and of all others beside it.
+// formsOfOne gives the forms that are tried of one effect alone. The first one is dropped.
 func (c Cuts) formsOfOne(turn int) []form {
 	if c.InTurn {
 		return []form{dropped, torn + form(turn%int(nForms-torn))}

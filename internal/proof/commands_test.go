@@ -360,7 +360,7 @@ func newMail(_ context.Context, w *World) { w.Volumes["mail"] = Noise(2, ChunkSi
 // setCutOff has revisions that wait for a set of which the file never came.
 func setCutOff(ctx context.Context, w *World) {
 	gone := durabletest.NewWatched(w.Disk, func(op, name string) error {
-		if strings.HasPrefix(name, "sets/") && !durable.IsTemp(path.Base(name)) || op == "remove" && strings.HasPrefix(name, "volumes/") {
+		if strings.HasPrefix(name, "sets/") && !durable.IsTemp(path.Base(name)) && op != "lstat" || op == "remove" && strings.HasPrefix(name, "volumes/") {
 			return syscall.EIO
 		}
 		return nil

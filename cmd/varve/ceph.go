@@ -17,41 +17,37 @@ import (
 const knownVolumes = "raw files, block devices and RBD images"
 
 // ceph is the cluster of the configuration, or of the environment.
-func (s *session) ceph() (place, bool) {
-	open := func(ctx context.Context, at volume.Location) (*rbdvolume.Source, error) {
-		cluster, err := s.cluster()
-		if err != nil {
-			return nil, err
-		}
-		return rbdvolume.Open(ctx, cluster, at.Image)
+func (s *session) ceph(volume.Location) (place, error) {
+	cluster, err := s.cluster()
+	if err != nil {
+		return place{}, err
 	}
 	return place{
 		open: func(ctx context.Context, at volume.Location) (volume.Source, error) {
-			src, err := open(ctx, at)
+			src, err := rbdvolume.Open(ctx, cluster, at.Image)
 			if err != nil {
 				return nil, err
 			}
 			return src, nil
 		},
 		list: func(ctx context.Context, at volume.Location) ([]string, error) {
-			cluster, err := s.cluster()
-			if err != nil {
-				return nil, err
-			}
 			return listImages(ctx, cluster, at.Image)
 		},
 		find: func(ctx context.Context, at volume.Location) ([]found, error) {
-			cluster, err := s.cluster()
-			if err != nil {
-				return nil, err
-			}
 			return findImages(ctx, cluster, at.Image)
 		},
 		check: func(ctx context.Context, at volume.Location, _ string) error {
-			_, err := open(ctx, at)
+			_, err := rbdvolume.Open(ctx, cluster, at.Image)
 			return err
 		},
-	}, true
+		images: func(ctx context.Context, at volume.Image) ([]volume.Image, error) {
+			return rbdvolume.Images(ctx, cluster, at)
+		},
+		kept: func(ctx context.Context, at volume.Image) ([]volume.Kept, error) {
+			return rbdvolume.Kept(ctx, cluster, at)
+		},
+		drop: func(ctx context.Context, k volume.Kept) error { return rbdvolume.Drop(ctx, cluster, k) },
+	}, nil
 }
 
 // cluster is the one of the configuration, or of the environment. A configuration that
@@ -118,23 +114,6 @@ func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image)
 		}
 	}
 	return parts, nil
-}
-
-// shelf is the cluster's images.
-func (s *session) shelf() (shelf, error) {
-	cluster, err := s.cluster()
-	if err != nil {
-		return shelf{}, err
-	}
-	return shelf{
-		images: func(ctx context.Context, at volume.Image) ([]volume.Image, error) {
-			return rbdvolume.Images(ctx, cluster, at)
-		},
-		kept: func(ctx context.Context, at volume.Image) ([]volume.Kept, error) {
-			return rbdvolume.Kept(ctx, cluster, at)
-		},
-		drop: func(ctx context.Context, k volume.Kept) error { return rbdvolume.Drop(ctx, cluster, k) },
-	}, nil
 }
 
 // findImages gives the images of a pool, or of one of its namespaces.

@@ -8,12 +8,9 @@ import "varve/volume"
 
 const knownVolumes = "raw files and block devices"
 
-// ceph is nothing that this build knows.
-func (s *session) ceph() (place, bool) { return place{}, false }
-
-// shelf would be the images of a cluster.
-func (s *session) shelf() (shelf, error) {
-	return shelf{}, &volume.UnsupportedError{What: "the snapshots of RBD images", Known: knownVolumes, Ceph: true}
+// ceph would be a cluster.
+func (s *session) ceph(at volume.Location) (place, error) {
+	return place{}, &volume.UnsupportedError{What: at.String(), Known: knownVolumes, Ceph: true}
 }
 
 // imageDestination would open an RBD image to be restored to.

@@ -23,11 +23,11 @@ func (s *session) letGo(ctx context.Context, repo *repository.Repository, v repo
 	if len(images) == 0 {
 		return went
 	}
-	shelf, err := s.shelf()
+	cluster, err := s.placeOf(volume.Location{Scheme: volume.SchemeRBD, Image: images[0]})
 	if err == nil {
 		err = repo.WhileIdle(ctx, v, 0, func() error {
 			for i, at := range images {
-				gone, err := shelf.clear(ctx, at, volume.Label{Repository: repo.ID().String(), Volume: v.UUID.String()})
+				gone, err := cluster.clear(ctx, at, volume.Label{Repository: repo.ID().String(), Volume: v.UUID.String()})
 				went = append(went, gone...)
 				switch missing := new(volume.NoImageError); {
 				case err == nil, errors.As(err, &missing):
@@ -52,13 +52,13 @@ func (s *session) letGo(ctx context.Context, repo *repository.Repository, v repo
 }
 
 // clear removes from an image what revisions of a volume count from, whichever they are. It returns what went.
-func (sh shelf) clear(ctx context.Context, at volume.Image, of volume.Label) (went []string, err error) {
-	kept, err := sh.kept(ctx, at)
+func (p place) clear(ctx context.Context, at volume.Image, of volume.Label) (went []string, err error) {
+	kept, err := p.kept(ctx, at)
 	for _, k := range kept {
 		if k.For != volume.KeptForRevision || k.Label.Repository != of.Repository || k.Label.Volume != of.Volume {
 			continue
 		}
-		if derr := sh.drop(ctx, k); derr != nil {
+		if derr := p.drop(ctx, k); derr != nil {
 			err = errors.Join(err, derr)
 			continue
 		}

@@ -20,7 +20,7 @@ type keeping struct {
 	flags  *snapshotsFlags
 	typed  string // the place, for a shell; empty: none
 	ledger *ledger
-	shelf  shelf
+	in     place
 }
 
 // parsePlace reads rbd:POOL[/NAMESPACE][/IMAGE]; nil: no place is given. What is a pool or namespace has no name.
@@ -57,17 +57,20 @@ func (k *keeping) look(ctx context.Context, place *volume.Image, out *snapshots)
 			return err
 		}
 	}
-	if k.shelf, err = k.s.shelf(); err != nil {
+	if place != nil {
+		images = []volume.Image{*place}
+	}
+	if k.in, err = k.s.placeOf(volume.Location{Scheme: volume.SchemeRBD, Image: images[0]}); err != nil {
 		return err
 	}
 	if place != nil {
-		if images, err = k.shelf.images(ctx, *place); err != nil {
+		if images, err = k.in.images(ctx, *place); err != nil {
 			return err
 		}
 	}
 	silent := 0 // images for which the cluster did not answer, one after another
 	for _, at := range images {
-		kept, err := k.shelf.kept(ctx, at)
+		kept, err := k.in.kept(ctx, at)
 		missing := new(volume.NoImageError)
 		switch {
 		case errors.As(err, &missing) && place == nil:

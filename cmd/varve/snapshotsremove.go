@@ -71,7 +71,7 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 				e.Use, e.Why = k.ledger.judge(e.kept)
 				continue
 			}
-			if err := k.shelf.drop(ctx, e.kept); err != nil {
+			if err := k.in.drop(ctx, e.kept); err != nil {
 				out.trouble(e.Image, err)
 				continue
 			}

@@ -22,6 +22,10 @@ type place struct {
 	find func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, a pool or a namespace
 	// check looks whether a source can be there, and does not lie in the repository.
 	check func(ctx context.Context, at volume.Location, repository string) error
+	// Snapshots are kept on RBD images alone: nil elsewhere.
+	images func(ctx context.Context, at volume.Image) ([]volume.Image, error) // of a place: those of a pool or namespace where it has no name
+	kept   func(ctx context.Context, at volume.Image) ([]volume.Kept, error)  // those that backups count from, and others of this program
+	drop   func(ctx context.Context, k volume.Kept) error                     // one that was listed, and is there still
 }
 
 // placeOf gives the kind of place of a location.
@@ -30,11 +34,9 @@ func (s *session) placeOf(at volume.Location) (place, error) {
 	case volume.SchemeFile:
 		return files, nil
 	case volume.SchemeRBD:
-		if cluster, known := s.ceph(); known {
-			return cluster, nil
-		}
+		return s.ceph(at)
 	}
-	return place{}, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes, Ceph: at.Scheme == volume.SchemeRBD}
+	return place{}, &volume.UnsupportedError{What: describeScheme(at), Known: knownVolumes}
 }
 
 // files are raw files and block devices.

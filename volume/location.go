@@ -2,6 +2,7 @@ package volume
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -56,18 +57,29 @@ func ParseLocation(text string) (Location, error) {
 	}
 }
 
-// ParsePlace reads where volumes are: the path of a directory, "file:PATH", or "rbd:POOL[/NAMESPACE]", which is an image
-// without a name.
+// ParsePlace reads where volumes are: the path of a directory, "file:PATH", "rbd:POOL[/]", "rbd:POOL/NAMESPACE/" or
+// "rbd:POOL/[NAMESPACE/]IMAGE". A pool or namespace is an image without a name. Text alone does not tell whether
+// "rbd:POOL/NAME" is an image or a namespace, so it is read as an image.
 func ParsePlace(text string) (Location, error) {
 	scheme, rest, found := cutScheme(text)
 	if !found || Scheme(scheme) != SchemeRBD {
 		return ParseLocation(text)
 	}
-	pool, namespace, hasNamespace := strings.Cut(rest, "/")
-	if pool == "" || hasNamespace && namespace == "" || strings.ContainsAny(rest, "@\x00") || strings.Contains(namespace, "/") {
-		return Location{}, &LocationError{Text: text, Cause: fmt.Sprintf("%q is not POOL or POOL/NAMESPACE", rest)}
+	path, isDir := strings.CutSuffix(rest, "/")
+	parts := strings.Split(path, "/")
+	if len(parts) > 3 || len(parts) == 3 && isDir || slices.Contains(parts, "") || strings.ContainsAny(rest, "@\x00") {
+		return Location{}, &LocationError{Text: text, Cause: fmt.Sprintf("%q is not POOL, POOL/NAMESPACE or POOL/[NAMESPACE/]IMAGE", rest)}
 	}
-	return Location{Scheme: SchemeRBD, Image: Image{Pool: pool, Namespace: namespace}}, nil
+	at := Image{Pool: parts[0]}
+	switch {
+	case len(parts) == 3:
+		at.Namespace, at.Name = parts[1], parts[2]
+	case len(parts) == 2 && isDir:
+		at.Namespace = parts[1]
+	case len(parts) == 2:
+		at.Name = parts[1]
+	}
+	return Location{Scheme: SchemeRBD, Image: at}, nil
 }
 
 func fileLocation(text, path string) (Location, error) {

@@ -2,6 +2,7 @@ package volume_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -96,24 +97,31 @@ func FuzzLocation(f *testing.F) {
 }
 
 func TestParsePlace(t *testing.T) {
+	rbd := func(image volume.Image) volume.Location {
+		return volume.Location{Scheme: volume.SchemeRBD, Image: image}
+	}
 	tests := []struct {
 		text string
 		want volume.Location
 		ok   bool
 	}{
-		{"rbd:vms", volume.Location{Scheme: volume.SchemeRBD, Image: volume.Image{Pool: "vms"}}, true},
-		{"rbd:vms/tenant", volume.Location{Scheme: volume.SchemeRBD, Image: volume.Image{Pool: "vms", Namespace: "tenant"}}, true},
+		{"rbd:vms", rbd(volume.Image{Pool: "vms"}), true},
+		{"rbd:vms/", rbd(volume.Image{Pool: "vms"}), true},
+		{"rbd:vms/db1", rbd(volume.Image{Pool: "vms", Name: "db1"}), true}, // or the namespace of that name
+		{"rbd:vms/tenant/", rbd(volume.Image{Pool: "vms", Namespace: "tenant"}), true},
+		{"rbd:vms/tenant/db1", rbd(volume.Image{Pool: "vms", Namespace: "tenant", Name: "db1"}), true},
 		{"/srv", volume.Location{Scheme: volume.SchemeFile, Path: "/srv"}, true},
 		{"file:/srv", volume.Location{Scheme: volume.SchemeFile, Path: "/srv"}, true},
 		{"./rbd:vms", volume.Location{Scheme: volume.SchemeFile, Path: "./rbd:vms"}, true},
-		{text: "rbd:"}, {text: "rbd:/a"}, {text: "rbd:a/"}, {text: "rbd:a/b/c"}, {text: "rbd:a@b"}, {text: ""}, {text: "nfs:x"},
+		{text: "rbd:"}, {text: "rbd:/a"}, {text: "rbd:/"}, {text: "rbd://a"}, {text: "rbd:a//"}, {text: "rbd:a/b/c/"}, {text: "rbd:a/b/c/d"},
+		{text: "rbd:a@b"}, {text: "rbd:a/b@c"}, {text: "rbd:a/b\x00"}, {text: ""}, {text: "nfs:x"},
 	}
 	for _, tt := range tests {
 		got, err := volume.ParsePlace(tt.text)
 		if got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("%q is %+v, %v", tt.text, got, err)
 		}
-		if tt.ok && got.Scheme == volume.SchemeRBD && got.String() != tt.text {
+		if tt.ok && got.Scheme == volume.SchemeRBD && got.String() != strings.TrimSuffix(tt.text, "/") {
 			t.Errorf("%q calls itself %q", tt.text, got)
 		}
 	}

@@ -40,9 +40,6 @@ func (s *session) ceph(volume.Location) (place, error) {
 			_, err := rbdvolume.Open(ctx, cluster, at.Image)
 			return err
 		},
-		images: func(ctx context.Context, at volume.Image) ([]volume.Image, error) {
-			return rbdvolume.Images(ctx, cluster, at)
-		},
 		kept: func(ctx context.Context, at volume.Image) ([]volume.Kept, error) {
 			return rbdvolume.Kept(ctx, cluster, at)
 		},
@@ -116,7 +113,7 @@ func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image)
 	return parts, nil
 }
 
-// findImages gives the images of a pool, or of one of its namespaces.
+// findImages gives the images of a pool or namespace, or the one of a name.
 func findImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image) ([]found, error) {
 	images, err := rbdvolume.Find(ctx, cluster, at)
 	if err != nil {

@@ -19,9 +19,10 @@ func discoverCommand(s *session) *command {
 		name: "discover", group: sources, args: "PLACE", asks: true,
 		summary: "list what could be backed up, and what nobody backs up",
 		about: `Lists what there is in PLACE: the images of rbd:POOL, with those of its
-namespaces, or of rbd:POOL/NAMESPACE, where varve was built with Ceph; or the
-files and devices that are directly in a directory. Of each it says which volume
-covers it, when that was last backed up, and by what it is covered:
+namespaces, or of rbd:POOL/NAMESPACE, or rbd:POOL/[NAMESPACE/]IMAGE alone, where
+varve was built with Ceph; or the files and devices that are directly in a
+directory. Of each it says which volume covers it, when that was last backed up,
+and by what it is covered:
 
   configuration  an entry of the configuration, or one of its patterns
   by hand        the configuration does not name it, but a volume was read from it

@@ -82,7 +82,7 @@ func (b *bench) aboutMany() {
 	b.says("discover-done", 0, "-r DIR/many discover DIR/images --config DIR/some.yaml")
 	b.says("discover-uncovered", 1, "-r DIR/many discover DIR/images --uncovered --config DIR/some.yaml")
 	b.says("discover-failed", 1, "-r DIR/many discover DIR/none")
-	b.says("discover-usage", 2, "discover rbd:a/b/c")
+	b.says("discover-usage", 2, "discover rbd:a/b/c/d")
 	b.says("restore-several-dry-run", 0, "-r DIR/many restore b* DIR/back-*.img --dry-run")
 	b.says("restore-several", 0, "-r DIR/many restore b* DIR/back-*.img")
 	b.says("restore-several-refused", 1, "-r DIR/many restore b* DIR/back-*.img")

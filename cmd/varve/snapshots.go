@@ -21,9 +21,10 @@ func snapshotsCommand(s *session) *command {
 		about: `Lists the snapshots that varve keeps on Ceph RBD images: those that the next
 backup of a volume counts from, and those that nothing counts from any more
 (orphans), each with why. PLACE is rbd:POOL, rbd:POOL/NAMESPACE or
-rbd:POOL/[NAMESPACE/]IMAGE. Without it, the images are looked at that volumes of
-the repository were read from, and those of the configuration. What belongs to
-other repositories is shown, and never removed.
+rbd:POOL/[NAMESPACE/]IMAGE; a pool is looked at with its namespaces. Without it,
+the images are looked at that volumes of the repository were read from, and those
+of the configuration. What belongs to other repositories is shown, and never
+removed.
 
 --orphans removes the orphans, on the images of a volume that nobody backs up at
 that moment. --remove VOLUME removes what is kept for VOLUME, the base of its next
@@ -106,9 +107,9 @@ func runSnapshots(ctx context.Context, s *session, f *snapshotsFlags, text strin
 	if err := f.check(); err != nil {
 		return nil, &usageError{Text: err.Error(), Command: s.command}
 	}
-	place, err := parsePlace(text)
+	at, err := s.parsePlace(text)
 	if err != nil {
-		return nil, &usageError{Text: err.Error(), Command: s.command}
+		return nil, err
 	}
 	repo, err := s.openRepository(toList)
 	if err != nil {
@@ -124,7 +125,7 @@ func runSnapshots(ctx context.Context, s *session, f *snapshotsFlags, text strin
 		return nil, err
 	}
 	out := &snapshots{DryRun: f.dryRun, flags: f, Snapshots: []keptEntry{}, Troubles: []imageTrouble{}}
-	if err := k.look(ctx, place, out); err != nil {
+	if err := k.look(ctx, at, out); err != nil {
 		return nil, err
 	}
 	if f.orphans || f.remove != "" {

@@ -68,22 +68,3 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
-
-func TestParsePlace(t *testing.T) {
-	for text, want := range map[string]volume.Image{
-		"rbd:vms":           {Pool: "vms"},
-		"rbd:vms/":          {Pool: "vms"},
-		"rbd:vms/db1":       {Pool: "vms", Name: "db1"},
-		"rbd:vms/space/":    {Pool: "vms", Namespace: "space"},
-		"rbd:vms/space/db1": {Pool: "vms", Namespace: "space", Name: "db1"},
-	} {
-		if got, err := parsePlace(text); err != nil || *got != want {
-			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"vms", "rbd:", "rbd:/", "rbd://db1", "rbd:vms/a/b/c", "rbd:vms/db1@snap", "file:x"} {
-		if got, err := parsePlace(text); err == nil {
-			t.Errorf("%q is %+v", text, got)
-		}
-	}
-}

@@ -23,61 +23,41 @@ type keeping struct {
 	in     place
 }
 
-// parsePlace reads rbd:POOL[/NAMESPACE][/IMAGE]; nil: no place is given. What is a pool or namespace has no name.
-func parsePlace(text string) (*volume.Image, error) {
+// parsePlace reads the place whose images are to be looked at; nil: none is given.
+func (s *session) parsePlace(text string) (*volume.Location, error) {
 	if text == "" {
 		return nil, nil
 	}
-	rest, isRBD := strings.CutPrefix(text, string(volume.SchemeRBD)+":")
-	parts := strings.Split(strings.TrimSuffix(rest, "/"), "/")
-	if !isRBD || len(parts) > 3 || slices.Contains(parts, "") || strings.ContainsAny(rest, "@\x00") {
-		return nil, fmt.Errorf("%q is not rbd:POOL, rbd:POOL/NAMESPACE or rbd:POOL/[NAMESPACE/]IMAGE", text)
+	at, err := volume.ParsePlace(text)
+	if err != nil {
+		return nil, err
 	}
-	at := &volume.Image{Pool: parts[0]}
-	switch {
-	case len(parts) == 3:
-		at.Namespace, at.Name = parts[1], parts[2]
-	case len(parts) == 2 && strings.HasSuffix(rest, "/"):
-		at.Namespace = parts[1]
-	case len(parts) == 2:
-		at.Name = parts[1]
+	if at.Scheme != volume.SchemeRBD {
+		return nil, &usageError{Text: fmt.Sprintf("%q is not rbd:POOL, rbd:POOL/NAMESPACE or rbd:POOL/[NAMESPACE/]IMAGE", text), Command: s.command}
 	}
-	return at, nil
+	return &at, nil
 }
 
 // look lists what is kept.
-func (k *keeping) look(ctx context.Context, place *volume.Image, out *snapshots) (err error) {
+func (k *keeping) look(ctx context.Context, at *volume.Location, out *snapshots) (err error) {
 	wanted, err := k.named()
 	if err != nil {
 		return err
 	}
-	var images []volume.Image
-	if place == nil {
-		if images, err = k.places(ctx, wanted, out); err != nil || len(images) == 0 {
-			return err
-		}
-	}
-	if place != nil {
-		images = []volume.Image{*place}
-	}
-	if k.in, err = k.s.placeOf(volume.Location{Scheme: volume.SchemeRBD, Image: images[0]}); err != nil {
+	images, err := k.images(ctx, at, wanted, out)
+	if err != nil {
 		return err
 	}
-	if place != nil {
-		if images, err = k.in.images(ctx, *place); err != nil {
-			return err
-		}
-	}
 	silent := 0 // images for which the cluster did not answer, one after another
-	for _, at := range images {
-		kept, err := k.in.kept(ctx, at)
+	for _, image := range images {
+		kept, err := k.in.kept(ctx, image)
 		missing := new(volume.NoImageError)
 		switch {
-		case errors.As(err, &missing) && place == nil:
+		case errors.As(err, &missing) && at == nil:
 			k.s.say("%v", err) // whoever read it once
 			continue
 		case err != nil:
-			out.trouble(at.String(), err)
+			out.trouble(image.String(), err)
 			if silent++; ctx.Err() != nil || silent > 1 && errors.As(err, new(*volume.NoClusterError)) {
 				return ctx.Err()
 			}
@@ -91,6 +71,25 @@ func (k *keeping) look(ctx context.Context, place *volume.Image, out *snapshots)
 		}
 	}
 	return nil
+}
+
+// images are those of a place, or without one those that matter to the repository.
+func (k *keeping) images(ctx context.Context, at *volume.Location, only *keptFor, out *snapshots) (images []volume.Image, err error) {
+	if at == nil {
+		if images, err = k.places(ctx, only, out); err != nil || len(images) == 0 {
+			return nil, err
+		}
+		k.in, err = k.s.placeOf(volume.Location{Scheme: volume.SchemeRBD, Image: images[0]})
+		return images, err
+	}
+	if k.in, err = k.s.placeOf(*at); err != nil {
+		return nil, err
+	}
+	all, err := k.in.find(ctx, *at)
+	for _, one := range all {
+		images = append(images, one.at.Image)
+	}
+	return images, err
 }
 
 // named is the volume that --remove names; nil: none.

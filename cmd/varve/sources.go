@@ -19,13 +19,12 @@ import (
 type place struct {
 	open func(context.Context, volume.Location) (volume.Source, error)
 	list func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
-	find func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, a pool or a namespace
+	find func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, pool or namespace, or one image
 	// check looks whether a source can be there, and does not lie in the repository.
 	check func(ctx context.Context, at volume.Location, repository string) error
 	// Snapshots are kept on RBD images alone: nil elsewhere.
-	images func(ctx context.Context, at volume.Image) ([]volume.Image, error) // of a place: those of a pool or namespace where it has no name
-	kept   func(ctx context.Context, at volume.Image) ([]volume.Kept, error)  // those that backups count from, and others of this program
-	drop   func(ctx context.Context, k volume.Kept) error                     // one that was listed, and is there still
+	kept func(ctx context.Context, at volume.Image) ([]volume.Kept, error) // those that backups count from, and others of this program
+	drop func(ctx context.Context, k volume.Kept) error                    // one that was listed, and is there still
 }
 
 // placeOf gives the kind of place of a location.

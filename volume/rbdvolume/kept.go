@@ -7,36 +7,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/ceph/go-ceph/rbd"
-
 	"varve/volume"
 )
-
-// Images lists the images that a place names: the image, or all of a pool or namespace where at has no name. A name alone
-// that is no image's may be a namespace's: then it is all of that.
-func Images(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.Image, error) {
-	if at.Name != "" {
-		_, err := Open(ctx, cluster, at)
-		missing := new(volume.NoImageError)
-		if err == nil || at.Namespace != "" || !errors.As(err, &missing) || missing.Missing != volume.MissingImage {
-			return []volume.Image{at}, err
-		}
-		in := volume.Image{Pool: at.Pool, Namespace: at.Name}
-		exists, nerr := ask(ctx, cluster, volume.Image{Pool: at.Pool}, func(c *connection) (bool, error) {
-			return rbd.NamespaceExists(c.ioctx, in.Namespace)
-		}, forget)
-		if nerr != nil || !exists {
-			return nil, err
-		}
-		at = in
-	}
-	names, err := List(ctx, cluster, at)
-	images := make([]volume.Image, len(names))
-	for i, name := range names {
-		images[i] = volume.Image{Pool: at.Pool, Namespace: at.Namespace, Name: name}
-	}
-	return images, err
-}
 
 // Kept lists the snapshots of an image that this program took, whoever for, the oldest first.
 func Kept(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.Kept, error) {

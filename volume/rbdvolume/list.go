@@ -36,32 +36,54 @@ type Found struct {
 	Err      error // it could not be looked at: then neither its size is known nor what stays when it is renamed
 }
 
-// Find looks which images there are in a pool and one of its namespaces; without one, in all of them. They are in the
-// order of their names, those of no namespace first. It fails as [Open] does.
+// Find looks which images a place names: with a name, that one, or where there is none and no namespace is given, those of
+// the namespace of that name; without, those of the namespace; and without either, those of the pool and of all its
+// namespaces. They are in the order of their names, those of no namespace first. It fails as [Open] does.
 func Find(ctx context.Context, cluster Cluster, at volume.Image) ([]Found, error) {
-	return askLong(ctx, cluster, at, func(c *connection) (all []Found, err error) {
-		namespaces := []string{at.Namespace}
-		if at.Namespace == "" {
-			more, err := rbd.NamespaceList(c.ioctx)
-			if err != nil {
-				return nil, cluster.explain(errnoOf(err), at, "list the namespaces of "+at.Pool)
-			}
-			slices.Sort(more)
-			namespaces = append(namespaces, more...)
-		} else if exists, err := rbd.NamespaceExists(c.ioctx, at.Namespace); err == nil && !exists {
+	return askLong(ctx, cluster, at, func(c *connection) ([]Found, error) {
+		switch {
+		case at.Name != "":
+			return c.findNamed(ctx, at)
+		case at.Namespace == "":
+			return c.findAll(ctx, at)
+		}
+		if exists, err := rbd.NamespaceExists(c.ioctx, at.Namespace); err == nil && !exists {
 			return nil, &volume.NoImageError{Image: at, Missing: volume.MissingNamespace}
 		}
-		for _, namespace := range namespaces {
-			in := volume.Image{Pool: at.Pool, Namespace: namespace}
-			c.ioctx.SetNamespace(namespace)
-			found, err := c.find(ctx, in)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, found...)
-		}
-		return all, nil
+		return c.find(ctx, at)
 	})
+}
+
+// findNamed finds the image, or those of the namespace of its name.
+func (c *connection) findNamed(ctx context.Context, at volume.Image) ([]Found, error) {
+	one := c.look(at)
+	missing := new(volume.NoImageError)
+	if one.Err == nil || at.Namespace != "" || !errors.As(one.Err, &missing) {
+		return []Found{one}, one.Err
+	}
+	if exists, err := rbd.NamespaceExists(c.ioctx, at.Name); err != nil || !exists {
+		return nil, one.Err
+	}
+	c.ioctx.SetNamespace(at.Name)
+	return c.find(ctx, volume.Image{Pool: at.Pool, Namespace: at.Name})
+}
+
+// findAll finds the images of a pool and of all its namespaces.
+func (c *connection) findAll(ctx context.Context, at volume.Image) (all []Found, err error) {
+	namespaces, err := rbd.NamespaceList(c.ioctx)
+	if err != nil {
+		return nil, c.cluster.explain(errnoOf(err), at, "list the namespaces of "+at.Pool)
+	}
+	slices.Sort(namespaces)
+	for _, namespace := range append([]string{""}, namespaces...) {
+		c.ioctx.SetNamespace(namespace)
+		found, err := c.find(ctx, volume.Image{Pool: at.Pool, Namespace: namespace})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // lookers is how many images are looked at at a time.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -209,8 +208,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// A place is an image, or all of a pool or a namespace; the default one has those that are in none.
-func TestImages(t *testing.T) {
+// A place is an image, or all of a namespace, or of a pool with its namespaces.
+func TestFind(t *testing.T) {
 	t.Parallel()
 	pool := rbdtest.Pool(t)
 	rbdtest.Do(t, "rbd", "namespace", "create", pool+"/space")
@@ -223,22 +222,33 @@ func TestImages(t *testing.T) {
 		at   volume.Image
 		want []volume.Image
 	}{
-		"pool":           {volume.Image{Pool: pool}, []volume.Image{a, b}},
+		"pool":           {volume.Image{Pool: pool}, []volume.Image{a, b, c}},
 		"namespace":      {volume.Image{Pool: pool, Namespace: "space"}, []volume.Image{c}},
 		"namespace's":    {volume.Image{Pool: pool, Name: "space"}, []volume.Image{c}},
 		"image":          {b, []volume.Image{b}},
 		"of a namespace": {c, []volume.Image{c}},
 	}
 	for name, test := range cases {
-		got, err := rbdvolume.Images(t.Context(), rbdtest.Cluster(), test.at)
-		slices.SortFunc(got, func(x, y volume.Image) int { return strings.Compare(x.Name, y.Name) })
+		found, err := rbdvolume.Find(t.Context(), rbdtest.Cluster(), test.at)
+		var got []volume.Image
+		for _, f := range found {
+			if got = append(got, f.At); f.Err != nil || f.Size != 4<<20 || f.Identity != mustOpen(t, f.At).Describe() {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
 		if err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, test.want)
 		}
 	}
-	missing := new(volume.NoImageError)
-	if got, err := rbdvolume.Images(t.Context(), rbdtest.Cluster(), volume.Image{Pool: pool, Name: "none"}); !errors.As(err, &missing) {
-		t.Errorf("what is not there: %v, %v", got, err)
+	for at, want := range map[volume.Image]volume.MissingPart{
+		{Pool: pool, Name: "none"}:                     volume.MissingImage,
+		{Pool: pool, Namespace: "none"}:                volume.MissingNamespace,
+		{Pool: pool, Namespace: "space", Name: "none"}: volume.MissingImage,
+	} {
+		missing := new(volume.NoImageError)
+		if got, err := rbdvolume.Find(t.Context(), rbdtest.Cluster(), at); !errors.As(err, &missing) || missing.Missing != want {
+			t.Errorf("what is not there: %v, %v", got, err)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func cephFields() []field[Ceph] {
 			Type: "file", Default: `""`, Example: "/etc/ceph/ceph.client.varve.keyring", Text: "Where the user's key is.",
 		}, optionalPath, func(c *Ceph) *string { return &c.Keyring }),
 		value("timeout", Key{
-			Type: "duration", Default: "30s", Example: "30s", Text: "How long the cluster may take to answer.",
+			Type: "duration", Default: "30s", Example: "30s", Text: "How long the cluster may take for one operation. What is made of a few, such as a snapshot, has four times that.",
 		}, timeout, func(c *Ceph) *time.Duration { return &c.Timeout }),
 	}
 }

@@ -30,7 +30,7 @@ type changes struct {
 
 // Data implements [volume.HoleFinder], by the image's objects.
 func (s *Snapshot) Data(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
-	fast, err := inside(ctx, &s.guard, func() (bool, error) { return s.hasValidMaps([]string{s.info.Name}) })
+	fast, err := insideInTime(ctx, s.conn.cluster, &s.guard, func() (bool, error) { return s.hasValidMaps([]string{s.info.Name}) })
 	return (&changes{snap: s, fast: fast}).extents(ctx, within, err)
 }
 
@@ -40,7 +40,7 @@ func (s *Snapshot) Since(ctx context.Context, base string) (volume.Changes, erro
 	if err != nil {
 		return nil, err
 	}
-	return inside(ctx, &s.guard, func() (volume.Changes, error) { return s.since(from) })
+	return insideInTime(ctx, s.conn.cluster, &s.guard, func() (volume.Changes, error) { return s.since(from) })
 }
 
 func (s *Snapshot) since(from base) (volume.Changes, error) {
@@ -157,7 +157,7 @@ func (c *changes) extents(ctx context.Context, within volume.Extent, err error) 
 	}
 }
 
-// ask asks the cluster about one portion. What it calls zeros is told of changes, and not of data.
+// ask asks the cluster about one portion, which may be each of its objects, and so takes as long as it has to. What it calls zeros is told of changes, and not of data.
 func (c *changes) ask(part volume.Extent) ([]volume.Extent, error) {
 	var mu sync.Mutex // librbd may answer on threads of its own
 	var got []volume.Extent

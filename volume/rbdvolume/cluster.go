@@ -24,7 +24,7 @@ type Cluster struct {
 	Conf    string        // its configuration; empty: where librados looks for it
 	User    string        // without "client."; empty: admin
 	Keyring string        // empty: as the configuration says
-	Timeout time.Duration // of one operation; zero: DefaultTimeout
+	Timeout time.Duration // of one operation, and a quarter of what librbd makes of several; zero: DefaultTimeout
 }
 
 // connection is a connection of its own, to one pool and namespace.
@@ -67,17 +67,22 @@ func abandonable[T any](ctx context.Context, do func() (T, error), letGo func(T)
 // them has failed, it may try for ever.
 const patience = 4
 
-// within is abandonable, and is left to itself too when the patience with the cluster ends.
-func within[T any](ctx context.Context, c Cluster, do func() (T, error), letGo func(T)) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience*c.limit(), &volume.NoClusterError{Conf: c.conf(), Err: syscall.ETIMEDOUT})
+// inTime is abandonable, and is left to itself too when the patience with the cluster ends.
+func inTime[T any](ctx context.Context, c Cluster, do func() (T, error), letGo func(T)) (T, error) {
+	ctx, cancel := c.patient(ctx)
 	defer cancel()
 	return abandonable(ctx, do, letGo)
+}
+
+// patient ends when the patience with the cluster does, which is its cause then.
+func (c Cluster) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, patience*c.limit(), &volume.NoClusterError{Conf: c.conf(), Err: syscall.ETIMEDOUT})
 }
 
 // ask connects to the pool of an image, does something there, and ends the connection. When ctx ends it is all left to
 // itself; what comes of it then is let go.
 func ask[T any](ctx context.Context, c Cluster, at volume.Image, do func(*connection) (T, error), letGo func(T)) (T, error) {
-	return within(ctx, c, connected(c, at, do), letGo)
+	return inTime(ctx, c, connected(c, at, do), letGo)
 }
 
 // askLong is ask for what is of so many operations that only each of them has its limit.

@@ -8,6 +8,8 @@
 // or was such a snapshot, and where an object map is not valid, each object is asked instead.
 //
 // Every operation of a cluster ends within the time limit of [Cluster], and what librbd makes of several within four times
-// that. What is called off, or does not end, is left behind: the connection belongs to one source or target alone, so that
+// that: to open an image, to take a snapshot or remove it, to ask whether changes can be told, to write. What may be of any number
+// of operations takes as long as it has to: to read a source, to ask what changed in a portion of an image, to list a pool, to remove an
+// image that a dead run left. What is called off, or does not end, is left behind: the connection belongs to one source or target alone, so that
 // nobody else waits for it, and it is closed when the last call has left it.
 package rbdvolume

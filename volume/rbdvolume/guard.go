@@ -53,7 +53,7 @@ func (g *guard) close() (first bool, err error) {
 	return first, err
 }
 
-// inside does what calls librbd, and is left to itself when ctx ends.
+// inside does what calls librbd, and is left to itself when ctx ends. It may take long: only each operation has its limit.
 func inside[T any](ctx context.Context, g *guard, do func() (T, error)) (T, error) {
 	if err := g.enter(); err != nil {
 		var none T
@@ -63,4 +63,11 @@ func inside[T any](ctx context.Context, g *guard, do func() (T, error)) (T, erro
 		defer g.leave()
 		return do()
 	}, forget)
+}
+
+// insideInTime is inside, and is left to itself too when the patience with the cluster ends.
+func insideInTime[T any](ctx context.Context, c Cluster, g *guard, do func() (T, error)) (T, error) {
+	ctx, cancel := c.patient(ctx)
+	defer cancel()
+	return inside(ctx, g, do)
 }

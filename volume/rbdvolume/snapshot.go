@@ -37,7 +37,7 @@ var (
 
 // open opens a snapshot by a connection of its own.
 func (s *Source) open(ctx context.Context, at volume.Image, own bool) (*Snapshot, error) {
-	return abandonable(ctx, func() (*Snapshot, error) {
+	return inTime(ctx, s.cluster, func() (*Snapshot, error) {
 		c, err := s.cluster.dial(at)
 		if err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func (s *Snapshot) Close() error {
 
 // shutInTime does not wait longer for the cluster than for any other operation.
 func (s *Snapshot) shutInTime() error {
-	_, err := within(context.Background(), s.conn.cluster, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
+	_, err := inTime(context.Background(), s.conn.cluster, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
 	return err
 }
 

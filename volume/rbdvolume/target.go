@@ -56,25 +56,44 @@ var (
 
 // OpenTarget opens an image to receive a volume of size bytes, after all checks that can be made before the first write.
 //
+// A cluster that does not answer in time is a [*volume.NoClusterError]; what was asked of it may come about all the same. Only
+// the removal of what a dead run left takes as long as it has to.
+//
 // It refuses with [volume.ErrExists], [volume.ErrNoTarget], [*volume.InUseError], [*volume.SizeError],
 // [*volume.LayoutError], and as [Open] does.
 func OpenTarget(ctx context.Context, cluster Cluster, at volume.Image, size int64, opts TargetOptions) (*Target, error) {
 	if at.Snapshot != "" {
 		return nil, fmt.Errorf("target %s: a snapshot cannot be written", at)
 	}
-	return abandonable(ctx, func() (*Target, error) {
-		c, err := cluster.dial(at)
-		if err != nil {
-			return nil, err
+	t := &Target{cluster: cluster, at: at, size: size, has: size}
+	t.guard.shut = t.shut
+	step := func(do func() error) func() (*Target, error) {
+		return func() (*Target, error) {
+			err := do()
+			if err != nil && t.conn != nil {
+				t.conn.close()
+			}
+			return t, err
 		}
-		t := &Target{cluster: cluster, at: at, size: size, has: size, conn: c}
-		t.guard.shut = t.shut
-		if err := t.open(opts); err != nil {
-			c.close()
-			return nil, err
+	}
+	hangUp := func(t *Target) { t.conn.close() }
+	exists := false
+	_, err := inTime(ctx, cluster, step(func() (err error) {
+		if t.conn, err = cluster.dial(at); err == nil {
+			exists, err = t.admit(opts)
 		}
-		return t, nil
-	}, func(t *Target) { _ = t.Close() })
+		return err
+	}), hangUp)
+	if err == nil && !exists { // to remove what is large may take long: only each operation has its limit
+		_, err = abandonable(ctx, step(t.clear), hangUp)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err = inTime(ctx, cluster, step(func() error { return t.open(exists, opts) }), func(t *Target) { _ = t.Close() }); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // CheckTarget makes the checks of [OpenTarget], and refuses what that would refuse. It changes nothing. Surplus is that of
@@ -89,11 +108,8 @@ func CheckTarget(ctx context.Context, cluster Cluster, at volume.Image, size int
 	}, forget)
 }
 
-func (t *Target) open(opts TargetOptions) error {
-	exists, err := t.admit(opts)
-	if err != nil {
-		return err
-	}
+// open opens what was admitted, or makes it.
+func (t *Target) open(exists bool, opts TargetOptions) (err error) {
 	if !exists {
 		return t.make(opts)
 	}
@@ -191,13 +207,9 @@ func usesOf(im *rbd.Image) (uses []volume.Use, err error) {
 	return uses, nil
 }
 
-// make makes a new image, under a name that says that it is not complete. One that a dead run left goes first.
+// make makes a new image, under a name that says that it is not complete.
 func (t *Target) make(opts TargetOptions) error {
-	partial := t.at
-	partial.Name += partialSuffix
-	if err := t.clear(partial); err != nil {
-		return err
-	}
+	partial := t.partial()
 	o, err := opts.Layout.options()
 	if err != nil {
 		return err
@@ -213,8 +225,16 @@ func (t *Target) make(opts TargetOptions) error {
 	return nil
 }
 
+// partial is what a new image is until it is complete.
+func (t *Target) partial() volume.Image {
+	at := t.at
+	at.Name += partialSuffix
+	return at
+}
+
 // clear removes what a run left that was killed. One that is at work is busy.
-func (t *Target) clear(partial volume.Image) error {
+func (t *Target) clear() error {
+	partial := t.partial()
 	im, err := rbd.OpenImageReadOnly(t.conn.ioctx, partial.Name, rbd.NoSnapshot)
 	if isMissing(errnoOf(err)) {
 		return nil
@@ -331,7 +351,7 @@ func (t *Target) call(do func() (int, error)) (int, error) {
 	if err := t.guard.enter(); err != nil {
 		return 0, err
 	}
-	return within(context.Background(), t.cluster, func() (int, error) {
+	return inTime(context.Background(), t.cluster, func() (int, error) {
 		defer t.guard.leave()
 		return do()
 	}, forget)
@@ -346,7 +366,7 @@ func (t *Target) Commit(ctx context.Context) error {
 		return t.cluster.explain(errnoOf(err), t.at, "make "+t.at.String()+" durable")
 	}
 	if t.fresh {
-		partial := rbd.GetImage(t.conn.ioctx, t.at.Name+partialSuffix)
+		partial := rbd.GetImage(t.conn.ioctx, t.partial().Name)
 		if _, err := t.call(func() (int, error) { return 0, partial.Rename(t.at.Name) }); err != nil {
 			return t.cluster.explain(errnoOf(err), t.at, "give "+t.at.String()+" its name")
 		}
@@ -367,7 +387,7 @@ func (t *Target) shut() error {
 		return err // what hangs in it is left to itself, and what is not complete to the next run
 	}
 	if t.fresh && !t.whole.Load() {
-		if rerr := errnoOf(rbd.RemoveImage(t.conn.ioctx, t.at.Name+partialSuffix)); rerr != nil && !isMissing(rerr) {
+		if rerr := errnoOf(rbd.RemoveImage(t.conn.ioctx, t.partial().Name)); rerr != nil && !isMissing(rerr) {
 			err = errors.Join(err, rerr)
 		}
 	}

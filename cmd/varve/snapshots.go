@@ -60,13 +60,16 @@ type snapshotsFlags struct {
 	dryRun    bool
 }
 
+// removes tells whether anything is to go.
+func (f *snapshotsFlags) removes() bool { return f.orphans || f.remove != "" }
+
 func (f *snapshotsFlags) check() error {
 	switch {
 	case f.orphans && f.remove != "":
 		return errors.New("--orphans and --remove exclude each other")
 	case f.temporary != 0 && !f.orphans:
 		return errors.New("--temporary is for --orphans")
-	case f.dryRun && !f.orphans && f.remove == "":
+	case f.dryRun && !f.removes():
 		return errors.New("--dry-run is for --orphans and --remove")
 	}
 	return nil
@@ -128,7 +131,7 @@ func runSnapshots(ctx context.Context, s *session, f *snapshotsFlags, text strin
 	if err := k.look(ctx, at, out); err != nil {
 		return nil, err
 	}
-	if f.orphans || f.remove != "" {
+	if f.removes() {
 		s.doing = "removal of snapshots"
 		if err := k.remove(ctx, out); err != nil {
 			return nil, err
@@ -147,7 +150,8 @@ func (e *keptEntry) name() string {
 }
 
 func (r *snapshots) print(p *page) {
-	var rows [][]cell
+	r.verdict(p)
+	rows := [][]cell{{left("IMAGE"), left("FOR"), left("USE"), right("SIZE"), left("TAKEN"), left("WHY")}}
 	for i := range r.Snapshots {
 		e := &r.Snapshots[i]
 		taken, use := "", string(e.Use)
@@ -162,39 +166,64 @@ func (r *snapshots) print(p *page) {
 		}
 		rows = append(rows, []cell{left(e.Image), left(e.name()), left(use), right(human.Size(e.Size)), left(taken), left(e.Why)})
 	}
-	if len(rows) == 0 && len(r.Troubles) == 0 {
-		p.line("no snapshots are kept on the images that were looked at")
+	if len(r.Snapshots) > 0 {
+		p.table(rows)
 	}
-	p.table(rows)
 	for _, t := range r.Troubles {
 		p.line("%s: %s", p.red(t.Image), t.Error.Message)
 		if t.Error.Hint != "" {
 			p.line("  next   %s", t.Error.Hint)
 		}
 	}
-	if r.flags.remove != "" {
+	base := r.count(func(e *keptEntry) bool { return e.Removed && e.Use == useBase }) > 0
+	switch {
+	case base && r.DryRun:
+		p.line("%s the next backup of %s would read everything", p.arrow(), r.flags.remove)
+	case base:
 		p.line("%s the next backup of %s reads everything", p.arrow(), r.flags.remove)
-	} else if r.removable() > 0 && !r.flags.orphans {
+	case r.orphans() > 0 && !r.flags.removes():
 		p.line("%s varve snapshots --orphans removes what nothing counts from any more", p.arrow())
 	}
 }
 
-func (r *snapshots) removable() (n int) {
-	for _, e := range r.Snapshots {
-		if e.Use == useOrphan {
+// verdict says what there is, or what was done.
+func (r *snapshots) verdict(p *page) {
+	all := formatCount(len(r.Snapshots), "snapshot")
+	switch orphans := r.orphans(); {
+	case r.DryRun:
+		p.line("%s; nothing was changed", p.bold(formatCount(r.removed(), "snapshot")+" would go"))
+	case r.flags.removes():
+		p.line("%s", p.bold(r.lasting()))
+	case len(r.Snapshots) == 0 && len(r.Troubles) > 0: // which say it
+	case len(r.Snapshots) == 0:
+		p.line("no snapshots are kept on the images that were looked at")
+	case orphans > 0:
+		p.line("%s", p.yellow(fmt.Sprintf("nothing counts from %d of %s any more", orphans, all)))
+	default:
+		p.line("%s", p.bold(all+", and no orphan among them"))
+	}
+}
+
+func (r *snapshots) count(is func(*keptEntry) bool) (n int) {
+	for i := range r.Snapshots {
+		if is(&r.Snapshots[i]) {
 			n++
 		}
 	}
 	return n
 }
 
+func (r *snapshots) orphans() int {
+	return r.count(func(e *keptEntry) bool { return e.Use == useOrphan })
+}
+
+func (r *snapshots) removed() int { return r.count(func(e *keptEntry) bool { return e.Removed }) }
+
 // lasting says what was done, where nobody can be told of it otherwise.
 func (r *snapshots) lasting() string {
-	n := 0
-	for _, e := range r.Snapshots {
-		if e.Removed && !r.DryRun {
-			n++
-		}
+	n := r.removed()
+	if r.DryRun {
+		n = 0
 	}
 	return formatThey(n, "snapshot", "was removed", "were removed")
 }

@@ -29,18 +29,18 @@ func (k *keeping) goes(one volume.Kept) bool {
 // remove removes what is to go, if a person means it: of each volume while nobody backs it up, and after another look.
 func (k *keeping) remove(ctx context.Context, out *snapshots) error {
 	going := map[string][]*keptEntry{}
-	n := 0
+	n, base := 0, false
 	for i := range out.Snapshots {
 		if e := &out.Snapshots[i]; k.goes(e.kept) {
 			going[e.UUID] = append(going[e.UUID], e)
 			e.Removed = k.flags.dryRun
-			n++
+			n, base = n+1, base || e.Use == useBase
 		}
 	}
 	if n == 0 || k.flags.dryRun {
 		return nil
 	}
-	if err := k.s.agreed(k.question(n), "varve snapshots "+suffixed(k.typed, " ")+k.asked()+" --yes"); err != nil {
+	if err := k.s.agreed(k.question(n, base), "varve snapshots "+suffixed(k.typed, " ")+k.asked()+" --yes"); err != nil {
 		return err
 	}
 	for _, e := range out.Snapshots {
@@ -67,8 +67,7 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 			return err
 		}
 		for _, e := range going {
-			if !k.goes(e.kept) {
-				e.Use, e.Why = k.ledger.judge(e.kept)
+			if e.Use, e.Why = k.ledger.judge(e.kept); !k.goes(e.kept) {
 				continue
 			}
 			if err := k.in.drop(ctx, e.kept); err != nil {
@@ -84,11 +83,16 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 	}
 }
 
-func (k *keeping) question(n int) string {
-	if k.flags.remove != "" {
-		return fmt.Sprintf("%s of %s, and its next backup reads everything.", formatThey(n, "snapshot", "goes", "go"), k.flags.remove)
+// question says what goes; base, that the next backup counts from it.
+func (k *keeping) question(n int, base bool) string {
+	what := formatThey(n, "snapshot", "goes", "go")
+	switch {
+	case base:
+		return fmt.Sprintf("%s of %s, and its next backup reads everything.", what, k.flags.remove)
+	case k.flags.remove != "":
+		return fmt.Sprintf("%s of %s.", what, k.flags.remove)
 	}
-	return fmt.Sprintf("%s that nothing counts from any more.", formatThey(n, "snapshot", "goes", "go"))
+	return what + " that nothing counts from any more."
 }
 
 func (k *keeping) asked() string {

@@ -66,13 +66,15 @@ func CreateSet(ctx context.Context, repo *repository.Repository, members []SetMe
 	if err != nil {
 		err = fmt.Errorf("back up set %q: %w", opts.Name, err)
 	}
-	result := &SetResult{Set: s.set}
 	for _, c := range s.members {
 		c.journal(interruptedBy(ctx, err))
-		result.Results = append(result.Results, &c.result)
 	}
 	if err != nil {
 		return nil, err
+	}
+	result := &SetResult{Set: s.set}
+	for _, c := range s.members {
+		result.Results = append(result.Results, &c.result)
 	}
 	return result, nil
 }
@@ -260,23 +262,4 @@ func (s *setCreation) commit(ctx context.Context) error {
 		c.release(ctx)
 	}
 	return nil
-}
-
-// A LooseSetError reports a set that is to be of one moment, and volumes of it that
-// nothing freezes.
-type LooseSetError struct {
-	Set     string
-	Volumes []revision.Name
-}
-
-func (e *LooseSetError) Error() string {
-	return fmt.Sprintf("set %q is to be consistent, and nothing freezes %q", e.Set, e.Volumes)
-}
-
-// A MovedError reports a source that changed while it was read, although it was to be as
-// at one moment with others.
-type MovedError struct{ Reason string }
-
-func (e *MovedError) Error() string {
-	return fmt.Sprintf("it is not of one moment with the others: %s", e.Reason)
 }

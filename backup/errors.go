@@ -43,6 +43,25 @@ func (e *DigestError) Error() string {
 	return fmt.Sprintf("what was read has the image digest %s, the revision says %s", e.Got, e.Want)
 }
 
+// A LooseSetError reports a set that is to be of one moment, and volumes of it that
+// nothing freezes.
+type LooseSetError struct {
+	Set     string
+	Volumes []revision.Name
+}
+
+func (e *LooseSetError) Error() string {
+	return fmt.Sprintf("set %q is to be consistent, and nothing freezes %q", e.Set, e.Volumes)
+}
+
+// A MovedError reports a source that changed while it was read, although it was to be as
+// at one moment with others.
+type MovedError struct{ Reason string }
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("it is not of one moment with the others: %s", e.Reason)
+}
+
 // IsDamage tells whether an error says that stored bytes are not what was once
 // written, or that a source does not hold what it should.
 func IsDamage(err error) bool {

@@ -11,6 +11,7 @@ import (
 	"varve/backup"
 	"varve/chunkstore"
 	"varve/internal/durable"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -26,6 +27,9 @@ func TestErrors(t *testing.T) {
 		{&usageError{Text: "x"}, exitUsage},
 		{&volume.UnsupportedError{What: "x"}, exitUsage},
 		{errNoRepository, exitUsage},
+		{&job.NoSetError{Set: "s"}, exitUsage},
+		{&backup.LooseSetError{Set: "s"}, exitUsage},
+		{&backup.MovedError{Reason: "x"}, exitFailed},
 		{repository.ErrNoRepository, exitUsage},
 		{repository.ErrNoVolume, exitUsage},
 		{&selectionError{Volume: "v", Err: &revision.NoRevisionError{}}, exitUsage},

@@ -11,6 +11,7 @@ import (
 	"varve/hook"
 	"varve/internal/durable"
 	"varve/internal/human"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -19,7 +20,7 @@ import (
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
-	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
+	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
 		if text := advise(err, a); text != "" {
 			return text
 		}
@@ -169,6 +170,23 @@ func hintOnRepository(err error, a about) string {
 		return "put the repository on a file system with locks that hold"
 	case errors.As(err, &format), errors.As(err, &unsupported):
 		return "use a newer varve; varve version tells which this is"
+	}
+	return ""
+}
+
+func hintOnSet(err error, _ about) string {
+	var (
+		none  *job.NoSetError
+		loose *backup.LooseSetError
+		moved *backup.MovedError
+	)
+	switch {
+	case errors.As(err, &none):
+		return "varve check-config lists the sets"
+	case errors.As(err, &loose):
+		return "give the set or each of these volumes freeze and thaw hooks, or say consistent: no"
+	case errors.As(err, &moved):
+		return "see that freeze stops all that writes to it, or say consistent: no"
 	}
 	return ""
 }

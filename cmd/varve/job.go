@@ -76,13 +76,12 @@ func (s *session) inWords(err error) error {
 	var source *job.NoSourceError
 	var hooks *job.HooksError
 	var match *job.NoMatchError
-	var set *job.NoSetError
 	switch {
 	case errors.As(err, &source):
 		return &usageError{
 			Text: fmt.Sprintf("%v: a first backup needs its SOURCE: varve backup %s /dev/VOLUME", source, human.ShellWord(source.Volume.String())), Command: s.command,
 		}
-	case errors.As(err, &hooks), errors.As(err, &match), errors.As(err, &set):
+	case errors.As(err, &hooks), errors.As(err, &match):
 		return &usageError{Text: err.Error(), Command: s.command}
 	}
 	return err

@@ -101,6 +101,8 @@ type Result struct {
 	Findings []Finding
 	Warnings []string
 	Alarms   []string // of Warnings, those that somebody has to look at
+	// Left is where the volume was read from before, if the snapshot stays that was kept there: one of Warnings says why. Empty: none does.
+	Left string
 }
 
 // creation is one run of Create.

@@ -167,7 +167,8 @@ func (c *creation) leaveFormer(ctx context.Context) {
 		_, err = keeper.Tidy(ctx, c.label())
 	}
 	if err != nil {
-		c.warn("the snapshot stays that was kept on %s, where the volume was read from before: %v; varve snapshots --orphans removes it", was.Path, err)
+		c.warn("the snapshot stays that was kept on %s, where the volume was read from before: %v", was.Path, err)
+		c.result.Left = was.Path
 	}
 }
 

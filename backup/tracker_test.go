@@ -421,6 +421,9 @@ func TestTheFormerSourceIsLeft(t *testing.T) {
 			if warned := strings.Contains(strings.Join(result.Warnings, "\n"), "was read from before"); warned != test.warns {
 				t.Errorf("warnings: %q", result.Warnings)
 			}
+			if left := map[bool]string{true: "vms/a"}[test.warns]; result.Left != left {
+				t.Errorf("left on %q, want %q", result.Left, left)
+			}
 			opened = ""
 			p.mustCreate(t, now, opts)
 			if opened != "" || len(now.own()) != 1 {

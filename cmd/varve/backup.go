@@ -240,6 +240,9 @@ func newBacked(done *backup.Result, history []repository.Revision) (*backed, err
 	if b.Findings == nil {
 		b.Findings = []backup.Finding{}
 	}
+	if done.Left != "" {
+		b.warnings = append(slices.Clone(b.warnings), "of the snapshot on "+done.Left+": "+removalOf(done.Left))
+	}
 	if median, known := medianChange(history); known && st.Kind == revision.Delta {
 		b.Usually = &median
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,18 @@ WARNING    the source grew
 `
 	if got := p.text.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// What stays on an image that the volume was read from before comes with what removes it.
+func TestBackupAdvisesOnWhatIsLeft(t *testing.T) {
+	res, err := newBacked(&backup.Result{Statement: statement(), Warnings: []string{"it stays"}, Left: "vms/a b"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"it stays", "of the snapshot on vms/a b: varve snapshots 'rbd:vms/a b' --orphans removes it"}
+	if !slices.Equal(res.warnings, want) {
+		t.Errorf("warns %q, want %q", res.warnings, want)
 	}
 }
 

@@ -14,8 +14,7 @@ import (
 func (s *session) letGo(ctx context.Context, repo *repository.Repository, v repository.Volume, images []volume.Image) []string {
 	went := []string{}
 	stays := func(at volume.Image, err error) {
-		s.warn("what is kept for %s on %s stays: %v; varve snapshots %s --orphans removes it", v.Name, at, err,
-			human.ShellWord(string(volume.SchemeRBD)+":"+at.String()))
+		s.warn("what is kept for %s on %s stays: %v; %s", v.Name, at, err, removalOf(at.String()))
 	}
 	for i := range images {
 		images[i].Snapshot = ""
@@ -49,6 +48,11 @@ func (s *session) letGo(ctx context.Context, repo *repository.Repository, v repo
 		}
 	}
 	return went
+}
+
+// removalOf says how to remove what stays on an image.
+func removalOf(image string) string {
+	return "varve snapshots " + human.ShellWord(string(volume.SchemeRBD)+":"+image) + " --orphans removes it"
 }
 
 // clear removes from an image what revisions of a volume count from, whichever they are. It returns what went.

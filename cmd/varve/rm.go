@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -184,23 +183,16 @@ func (s *session) wholeVolume(repo *repository.Repository, f *rmFlags, args []st
 }
 
 // confirm makes sure that a person means the whole volume.
-func (s *session) confirm(given string, name revision.Name, revisions int) error {
+func (s *session) confirm(given string, name revision.Name, revisions int) (err error) {
 	if given == "" {
-		if !isTerminal(s.stdin) {
-			return &usageError{
-				Text: "rm --all asks, and there is nobody to answer",
-				Near: "varve rm --all " + name.String() + " --confirm " + name.String(), Command: s.command,
-			}
+		word := human.ShellWord(name.String())
+		what := fmt.Sprintf("%s and the volume %s go.", formatCount(revisions, "revision"), name)
+		if given, err = s.ask(what, "its name", "varve rm --all "+word+" --confirm "+word); err != nil {
+			return err
 		}
-		_, _ = fmt.Fprintf(s.stderr, "%s and the volume %s go. Type its name: ", formatCount(revisions, "revision"), name)
-		line, err := bufio.NewReader(s.stdin).ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("read the answer: %w", err)
-		}
-		given = strings.TrimRight(line, "\r\n")
 	}
 	if given != name.String() {
-		return &usageError{Text: fmt.Sprintf("%q is not the volume's name: nothing was done", given), Command: s.command}
+		return s.notMeant(given, "the volume's name")
 	}
 	return nil
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,16 +105,12 @@ func (s *session) agreed(what, near string) error {
 	if s.globals.yes {
 		return nil
 	}
-	if !isTerminal(s.stdin) {
-		return &usageError{Text: what + " That is asked for, and there is nobody to answer", Near: near, Command: s.command}
-	}
-	_, _ = fmt.Fprintf(s.stderr, "%s Type yes: ", what)
-	line, err := bufio.NewReader(s.stdin).ReadString('\n')
+	answer, err := s.ask(what, "yes", near)
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return err
 	}
-	if !slices.Contains([]string{"yes", "y"}, strings.TrimSpace(strings.ToLower(line))) {
-		return &usageError{Text: fmt.Sprintf("%q is not yes: nothing was done", strings.TrimSpace(line)), Command: s.command}
+	if answer = strings.TrimSpace(answer); !strings.EqualFold(answer, "yes") && !strings.EqualFold(answer, "y") {
+		return s.notMeant(answer, "yes")
 	}
 	return nil
 }

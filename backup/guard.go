@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"varve/revision"
 	"varve/volume"
@@ -62,7 +61,7 @@ func (c *creation) guardSource(ctx context.Context) error {
 			return err
 		}
 	}
-	if was.Path != recorded(now.Path) {
+	if was.Path != revision.Recorded(now.Path) {
 		c.warn("the source is now %s, was %s", now.Path, was.Path)
 	}
 	return nil
@@ -93,11 +92,8 @@ func cureOf(f volume.Format) string {
 // isSame tells whether two sources are known to be one. A path alone does not tell: a disk gets the name of another
 // at the next boot.
 func isSame(was, now revision.Source) bool {
-	return was.Identity != "" && was.Kind == now.Kind && was.Path == recorded(now.Path) && was.Identity == recorded(now.Identity)
+	return was.Identity != "" && was.Kind == now.Kind && was.Path == revision.Recorded(now.Path) && was.Identity == revision.Recorded(now.Identity)
 }
-
-// recorded is text as a statement keeps it.
-func recorded(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // Of sampled blocks, a tenth has to agree; fewer than a few say nothing.
 const (

@@ -32,7 +32,7 @@ func (c *creation) changesSince(ctx context.Context, differ volume.Differ) (_ vo
 	}
 	was, now := c.backup.Parent().Statement().Source, c.describeSource()
 	switch {
-	case was.Kind != now.Kind || was.Identity == "" || was.Identity != recorded(now.Identity):
+	case was.Kind != now.Kind || was.Identity == "" || was.Identity != revision.Recorded(now.Identity):
 		return nil, "", &volume.NoBaseError{Why: fmt.Sprintf("the last backup read another source (%s, now %s)", orUnknown(was.Identity), orUnknown(now.Identity))}
 	case was.Snapshot == "":
 		return nil, "", &volume.NoBaseError{Why: "the last backup kept no snapshot to count from"}
@@ -151,7 +151,7 @@ func (c *creation) tidySnapshots(ctx context.Context) {
 // leaveFormer removes the snapshot that the newest revision was read from, where that is on another source than this one's.
 func (c *creation) leaveFormer(ctx context.Context) {
 	was, now := c.formerSource(), c.describeSource()
-	if c.opts.Former == nil || was.Snapshot == "" || was.Identity == "" || was.Identity == recorded(now.Identity) {
+	if c.opts.Former == nil || was.Snapshot == "" || was.Identity == "" || was.Identity == revision.Recorded(now.Identity) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -160,7 +160,7 @@ func (c *creation) leaveFormer(ctx context.Context) {
 		return // and its snapshots with it
 	}
 	keeper, can := former.(volume.Keeper)
-	if err == nil && (!can || recorded(former.Describe().Stable) != was.Identity) {
+	if err == nil && (!can || revision.Recorded(former.Describe().Stable) != was.Identity) {
 		return // another has its name
 	}
 	if err == nil {

@@ -162,6 +162,9 @@ func (s *Statement) Encode() ([]byte, error) {
 	return s.encode()
 }
 
+// Recorded is text of a source as a statement keeps it: what is no UTF-8 is replaced.
+func Recorded(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+
 func (s *Statement) encode() ([]byte, error) {
 	c := *s
 	c.Begun, c.Ended = c.Begun.UTC(), c.Ended.UTC()
@@ -173,7 +176,7 @@ func (s *Statement) encode() ([]byte, error) {
 	for _, text := range []*string{
 		&c.Source.Kind, &c.Source.Path, &c.Source.Identity, &c.Source.Text, &c.Source.Snapshot,
 	} {
-		*text = strings.ToValidUTF8(*text, "\uFFFD")
+		*text = Recorded(*text)
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

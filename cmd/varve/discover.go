@@ -160,7 +160,7 @@ func pathOf(read *revision.Source) string {
 // isRenamed tells whether an image has another name than when it was read. Whoever reads it by that name will find
 // nothing, or something else. A device has several names.
 func isRenamed(one found, read *revision.Source) bool {
-	return read.Kind == string(volume.SchemeRBD) && pathOf(read) != recorded(one.identity.Path)
+	return read.Kind == string(volume.SchemeRBD) && pathOf(read) != revision.Recorded(one.identity.Path)
 }
 
 // readFrom finds the volume that was read from this; nil: none was. The number of a file is given to another
@@ -168,18 +168,15 @@ func isRenamed(one found, read *revision.Source) bool {
 // and what says what it is by that.
 func (c *coverage) readFrom(one found) *repository.Summary {
 	id := one.identity
-	known, key := c.byIdentity, volume.Identity{Kind: id.Kind, Stable: recorded(id.Stable)}
+	known, key := c.byIdentity, volume.Identity{Kind: id.Kind, Stable: revision.Recorded(id.Stable)}
 	if id.Stable == "" || id.Kind == string(volume.SchemeFile) {
-		known, key = c.byPath, volume.Identity{Kind: id.Kind, Path: recorded(id.Path)}
+		known, key = c.byPath, volume.Identity{Kind: id.Kind, Path: revision.Recorded(id.Path)}
 	}
 	if i, found := known[key]; found {
 		return &c.summaries[i]
 	}
 	return nil
 }
-
-// recorded is text as a revision keeps it.
-func recorded(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // of says who covers something.
 func (c *coverage) of(one found) discoveredSource {

@@ -42,7 +42,10 @@ func TestKeptUses(t *testing.T) {
 		"of one in the making": {nil, func(is *keptFor, k *volume.Kept, _ *ledger) {
 			is.running, k.Base, k.Label.Revision = true, "9 z", "20350101T000000Z-aaaa"
 		}, useRunning},
-		"base while one is made":  {nil, func(is *keptFor, _ *volume.Kept, _ *ledger) { is.running = true }, useBase},
+		"base while one is made": {nil, func(is *keptFor, _ *volume.Kept, _ *ledger) { is.running = true }, useBase},
+		"a namespace in no UTF-8": {
+			&keptFor{all: []repository.Revision{recorded(newer, "8 y", "\uFFFD/a")}}, func(_ *keptFor, k *volume.Kept, _ *ledger) { k.Stable = "\xff/a" }, useBase,
+		},
 		"a volume without any":    {&keptFor{}, nil, useOrphan},
 		"read from a file by now": {&keptFor{all: []repository.Revision{recorded(newer, "", "")}}, nil, useOrphan},
 	}

@@ -120,7 +120,8 @@ func (l *ledger) judge(k volume.Kept) (use keptUse, why string) {
 // judge is that of the ledger, of a snapshot that was taken for a revision of the volume.
 func (is *keptFor) judge(k volume.Kept) (use keptUse, why string) {
 	newest := is.newest()
-	own := newest != nil && k.IsNamed(newest.Source.Snapshot) && newest.Source.Identity == k.Stable
+	same := newest != nil && newest.Source.Identity == revision.Recorded(k.Stable)
+	own := same && k.IsNamed(newest.Source.Snapshot)
 	of := slices.IndexFunc(is.all, func(rev repository.Revision) bool { return string(rev.ID) == k.Label.Revision })
 	switch {
 	case is.running && of < 0:
@@ -129,7 +130,7 @@ func (is *keptFor) judge(k volume.Kept) (use keptUse, why string) {
 		return useOrphan, "its volume is retired"
 	case own:
 		return useBase, "the next backup counts from it"
-	case newest != nil && newest.Source.Identity != k.Stable:
+	case newest != nil && !same:
 		return useOrphan, fmt.Sprintf("its volume is read from %s now", newest.Source.Path)
 	case of < 0:
 		return useOrphan, "its revision is not in the repository"

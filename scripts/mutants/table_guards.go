@@ -57,8 +57,8 @@ func guardMutants() []mutant {
 		{
 			name: "source-known-by-path", what: "another disk under the name of the former is not looked at",
 			file:  "backup/guard.go",
-			old:   "was.Identity != \"\" && was.Kind == now.Kind && was.Path == recorded(now.Path) && was.Identity == recorded(now.Identity)",
-			new:   "was.Path == recorded(now.Path)",
+			old:   "was.Identity != \"\" && was.Kind == now.Kind && was.Path == revision.Recorded(now.Path) && was.Identity == revision.Recorded(now.Identity)",
+			new:   "was.Path == revision.Recorded(now.Path)",
 			tests: []tests{unitSources},
 		},
 		{

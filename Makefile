@@ -73,14 +73,17 @@ demo: build ## a disk, three nights, three restores, with a word on each
 	@scripts/install-deps demo
 	@scripts/demo build/varve
 
-# -count=1: a property test that passed on yesterday's seeds is run on today's. -p 3: some packages wait for daemons most of the time.
+# One package more than there are processors, for some wait for daemons.
+PACKAGES = $(shell expr $$(nproc) + 1)
+
+# -count=1: a property test that passed on yesterday's seeds is run on today's.
 .PHONY: test
 test: ## every test once: with the race detector, the long enumerations without
 	@scripts/install-deps test
 	@mkdir -p build && rm -f build/test.json build/long.json
 	@ok=yes; \
-	$(GOTESTSUM) --jsonfile build/test.json -- -tags "$(TESTTAGS)" -count=1 -p 3 -race -timeout 40m -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
-	$(GOTESTSUM) --jsonfile build/long.json -- -tags "$(TESTTAGS)" -count=1 -p 3 -timeout 60m -run '$(LONG)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/test.json -- -tags "$(TESTTAGS)" -count=1 -p $(PACKAGES) -race -timeout 40m -skip '$(LONG)|$(HARSH)' ./... || ok=no; \
+	$(GOTESTSUM) --jsonfile build/long.json -- -tags "$(TESTTAGS)" -count=1 -p $(PACKAGES) -timeout 60m -run '$(LONG)' ./... || ok=no; \
 	go run ./scripts/testsummary build/test.json build/long.json || ok=no; \
 	test $$ok = yes
 

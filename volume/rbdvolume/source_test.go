@@ -267,8 +267,10 @@ func TestTidyEndsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = hung.Process.Kill(), hung.Wait() }() // it never ends by itself
-	for len(lockers(t, g, at)) == 0 {
-		runtime.Gosched()
+	for deadline := time.Now().Add(5 * time.Minute); len(lockers(t, g, at)) == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody takes the lock")
+		}
 	}
 	if err := hung.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,9 @@ import (
 	"varve/volume/rbdvolume/rbdtest"
 )
 
+// longest is how long a test waits at the most for what comes soon, on a machine that has much else to do.
+const longest = 5 * time.Minute
+
 // once calls what at the n-th of its calls, from 0.
 func once(n int64, what func()) func(string) error {
 	var calls atomic.Int64
@@ -180,7 +183,8 @@ func TestADaemonDiesUnderARestore(t *testing.T) {
 							t.Fatalf("an image that is not whole has its name: %v", oerr)
 						}
 						// Until the cluster forgets who wrote, it might be at work still.
-						for err = volume.ErrBusy; errors.Is(err, volume.ErrBusy); {
+						deadline := time.Now().Add(longest)
+						for err = volume.ErrBusy; errors.Is(err, volume.ErrBusy) && time.Now().Before(deadline); {
 							err = w.restore(t, to, once(-1, nil))
 						}
 					}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ceph/go-ceph/rbd"
 
@@ -113,7 +114,10 @@ func TestLockedByAWriter(t *testing.T) {
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for len(lockers(t, w.at)) == 0 {
+		for deadline := time.Now().Add(longest); len(lockers(t, w.at)) == 0; {
+			if time.Now().After(deadline) {
+				t.Fatal("the writer takes no lock")
+			}
 		}
 		if err := writer.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)

@@ -82,7 +82,7 @@ func (s *session) chooseSet(repo *repository.Repository, text string) (set repos
 		c := revision.Candidate{ID: revision.ID(set.ID), Begun: set.Begun, Sequence: uint64(i + 1), Trusted: true}
 		for _, m := range set.Members {
 			rev, is := there[memberKey{m.Volume, m.Revision}]
-			c.Trusted = c.Trusted && is && isTrusted(rev)
+			c.Trusted = c.Trusted && is && rev.Candidate().Trusted
 		}
 		candidates = append(candidates, c)
 	}
@@ -103,11 +103,6 @@ func (s *session) chooseSet(repo *repository.Repository, text string) (set repos
 	}
 	s.say("set %s (%s)  %s, %s", set.Name, revision.ID(set.ID).Short(), formatTime(set.Begun, s.begun.In(s.zone)), formatCount(len(members), "volume"))
 	return set, members, nil
-}
-
-func isTrusted(rev repository.Revision) bool {
-	c := rev.Candidate()
-	return c.Trusted
 }
 
 // memberKey names a revision of a volume, whatever that is called.

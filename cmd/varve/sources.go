@@ -163,11 +163,15 @@ func findFiles(dir string) ([]found, error) {
 			continue
 		}
 		one := found{at: volume.Location{Scheme: volume.SchemeFile, Path: path}, size: info.Size(), err: err}
+		regular := info.Mode().IsRegular()
+		switch {
+		case err == nil && !regular:
+			one.size, one.err = sizeOf(path)
+		case !regular:
+			one.size = -1
+		}
 		if err == nil {
 			one.identity = src.Describe()
-		}
-		if !info.Mode().IsRegular() {
-			one.size, one.err = sizeOf(path)
 		}
 		all = append(all, one)
 	}

@@ -15,7 +15,8 @@ import (
 // template is a TARGET of several volumes: its * stands for what their pattern leaves open.
 type template struct {
 	at   volume.Location
-	star bool // there is a *
+	star bool   // there is a *
+	of   string // the command that it is for
 }
 
 // parseTemplate reads a TARGET of several volumes.
@@ -33,7 +34,7 @@ func (s *session) parseTemplate(text string) (template, error) {
 	if strings.Count(text, "*") > 1 {
 		return bad("TARGET %q has more than one *", text)
 	}
-	return template{at: at, star: strings.Contains(text, "*")}, nil
+	return template{at: at, star: strings.Contains(text, "*"), of: s.command}, nil
 }
 
 // target is the target of one volume, of whose name the pattern leaves part open.
@@ -47,7 +48,7 @@ func (t template) target(name revision.Name, part string) (volume.Location, erro
 	at := t.at
 	at.Path = strings.Replace(at.Path, "*", part, 1)
 	if !staysBelow(t.at.Path, at.Path) {
-		return at, &usageError{Text: fmt.Sprintf("the name of volume %q does not make a file of its own of %s", name, t.at.Path), Command: "restore"}
+		return at, &usageError{Text: fmt.Sprintf("the name of volume %q does not make a file of its own of %s", name, t.at.Path), Command: t.of}
 	}
 	return at, nil
 }

@@ -382,7 +382,7 @@ func (t *Target) Close() error {
 }
 
 func (t *Target) shut() error {
-	_, err := within(context.Background(), t.cluster, func() (struct{}, error) { return struct{}{}, errnoOf(t.image.Close()) }, forget)
+	_, err := inTime(context.Background(), t.cluster, func() (struct{}, error) { return struct{}{}, errnoOf(t.image.Close()) }, forget)
 	if errors.As(err, new(*volume.NoClusterError)) {
 		return err // what hangs in it is left to itself, and what is not complete to the next run
 	}

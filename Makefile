@@ -28,10 +28,10 @@ GOTESTSUM := go tool gotestsum --format pkgname-and-test-fails --format-hide-emp
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# RBD images of Ceph are read and written by librbd, where its headers are. CEPH=0 leaves that out, and then the program is
+# RBD images of Ceph are read and written by librbd, where its headers are, and gcc. CEPH=0 leaves that out, and then the program is
 # static; CEPH=1 insists on it. The tests insist on it, unless CEPH=0.
 CEPH ?=
-HEADERS = $(wildcard /usr/include/rbd/librbd.h)
+HEADERS = $(and $(wildcard /usr/include/rbd/librbd.h),$(shell type -P gcc))
 TAGS = $(if $(filter 0,$(CEPH)),,$(if $(CEPH)$(HEADERS),ceph))
 TESTTAGS = $(if $(filter 0,$(CEPH)),,ceph)
 

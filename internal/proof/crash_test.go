@@ -139,7 +139,7 @@ func TestEnumerateCrashes(t *testing.T) {
 	for _, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
 			ran++
-			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: 2, Samples: 1, InTurn: true}, 200, 8)
+			crashes := record(t, c, durabletest.Cuts{Seed: seed, Subsets: 2, Samples: 1, InTurn: true}, 400, 8)
 			crashes.enumerate(t.Context())
 			total.Add(crashes.states.Load() + crashes.second.Load())
 			t.Logf("%d calls, %d states, and %d of second cuts", crashes.rec.Events(), crashes.states.Load(), crashes.second.Load())

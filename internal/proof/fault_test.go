@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -76,29 +77,50 @@ func (f *faults) world() *World {
 
 // alike is how many calls after this one are of its kind, and need not be tried as
 // well: packs lie in 256 directories, which are read one after the other, and by some
-// after a look at each.
-func alike(before, call string) int {
-	const most = 250 // directories
-	switch {
-	case !strings.HasSuffix(call, "readdir packs/02"):
+// after a look at each. Before is the call that was tried before, of which one in so many is.
+func alike(before, call string, stride int) int {
+	const last = 0xfc // directories after it are tried again
+	op, dir, is := ofPacks(call)
+	if !is || dir < 2 || dir >= last {
 		return 0
-	case strings.HasSuffix(before, "lstat packs/02"):
-		return 2 * most
 	}
-	return most
+	was, dirBefore, _ := ofPacks(before)
+	if op == "lstat" || was == "lstat" || stride > 1 && dirBefore == dir-1 { // there is a look before each
+		return 2 * (last - dir)
+	}
+	return last - dir
+}
+
+// ofPacks tells whether a call is a look at one of the directories of packs, and at which.
+func ofPacks(call string) (op string, dir int, is bool) {
+	at := strings.LastIndex(call, " packs/")
+	if at < 0 {
+		return "", 0, false
+	}
+	n, err := strconv.ParseUint(call[at+len(" packs/"):], 16, 8)
+	switch {
+	case err != nil || len(call) != at+len(" packs/00"):
+		return "", 0, false
+	case strings.HasSuffix(call[:at], "lstat"):
+		return "lstat", int(n), true
+	}
+	return "readdir", int(n), strings.HasSuffix(call[:at], "readdir")
 }
 
 // every lets the command fail at each call, in the ways in turn.
-func (f *faults) every(ctx context.Context, ways ...durabletest.Fault) {
+func (f *faults) every(ctx context.Context, ways ...durabletest.Fault) { f.some(ctx, 0, 1, ways) }
+
+// some lets it fail at every so many calls.
+func (f *faults) some(ctx context.Context, from, stride int, ways []durabletest.Fault) {
 	before := ""
-	for step := 0; ; step++ {
+	for step := from; ; step += stride {
 		w := f.world()
-		fault := ways[step%len(ways)]
+		fault := ways[step/stride%len(ways)]
 		fault.Step = step
 		faulty := durabletest.NewFaulty(w.Disk, fault)
 		_ = f.command.command(ctx, w, faulty) // whether it failed, and rightly, the promises say
 		if faulty.Fired() == "" {
-			if step == 0 {
+			if step == from {
 				f.t.Errorf("%s makes no call", f.command.name)
 			}
 			return
@@ -109,7 +131,7 @@ func (f *faults) every(ctx context.Context, ways ...durabletest.Fault) {
 		if f.t.Failed() {
 			return
 		}
-		step += alike(before, faulty.Fired())
+		step += alike(before, faulty.Fired(), stride)
 		before = faulty.Fired()
 	}
 }
@@ -158,19 +180,23 @@ func (f *faults) cut(ctx context.Context, w *World, event int) error {
 	return nil
 }
 
-// Every call of every command that writes fails: with an input/output error, and in one of the other ways.
+// Every call of every command that writes fails with an input/output error, and every second one in one of the other ways.
 func TestEnumerateFaults(t *testing.T) {
 	total := new(atomic.Int64)
 	t.Run("commands", func(t *testing.T) {
-		for _, c := range commands {
-			for name, ways := range map[string][]durabletest.Fault{troubleName(troubles[0]): troubles[:1], "the other ways in turn": troubles[1:]} {
-				t.Run(c.name+"/"+name, func(t *testing.T) {
-					t.Parallel()
-					f := newFaults(t, c, quickCuts)
-					f.every(t.Context(), ways...)
-					total.Add(f.tried.Load())
-				})
-			}
+		for i, c := range commands {
+			t.Run(c.name+"/"+troubleName(troubles[0]), func(t *testing.T) {
+				t.Parallel()
+				f := newFaults(t, c, quickCuts)
+				f.every(t.Context(), troubles[0])
+				total.Add(f.tried.Load())
+			})
+			t.Run(c.name+"/the other ways in turn", func(t *testing.T) {
+				t.Parallel()
+				f := newFaults(t, c, quickCuts)
+				f.some(t.Context(), i%2, 2, troubles[1:])
+				total.Add(f.tried.Load())
+			})
 		}
 	})
 	t.Logf("%d faults", total.Load())
@@ -191,13 +217,14 @@ func TestTortureFaults(t *testing.T) {
 	}
 }
 
-// The command is interrupted at every call, as by a signal.
+// The command is interrupted at every second call, as by a signal.
 func TestEnumerateInterruptions(t *testing.T) {
-	for _, c := range commands {
+	for i, c := range commands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f, before := newFaults(t, c, quickCuts), ""
-			for step := 0; ; step++ {
+			const stride = 2
+			for step := i % stride; ; step += stride {
 				w := f.world()
 				ctx, cancel := context.WithCancel(t.Context())
 				calls, at := 0, ""
@@ -212,7 +239,7 @@ func TestEnumerateInterruptions(t *testing.T) {
 				_ = c.command(ctx, w, watched) // whether it failed, and rightly, the promises say
 				cancel()
 				if at == "" {
-					if step == 0 {
+					if step == i%stride {
 						t.Error("it makes no call")
 					}
 					return
@@ -220,7 +247,7 @@ func TestEnumerateInterruptions(t *testing.T) {
 				if err := f.after(t.Context(), w, false, false); err != nil {
 					t.Fatalf("interrupted at %s: %v", at, err)
 				}
-				step += alike(before, at)
+				step += alike(before, at, stride)
 				before = at
 			}
 		})

@@ -102,7 +102,7 @@ func TestGCWithPowerCutAtEachStep(t *testing.T) {
 // And with some of it.
 func TestEnumerateGCPowerCuts(t *testing.T) {
 	t.Parallel()
-	cutPower(t, durabletest.Cuts{Subsets: 4, Seed: 1})
+	cutPower(t, durabletest.Cuts{Subsets: 2, Seed: 1, InTurn: true})
 }
 
 func cutPower(t *testing.T, cuts durabletest.Cuts) {

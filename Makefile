@@ -28,17 +28,17 @@ GOTESTSUM := go tool gotestsum --format pkgname-and-test-fails --format-hide-emp
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# RBD images of Ceph are read and written by librbd, where its headers are, and gcc. CEPH=0 leaves that out, and then the program is
-# static; CEPH=1 insists on it. The tests insist on it, unless CEPH=0.
+# RBD images of Ceph are read and written by librbd, where its headers are, and gcc. CEPH=0 leaves that out, and then the
+# program is static; CEPH=1 insists on it. The tests insist on it, unless CEPH=0.
 CEPH ?=
-HEADERS = $(and $(wildcard /usr/include/rbd/librbd.h),$(shell type -P gcc))
-TAGS = $(if $(filter 0,$(CEPH)),,$(if $(CEPH)$(HEADERS),ceph))
+LIBRBD = $(and $(wildcard /usr/include/rbd/librbd.h),$(shell type -P gcc))
+TAGS = $(if $(filter 0,$(CEPH)),,$(if $(CEPH)$(LIBRBD),ceph))
 TESTTAGS = $(if $(filter 0,$(CEPH)),,ceph)
 
 .PHONY: build
 build: ## build/varve: with Ceph RBD where librbd-dev is; CEPH=0: without, one static program
 	@mkdir -p build
-	$(if $(TAGS)$(filter 0,$(CEPH)),,@echo "librbd-dev is not here: varve will not know Ceph RBD" >&2)
+	$(if $(TAGS)$(filter 0,$(CEPH)),,@echo "librbd-dev or gcc is not here: varve will not know Ceph RBD" >&2)
 	CGO_ENABLED=$(if $(TAGS),1,0) go build -tags "$(TAGS)" -trimpath -ldflags '-X main.version=$(VERSION)' -o build/varve ./cmd/varve
 
 .PHONY: man

@@ -39,6 +39,7 @@ type SetResult struct {
 
 // setCreation is one run of CreateSet.
 type setCreation struct {
+	repo    *repository.Repository
 	opts    SetOptions
 	set     repository.Set
 	members []*creation // as given
@@ -53,7 +54,7 @@ type setCreation struct {
 // snapshot is not independent of it only once it was read, and so it is read first. A
 // source that is not thawed fails the set, whose snapshots are given up then.
 func CreateSet(ctx context.Context, repo *repository.Repository, members []SetMember, opts SetOptions) (*SetResult, error) {
-	s := &setCreation{opts: opts, set: repo.NewSet(opts.Name)}
+	s := &setCreation{repo: repo, opts: opts, set: repo.NewSet(opts.Name)}
 	for _, m := range members {
 		c := newCreation(repo, m.Source, m.CreateOptions)
 		c.set = s.set.ID
@@ -248,7 +249,7 @@ func (s *setCreation) commit(ctx context.Context) error {
 	for i, c := range s.locked {
 		backups[i] = c.backup
 	}
-	set, err := s.locked[0].repo.CommitSet(ctx, s.set, backups)
+	set, err := s.repo.CommitSet(ctx, s.set, backups)
 	if s.set = set; err == nil || errors.Is(err, repository.ErrUndecided) {
 		for _, c := range s.locked {
 			c.keepSnapshot()

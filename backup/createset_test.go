@@ -194,4 +194,7 @@ func TestASetThatIsNotOfOneMoment(t *testing.T) {
 	if _, err := backup.CreateSet(t.Context(), p.repo, all, backup.SetOptions{Name: "shop"}); err != nil {
 		t.Errorf("of a set that need not be of one moment: %v", err)
 	}
+	if _, err := backup.CreateSet(t.Context(), p.repo, nil, backup.SetOptions{Name: "shop"}); err == nil {
+		t.Error("a set of nothing was made")
+	}
 }

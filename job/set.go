@@ -67,7 +67,7 @@ func (s *setAttempt) run(ctx context.Context) (made *backup.SetResult, journaled
 	var members []backup.SetMember
 	err = s.each(func(a *attempt) (err error) {
 		m := backup.SetMember{}
-		a.slot.held = first.slot.held
+		a.slot.held = first.slot.held // all are read in the slot of the first, which alone gives it back
 		if err := a.arm(); err != nil {
 			return err
 		}

@@ -73,8 +73,11 @@ func (r *Repository) prepareSet(temps *durable.Temps, set Set) (second string, e
 // its own. That is ★: until then they wait, and are none. Second is what [Repository.prepareSet]
 // wrote.
 func (r *Repository) setVisible(temps *durable.Temps, set Set, second string, backups []*Backup) error {
-	if stands, err := r.setStands(set.ID); err != nil || stands {
-		return errors.Join(err, fmt.Errorf("%w: another set has the id %s", ErrLostGround, set.ID))
+	switch stands, err := r.setStands(set.ID); {
+	case err != nil:
+		return fmt.Errorf("look whether another set has the id %s: %w", set.ID, err)
+	case stands:
+		return fmt.Errorf("%w: another set has the id %s", ErrLostGround, set.ID)
 	}
 	for i, b := range backups {
 		if err := b.makeVisible(); err != nil {
@@ -166,8 +169,11 @@ func (w *work) abandon(ctx context.Context, waiting []Revision, unsure error) er
 			if err := w.stillOurs(); err != nil {
 				return err
 			}
-			if stands, err := w.repo.setStands(rev.Statement.Set); err != nil || stands {
-				return errors.Join(err, fmt.Errorf("%w: set %s came while the volume was locked", ErrLostGround, rev.Statement.Set))
+			switch stands, err := w.repo.setStands(rev.Statement.Set); {
+			case err != nil:
+				return err
+			case stands:
+				return fmt.Errorf("%w: set %s came while the volume was locked", ErrLostGround, rev.Statement.Set)
 			}
 			return w.repo.moveToTrash(w.lease.temps, w.volume, rev.ID, record)
 		})

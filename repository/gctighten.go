@@ -205,6 +205,9 @@ func (t *tightening) tightenVolume(ctx context.Context, on *ground) (err error) 
 		if rev.Statement == nil || !on.above(rev.Statement.Sequence) {
 			continue
 		}
+		if b.isSpent() {
+			break
+		}
 		if err := b.rebuild(ctx, rev); err != nil {
 			return err
 		}

@@ -152,6 +152,9 @@ func (r *Repository) partWaiting(revisions []Revision) (visible, waiting []Revis
 	}
 	needed := map[revision.ID]bool{}
 	known, unsure := r.journaledSets()
+	if unsure != nil { // who only lists goes on
+		r.opts.Log.Warn("the journal cannot be read", "error", unsure)
+	}
 	for _, rev := range slices.Backward(revisions) {
 		if rev.waits && !needed[rev.ID] {
 			if !known.has(rev) {
@@ -184,9 +187,6 @@ func (j journaled) has(rev Revision) bool {
 // cannot be read is in the error, which comes with all that can.
 func (r *Repository) journaledSets() (journaled, error) {
 	events, err := r.Events()
-	if err != nil {
-		r.opts.Log.Warn("the journal cannot be read", "error", err)
-	}
 	j := journaled{sets: map[string]bool{}, members: map[revision.UUID]map[revision.ID]bool{}}
 	for _, e := range events {
 		if e.Result == ResultFailed || e.Op != OpBackup && e.Op != OpUndelete || e.UUID == nil {

@@ -217,7 +217,10 @@ func (u *undeletion) isAlone(st *revision.Statement) (bool, error) {
 	if known.has(Revision{Volume: u.volume, ID: st.ID, Statement: st}) {
 		return false, nil
 	}
-	return true, err
+	if err != nil {
+		return false, fmt.Errorf("look in the journal whether set %s was ever complete: %w", st.Set, err)
+	}
+	return true, nil
 }
 
 // openWholeTrashed opens a map in the trash, every byte of which is checked, or its copy.

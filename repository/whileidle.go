@@ -6,7 +6,7 @@ import (
 )
 
 // kindIdle is what a volume's lock says of what is done while nobody backs it up.
-const kindIdle = "snapshots"
+const kindIdle = "snapshots at the source"
 
 // WhileIdle does something while nobody backs a volume up, or takes its revisions away. The volume is known by its uuid; it
 // need not be there any more. A backup under way is a [*BusyError], after wait; one that comes meanwhile waits. The error of

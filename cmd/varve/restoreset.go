@@ -17,7 +17,7 @@ func (s *session) restoreSet(ctx context.Context, f restoreFlags, text, targetTe
 	if f.part.given || f.lostMap != "" {
 		return nil, &usageError{Text: "--range and --lost-map are for one volume, not for a set", Command: s.command}
 	}
-	to, err := s.parseTemplate(targetText)
+	to, err := s.templateOf(f, targetText)
 	if err != nil {
 		return nil, err
 	}
@@ -25,12 +25,6 @@ func (s *session) restoreSet(ctx context.Context, f restoreFlags, text, targetTe
 		return nil, &usageError{
 			Text: fmt.Sprintf("%q is to have one *, which stands for the volume: '/srv/restored/*.img'", targetText), Command: s.command,
 		}
-	}
-	if _, err := s.placeOf(to.at); err != nil {
-		return nil, err
-	}
-	if err := f.check(s, to.at); err != nil {
-		return nil, err
 	}
 	repo, err := s.openRepository(toRead)
 	if err != nil {

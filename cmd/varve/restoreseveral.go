@@ -40,14 +40,8 @@ func (s *session) restoreSeveral(ctx context.Context, f restoreFlags, text, targ
 	if err != nil {
 		return nil, err
 	}
-	to, err := s.parseTemplate(targetText)
+	to, err := s.templateOf(f, targetText)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := s.placeOf(to.at); err != nil {
-		return nil, err
-	}
-	if err := f.check(s, to.at); err != nil {
 		return nil, err
 	}
 	repo, err := s.openRepository(toRead)

@@ -19,7 +19,19 @@ type template struct {
 	of   string // the command that it is for
 }
 
-// parseTemplate reads a TARGET of several volumes.
+// templateOf reads a TARGET of several volumes, to which what the flags say can be done.
+func (s *session) templateOf(f restoreFlags, text string) (template, error) {
+	to, err := s.parseTemplate(text)
+	if err != nil {
+		return template{}, err
+	}
+	if _, err := s.placeOf(to.at); err != nil {
+		return template{}, err
+	}
+	return to, f.check(s, to.at)
+}
+
+// parseTemplate reads one.
 func (s *session) parseTemplate(text string) (template, error) {
 	bad := func(format string, args ...any) (template, error) {
 		return template{}, &usageError{Text: fmt.Sprintf(format, args...), Command: s.command}

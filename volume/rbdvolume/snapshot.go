@@ -152,8 +152,8 @@ func (s *Snapshot) Base() string {
 // Keep implements [volume.Differ].
 func (s *Snapshot) Keep() { s.kept.Store(true) }
 
-// Close closes the snapshot, and removes it if it is nobody's any more, each in time. A call that was called off and has not ended does
-// not hold it up: the snapshot is closed when that ends. It may be called twice.
+// Close closes the snapshot, and removes it if it is nobody's any more, each in time. A call that was called off and has
+// not ended does not hold it up: the snapshot is closed when that ends. It may be called twice.
 func (s *Snapshot) Close() error {
 	first, err := s.guard.close()
 	if first && s.own && !s.kept.Load() {
@@ -162,7 +162,7 @@ func (s *Snapshot) Close() error {
 	return err
 }
 
-// shutInTime does not wait longer for the cluster than for any other operation.
+// shutInTime is shut, and left to itself when the patience with the cluster ends.
 func (s *Snapshot) shutInTime() error {
 	_, err := inTime(context.Background(), s.conn.cluster, func() (struct{}, error) { return struct{}{}, s.shut() }, forget)
 	return err

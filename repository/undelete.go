@@ -29,7 +29,8 @@ const kindUndelete = "undelete"
 // written anew, on the nearest revision below that is visible, or as a full if there is
 // none. When it returns nil the revision survives a power cut; if it cannot be read then,
 // it is a damaged one. One that is not in the trash is [fs.ErrNotExist]; a name that another volume has got meanwhile
-// [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait.
+// [ErrVolumeExists]; the volume's lock in other hands a [*BusyError], after wait. With a revision and an error, it is back,
+// and what failed came after.
 func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration) (_ *Revision, err error) {
 	u := &undeletion{folding: r.newFolding(t.Volume), id: t.ID, nonces: map[revision.ID]revision.Nonce{}}
 	defer func() { err = errors.Join(err, u.end()) }()

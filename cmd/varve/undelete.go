@@ -46,8 +46,11 @@ func runUndelete(ctx context.Context, s *session, text string) (result, error) {
 	}
 	s.doing = "undelete of " + address(name, t.ID)
 	rev, err := repo.Undelete(ctx, t, time.Duration(s.globals.wait))
-	if err != nil {
+	if rev == nil {
 		return nil, err
+	}
+	if err != nil {
+		s.warn("%v", err)
 	}
 	return &undeleted{newEntry(*rev)}, nil
 }

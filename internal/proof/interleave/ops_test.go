@@ -89,13 +89,13 @@ func (p *process) undelete(ctx context.Context, r *repository.Repository, n name
 		return fs.ErrNotExist
 	}
 	p.w.undoing[n]++
-	_, err = r.Undelete(ctx, trash[at], wait)
+	back, err := r.Undelete(ctx, trash[at], wait)
 	if errors.Is(err, errKilled) { // it may be back
 		return err
 	}
 	p.w.undoing[n]--
 	switch {
-	case err == nil:
+	case back != nil: // whatever failed after it
 		p.w.move(n, p.w.trashed, p.w.listed)
 	case p.w.listed[n] || p.w.undoing[n] > 0: // somebody else was faster, perhaps, and that is what it says
 		return fs.ErrNotExist

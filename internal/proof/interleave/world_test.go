@@ -193,15 +193,15 @@ func (p *process) backup(ctx context.Context, name revision.Name, content []byte
 		if err != nil {
 			return err
 		}
-		if len(result.Findings) > 0 {
-			return &findingsError{result.Findings}
-		}
 		st := result.Statement
 		if w.past == nil {
 			w.volumes[name] = repository.Volume{UUID: st.Volume.UUID, Name: name}
 		}
 		n := named{st.Volume.UUID, st.ID}
 		w.contents[n], w.listed[n] = content, true
+		if len(result.Findings) > 0 {
+			return &findingsError{result.Findings}
+		}
 		return nil
 	})
 }

@@ -150,7 +150,7 @@ func commitMutants() []mutant {
 			name: "half-a-set-visible", what: "a revision is visible before its set is",
 			file: "repository/set.go",
 			old:  "\tif !slices.ContainsFunc(revisions, func(rev Revision) bool { return rev.waits }) {\n", new: "\tif revisions != nil {\n",
-			tests: []tests{unitSets},
+			tests: []tests{unitSets, trapOrder},
 		},
 		{
 			name: "lost-set-hides", what: "a set that lost its files hides its revisions, whatever the journal knows",

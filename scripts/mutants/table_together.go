@@ -51,5 +51,16 @@ func togetherMutants() []mutant {
 			"alone, err := true, g.pass(ctx, func() error { return g.takeOut(t.Volume.UUID, t.ID, visible) })"),
 		m("gc-living-unlinks", "packs are removed that a living lease is older than",
 			"gcunlink.go", "if b.waits(pack, since, others) {", "if b.waits(pack, since, others) && false {"),
+		m("set-visible-outside-the-gate", "a set becomes visible outside the gate",
+			"commitset.go", "err = r.passGate(ctx, gateWait, func(passage uint64) error {",
+			"err = func(_ context.Context, _ time.Duration, change func(uint64) error) error { return change(0) }(ctx, gateWait, func(passage uint64) error {"),
+		m("set-came-unnoticed", "a revision goes as one that waits although its set came meanwhile",
+			"commitset.go", "\t\t\tcase stands:\n\t\t\t\treturn fmt.Errorf(\"%w: set %s came", "\t\t\tcase stands && false:\n\t\t\t\treturn fmt.Errorf(\"%w: set %s came"),
+		{
+			name: "set-locks-in-any-order", what: "the locks of a set are taken in the order in which its volumes are given",
+			file: "backup/createset.go",
+			old:  "\t\treturn strings.Compare(a.opts.Volume.String(), b.opts.Volume.String())\n", new: "\t\treturn strings.Compare(\"\", \"\")\n",
+			tests: []tests{trapOrder, interleavings},
+		},
 	}
 }

@@ -39,15 +39,15 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "readdir runs"}, {actor: 1}, {actor: 0}},
 	},
 	{
-		name: "a revision comes back that was not where the collector looked", does: []string{"gc that keeps the trash", "an undelete"},
+		name: "a revision comes back that was not where the collector looked", does: []string{"gc that keeps the trash", "an undelete of the last of a set"},
 		steps: []step{{actor: 0, until: "readdir trash", nth: 2}, {actor: 1}, {actor: 0}},
 	},
 	{
-		name: "a revision comes back when it is to be purged", does: []string{"gc", "an undelete"},
+		name: "a revision comes back when it is to be purged", does: []string{"gc", "an undelete of the last of a set"},
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 4}, {actor: 1}, {actor: 0}},
 	},
 	{
-		name: "a revision is purged that is being brought back", does: []string{"an undelete", "gc"},
+		name: "a revision is purged that is being brought back", does: []string{"an undelete of the last of a set", "gc"},
 		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
@@ -71,11 +71,11 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
-		name: "a revision comes back on one that is to go", does: []string{"a merge", "an undelete"},
+		name: "a revision comes back on one that is to go", does: []string{"a merge", "an undelete of the last of a set"},
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
-		name: "what an undelete builds on goes", does: []string{"an undelete", "a merge"},
+		name: "what an undelete builds on goes", does: []string{"an undelete of the last of a set", "a merge"},
 		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
@@ -91,12 +91,36 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
-		name: "an undelete is taken for dead", does: []string{"an undelete", "gc that keeps the trash"},
+		name: "an undelete is taken for dead", does: []string{"an undelete of the last of a set", "gc that keeps the trash"},
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 2, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
 		name: "two take away at once", does: []string{"a merge", "a prune"},
 		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{nil, fs.ErrNotExist},
+	},
+	{
+		name: "what waits is put into the trash while its set comes, by somebody who was given the lock", does: []string{"a set", "a backup of one of a set"},
+		steps: []step{{actor: 0, until: "rename sets/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{nil, repository.ErrLostGround},
+	},
+	{
+		name: "what a set found is condemned, and it commits", does: []string{"a set", "gc"},
+		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 6}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "somebody looks while a set becomes visible", does: []string{"a set", "a look at sets"},
+		steps: []step{{actor: 0, until: "rename sets/"}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "a set becomes visible while somebody looks", does: []string{"a look at sets", "a set"},
+		steps: []step{{actor: 0, until: "readdir volumes/", nth: 3}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "two sets at once, each with the lock of one of its volumes", does: []string{"a set", "another set"},
+		steps: []step{{actor: 0, until: "open for writing locks/volumes/", nth: 1}, {actor: 1}, {actor: 0}},
+	},
+	{
+		name: "two sets at once, of the same volumes in another order", does: []string{"a set", "another set"},
+		steps: []step{{actor: 0, until: "rename sets/"}, {actor: 1}, {actor: 0}},
 	},
 	{
 		name: "two collect garbage at once", does: []string{"gc", "gc that keeps the trash"},

@@ -31,13 +31,18 @@ var operations = []operation{
 	{"a prune", take("db", repository.OpPrune, 0, 1), false, taken},
 	{"rm of the newest", take("db", repository.OpRemove, 4), false, taken},
 	{"a synthetic full", flatten("db", 4), false, taken},
-	{"an undelete", undelete("db", 3), false, []error{fs.ErrNotExist, repository.ErrLostGround}},
+	{"an undelete of the last of a set", undelete("db", 3), false, []error{fs.ErrNotExist, repository.ErrLostGround}},
 	{"gc", collect(true), false, nil},
 	{"gc that keeps the trash", collect(false), false, nil},
 	{"a restore", restore("db", 2), false, nil},
 	{"a restore of the newest", restore("db", 4), false, nil},
 	{"a restore from a pack that is compacted", restore("half", 0), false, nil},
-	{"a rename", rename("db", "renamed"), false, []error{fs.ErrNotExist, repository.ErrVolumeExists, repository.ErrNoVolume}},
+	{"a set", backUpSet(member{"db", database(8)}, member{"root", garbage()}), true, nil},
+	{"another set", backUpSet(member{"root", system(6)}, member{"db", database(9)}), true, nil},
+	{"a backup of one of a set", backUp("root", system(8), false), true, nil},
+	{"rm of one of a set", take("root", repository.OpRemove, 0), false, taken},
+	{"a look at sets", look, false, nil},
+	{"a rename", rename("db", renamed), false, []error{fs.ErrNotExist, repository.ErrVolumeExists, repository.ErrNoVolume}},
 	{"a pin", pin("db", 1), false, []error{fs.ErrNotExist}},
 }
 
@@ -49,6 +54,9 @@ var (
 	errPinned    = errors.New("it is pinned")
 	errChildless = errors.New("nothing builds on it")
 )
+
+// renamed is what db is called after a rename.
+const renamed revision.Name = "renamed"
 
 // deadRun is what the run was to store that died.
 var deadRun = sparse(1, map[int]string{0: "left by a run that died"})

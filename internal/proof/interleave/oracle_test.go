@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"varve/chunkstore"
@@ -43,7 +44,7 @@ func (w *world) check(ctx context.Context) error {
 				return fmt.Errorf("%s of %s, in the trash: %w", t.ID, t.Volume.Name, err)
 			}
 		}
-		if err := errors.Join(w.checkPlaces(listed, trashed), w.checkJournal(r, listed, trashed)); err != nil {
+		if err := errors.Join(w.checkPlaces(listed, trashed), w.checkSets(r, listed, trash), w.checkJournal(r, listed, trashed)); err != nil {
 			return err
 		}
 		w.listed, w.trashed = listed, trashed // what was open is not any more
@@ -62,7 +63,7 @@ func (w *world) checkListed(ctx context.Context, r *repository.Repository) (list
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	listed = map[named]bool{}
+	listed, w.ofSets = map[named]bool{}, map[named]string{}
 	for _, v := range volumes {
 		revisions, err := r.Revisions(v)
 		if err != nil {
@@ -72,6 +73,9 @@ func (w *world) checkListed(ctx context.Context, r *repository.Repository) (list
 		for _, rev := range revisions {
 			n := named{v.UUID, rev.ID}
 			listed[n] = true
+			if rev.Statement != nil && rev.Statement.Set != "" {
+				w.ofSets[n] = rev.Statement.Set
+			}
 			if err := w.checkRevision(ctx, rd, rev, &number); err != nil {
 				return nil, fmt.Errorf("%s of %s: %w", rev.ID, v.Name, err)
 			}
@@ -96,14 +100,7 @@ func (w *world) checkRevision(ctx context.Context, rd *repository.Reader, rev re
 		return err
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	content, known := w.contents[named{rev.Volume.UUID, rev.ID}]
-	if !known {
-		content, known = w.tried[rev.Volume.Name]
-	}
-	if !known {
-		return errors.New("nobody made it")
-	}
-	if err := read(ctx, im, content); err != nil {
+	if err := w.isOneOf(ctx, im, named{rev.Volume.UUID, rev.ID}, rev.Volume.Name); err != nil {
 		return err
 	}
 	file := path.Join("volumes", rev.Volume.Name.Encode(), string(rev.ID)+".rev")
@@ -111,6 +108,25 @@ func (w *world) checkRevision(ctx context.Context, rd *repository.Reader, rev re
 		return err
 	}
 	return w.checkCopy(file, path.Join("copies", rev.Volume.UUID.String(), string(rev.ID)+".rev"))
+}
+
+// isOneOf makes sure that an image is what was backed up, or, if nobody was told what came
+// of that, what somebody tried to back up.
+func (w *world) isOneOf(ctx context.Context, im *repository.Image, n named, name revision.Name) error {
+	if content, known := w.contents[n]; known {
+		return read(ctx, im, content)
+	}
+	err := errors.New("nobody made it")
+	tried := w.tried[name]
+	if name == renamed {
+		tried = slices.Concat(tried, w.tried["db"])
+	}
+	for _, content := range slices.Backward(tried) {
+		if err = read(ctx, im, content); err == nil {
+			break
+		}
+	}
+	return err
 }
 
 // checkCopy makes sure that a revision's second file is there, and says the same of its
@@ -219,7 +235,9 @@ func (w *world) checkPlaces(listed, trashed map[named]bool) error {
 			return fmt.Errorf("%s was promised and is not there", n.id)
 		case w.trashed[n] && !open && listed[n]:
 			return fmt.Errorf("%s was taken away and is there", n.id)
-		case !listed[n] && !trashed[n] && !w.purging:
+		case w.waits[n] && !w.listed[n] && !open && listed[n]:
+			return fmt.Errorf("%s waits for its set, and is there", n.id)
+		case !listed[n] && !trashed[n] && !w.purging && !w.waits[n]:
 			return fmt.Errorf("%s is nowhere", n.id)
 		case w.pinned[n] && !listed[n]:
 			return fmt.Errorf("%s was pinned and is not there", n.id)
@@ -258,6 +276,9 @@ func (w *world) nextNight(ctx context.Context, state string) error {
 	}
 	if err := p.backup(ctx, "mail", garbage(), false); err != nil {
 		return fmt.Errorf("back up: %w", err)
+	}
+	if err := p.backupSet(ctx, member{"root", system(4)}, member{"data", system(5)}); err != nil {
+		return fmt.Errorf("back up a set: %w", err)
 	}
 	err := p.with("undelete", func(r *repository.Repository) error {
 		trash, err := r.Trash()

@@ -252,7 +252,7 @@ func isForTheGate(op, name string) bool {
 	switch {
 	case durable.IsTemp(base) || op != "rename" && op != "remove" && op != "create" && op != "link":
 		return false
-	case strings.HasPrefix(dir, "volumes/"), strings.HasPrefix(dir, "trash/"), dir == "locks/leases/":
+	case strings.HasPrefix(dir, "volumes/"), strings.HasPrefix(dir, "trash/"), dir == "locks/leases/", dir == "sets/":
 		return true
 	}
 	return dir == "gc/" && op == "rename" || strings.HasPrefix(dir, "copies/")

@@ -44,16 +44,18 @@ type world struct {
 	volumes  map[revision.Name]repository.Volume // that there are to begin with
 	past     map[revision.Name][]named           // their revisions, the oldest first
 	contents map[named][]byte                    // of all revisions that somebody was told of
-	tried    map[revision.Name][]byte            // what backups were given that have not said what came of it
+	tried    map[revision.Name][][]byte          // what backups were given that have not said what came of it
 	listed   map[named]bool                      // where they are to be
 	trashed  map[named]bool
 	removing map[named]int // by how many it is to be taken away, who said nothing of it yet
 	undoing  map[named]int // by how many it is to be brought back, likewise
 	pinned   map[named]bool
-	purging  bool // the trash may be emptied
+	waits    map[named]bool // since their set was cut off: they are there only once they were brought back
+	purging  bool           // the trash may be emptied
 
 	forgotten map[named]bool    // in the past
 	seen      map[string][]byte // by the oracle: files
+	ofSets    map[named]string  // likewise: of which set each revision is that is there
 	condemned map[chunkstore.PackID]bool
 	first     map[string][]byte             // files there were in the beginning, when all was right
 	sound     map[named][]string            // of these, the ones that a revision consists of
@@ -73,13 +75,13 @@ func (w *world) copy() *world {
 }
 
 // newWorld makes a repository with something of all that those at work on it may meet:
-// a chain, of which one is in the trash; a pack of which a part is dead, one that nothing
-// names any more, and those of a run that died.
+// a chain, of which one is in the trash, the last of a set; a pack of which a part is dead,
+// one that nothing names any more, and those of a run that died; a set, and one that waits.
 func newWorld(t *testing.T, state string) *world {
 	t.Helper()
 	w := &world{
 		disk: durabletest.NewDisk(), volumes: map[revision.Name]repository.Volume{}, contents: map[named][]byte{},
-		tried: map[revision.Name][]byte{}, listed: map[named]bool{}, trashed: map[named]bool{},
+		tried: map[revision.Name][][]byte{}, waits: map[named]bool{}, listed: map[named]bool{}, trashed: map[named]bool{},
 		removing: map[named]int{}, undoing: map[named]int{}, pinned: map[named]bool{}, forgotten: map[named]bool{},
 	}
 	if _, err := repository.Init(t.Context(), w.disk, repository.InitOptions{ChunkSize: chunkSize, Codec: "lz4"}); err != nil {
@@ -93,17 +95,22 @@ func newWorld(t *testing.T, state string) *world {
 		}
 	}
 	ctx := t.Context()
-	for n := range 5 {
+	for n := range 3 {
 		must(p.backup(ctx, "db", database(n), false))
 	}
+	must(p.backupSet(ctx, member{"db", database(3)}, member{"data", system(0)}))
+	must(p.backup(ctx, "db", database(4), false))
 	must(p.remove(ctx, "db", repository.OpPrune, 3))
+	must(p.remove(ctx, "data", repository.OpRemove, 0))
+	must(p.forget(ctx, "data"))
 	must(p.backup(ctx, "half", half(0), false))
 	must(p.backup(ctx, "half", half(1), false))
 	must(p.backup(ctx, "gone", garbage(), false))
 	must(p.remove(ctx, "half", repository.OpMerge, 0))
 	must(p.remove(ctx, "gone", repository.OpRemove, 0))
 	must(p.forget(ctx, "half", "gone"))
-	must(p.die(ctx, "dead", deadRun))
+	must(p.die("copies/", func(p *process) error { return p.backup(ctx, "dead", deadRun, false) }))
+	must(p.makeSets(ctx))
 	must(filepath.WalkDir(state, func(name string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -188,22 +195,26 @@ const wait = time.Hour
 func (p *process) backup(ctx context.Context, name revision.Name, content []byte, full bool) error {
 	w := p.w
 	return p.with("backup", func(r *repository.Repository) error {
-		w.tried[name] = content
+		w.tried[name] = append(slices.Clip(w.tried[name]), content)
 		result, err := backup.Create(ctx, r, &source{content}, backup.CreateOptions{Volume: name, Full: full, Wait: wait, Workers: 1})
 		if err != nil {
 			return err
 		}
-		st := result.Statement
-		if w.past == nil {
-			w.volumes[name] = repository.Volume{UUID: st.Volume.UUID, Name: name}
-		}
-		n := named{st.Volume.UUID, st.ID}
-		w.contents[n], w.listed[n] = content, true
+		w.promise(result.Statement, content)
 		if len(result.Findings) > 0 {
 			return &findingsError{result.Findings}
 		}
 		return nil
 	})
+}
+
+// promise notes that a revision is to be there from now on.
+func (w *world) promise(st *revision.Statement, content []byte) {
+	if w.past == nil {
+		w.volumes[st.Volume.Name] = repository.Volume{UUID: st.Volume.UUID, Name: st.Volume.Name}
+	}
+	n := named{st.Volume.UUID, st.ID}
+	w.contents[n], w.listed[n] = content, true
 }
 
 // findingsError is damage that a backup found.
@@ -277,19 +288,20 @@ func (p *process) forget(ctx context.Context, names ...revision.Name) error {
 	return ctx.Err()
 }
 
-// die is a backup that is killed just before it makes its revision visible.
-func (p *process) die(ctx context.Context, name revision.Name, content []byte) error {
+// die lets somebody begin something, who is killed just before a file gets a name that
+// begins so.
+func (p *process) die(before string, begin func(*process) error) error {
 	dead := false
-	killed := process{w: p.w, state: p.state, clock: p.clock, fsys: durabletest.NewWatched(p.fsys, func(op, file string) error {
-		if dead = dead || op == "rename" && strings.HasPrefix(file, "copies/"); dead {
+	killed := &process{w: p.w, state: p.state, clock: p.clock, fsys: durabletest.NewWatched(p.fsys, func(op, file string) error {
+		if dead = dead || op == "rename" && strings.HasPrefix(file, before); dead {
 			return errKilled
 		}
 		return nil
 	})}
-	if err := killed.backup(ctx, name, content, false); !errors.Is(err, errKilled) {
+	if err := begin(killed); !errors.Is(err, errKilled) {
 		return fmt.Errorf("it did not die: %w", err)
 	}
-	p.w.tried = map[revision.Name][]byte{}
+	p.w.tried = map[revision.Name][][]byte{}
 	return nil
 }
 

@@ -159,8 +159,8 @@ func TestTrapHalfASet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err := r.Summary(v); err != nil || s.Revisions != 1 || s.Newest.ID == st.ID {
-			t.Errorf("%s: the summary counts %d, %v", st.Volume.Name, s.Revisions, err)
+		if s, err := r.Summary(v); err != nil || s.Revisions != 1 || s.Newest.ID == st.ID || len(s.Waiting) != 1 || s.Waiting[0].ID != st.ID {
+			t.Errorf("%s: the summary counts %d, and %d that wait, %v", st.Volume.Name, s.Revisions, len(s.Waiting), err)
 		}
 		if err := compare(t.Context(), r, st, im); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: the revision that waits is read: %v", st.Volume.Name, err)

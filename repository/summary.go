@@ -21,6 +21,7 @@ type Summary struct {
 	Newest    *Revision  // nil: there is none
 	Good      *Revision  // the newest that is neither suspect nor damaged; nil: there is none
 	Troubled  []Revision // those known to be suspect or damaged, the oldest first; Statement may be nil
+	Waiting   []Revision // those of sets that were cut off, which count as nothing, the oldest first
 }
 
 // Summaries gives the summaries of all volumes, by name, much faster than listing
@@ -232,13 +233,13 @@ func (r *Repository) notes(v Volume, id revision.ID) (info Info, err error) {
 
 // thorough makes the summary from a list of all revisions.
 func (r *Repository) thorough(v Volume) (Summary, error) {
-	revisions, err := r.Revisions(v)
-	s := Summary{Volume: v, Revisions: len(revisions)}
-	for _, rev := range revisions {
+	l, err := r.list(v)
+	s := Summary{Volume: v, Revisions: len(l.visible), Waiting: l.waiting}
+	for _, rev := range l.visible {
 		if rev.Info.State == Suspect || rev.Info.State == Damaged {
 			s.Troubled = append(s.Troubled, rev)
 		}
 	}
-	s.look(revisions)
+	s.look(l.visible)
 	return s, err
 }

@@ -68,6 +68,7 @@ func Judge(in Input) *Report {
 	for _, err := range in.NotFound {
 		r.Cases = append(r.Cases, Case{Kind: NotFound, Why: err.Error(), Do: "varve check-config"})
 	}
+	r.judgeSets(in)
 	r.space(in)
 	slices.SortStableFunc(r.Cases, func(a, b Case) int {
 		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), a.LastGood.Compare(b.LastGood))
@@ -108,7 +109,7 @@ func together(in Input) []Volume {
 
 // judge finds the cases of one volume.
 func (v *Volume) judge(in Input, tries *late) {
-	failed, again := tries.failuresSince(v.LastGood()), "varve backup "+v.typed("")
+	failed, again := tries.failuresSince(v.LastGood()), v.Again()
 	gone := v.gone()
 	if gone != "" {
 		again = "look for it; was it deleted on purpose: varve retire " + v.typed("")
@@ -138,6 +139,7 @@ func (v *Volume) judge(in Input, tries *late) {
 	for _, text := range tries.warnings() {
 		v.add(Warned, "", text, "varve history --volume "+v.typed(""))
 	}
+	v.waiting(in)
 	if !v.hasRevisions() {
 		return
 	}

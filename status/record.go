@@ -71,7 +71,7 @@ func (v *Volume) untried(in Input) {
 		since = first
 	}
 	if in.Now.Sub(since) > v.Promise {
-		v.add(Overdue, "", "it has no revision, and nobody tried since "+since.In(in.Now.Location()).Format("Mon _2 Jan 2006 15:04"), "varve backup "+v.typed(""))
+		v.add(Overdue, "", "it has no revision, and nobody tried since "+since.In(in.Now.Location()).Format("Mon _2 Jan 2006 15:04"), v.Again())
 	}
 }
 

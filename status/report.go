@@ -2,6 +2,7 @@ package status
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,14 +26,17 @@ type Kind string
 
 // The kinds of case. The first are critical, the others warnings.
 const (
-	Damaged    Kind = "damaged"    // bytes of a revision are lost
-	Unreadable Kind = "unreadable" // what a volume has cannot be told
-	Overdue    Kind = "overdue"    // the last good revision is older than was promised
-	Failing    Kind = "failing"    // there is no good revision, and the last try failed
+	Damaged    Kind = "damaged"     // bytes of a revision are lost
+	Unreadable Kind = "unreadable"  // what a volume has cannot be told
+	Overdue    Kind = "overdue"     // the last good revision is older than was promised
+	Failing    Kind = "failing"     // there is no good revision, and the last try failed
+	SetOverdue Kind = "set-overdue" // the last whole set is older than was promised, whatever its volumes have of their own
 
 	Failed    Kind = "failed"      // the last try failed, and the promise still holds
 	Suspect   Kind = "suspect"     // the newest revision is not trusted
 	Live      Kind = "live-source" // the source was in use while it was read
+	SetApart  Kind = "set-apart"   // the newest good revisions of a set's volumes were not made together
+	Waiting   Kind = "waiting"     // a revision is of a set that was cut off
 	Warned    Kind = "warned"      // the last backup, of the last days, warned of what somebody has to look at
 	Gone      Kind = "source-gone" // a pattern of the configuration names the volume, and its source is not there any more
 	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
@@ -46,7 +50,7 @@ func (k Kind) Words() string { return strings.ReplaceAll(string(k), "-", " ") }
 // Grade is how bad a case of that kind is.
 func (k Kind) Grade() Grade {
 	switch k {
-	case Damaged, Unreadable, Overdue, Failing:
+	case Damaged, Unreadable, Overdue, Failing, SetOverdue:
 		return Critical
 	}
 	return Warning
@@ -55,7 +59,8 @@ func (k Kind) Grade() Grade {
 // A Case is one thing that is not as it should be.
 type Case struct {
 	Kind     Kind
-	Volume   revision.Name // empty: the repository as a whole
+	Volume   revision.Name // empty: the repository as a whole, or a set
+	Set      string        // empty: it is about none
 	Revision revision.ID   // empty: none in particular
 	LastGood time.Time     // when the newest good revision was begun; zero: there is none
 	Promise  time.Duration // how old that may be; zero: nothing was promised
@@ -69,6 +74,7 @@ type Expectation struct {
 	Plan    schedule.Plan
 	Overdue float64   // how many gaps between due times the newest good revision may be old; zero: DefaultOverdue
 	Since   time.Time // since when it is expected, at the latest; zero: nobody can tell
+	Set     string    // that it is of, and is backed up with; empty: none
 	Gone    string    // the source that its pattern gives it, and that is not there; empty: it is, or nobody can tell
 }
 
@@ -93,6 +99,7 @@ type Input struct {
 	Now        time.Time // with the zone of what a person reads
 	Configured bool      // there is a configuration, and Expected is what it names
 	Expected   []Expectation
+	Sets       []ExpectedSet
 	NotFound   []error // entries of the configuration of which there is nothing, or not all
 	Volumes    []repository.Summary
 	Unread     []Unread
@@ -152,7 +159,8 @@ func (v *Volume) Age(now time.Time) time.Duration {
 type Report struct {
 	Grade   Grade
 	Volumes []Volume // by name, without those that are retired
-	Cases   []Case   // of all volumes and the repository, the worst first
+	Sets    []Set    // as they were given
+	Cases   []Case   // of all volumes, sets and the repository, the worst first
 	New     int      // volumes that are configured and were never tried
 	Retired int
 	Growth  int64         // bytes that a day adds to the repository, as of late
@@ -160,7 +168,7 @@ type Report struct {
 }
 
 // Only is the report of some of the volumes, without what is wrong with the
-// repository as a whole; but where one of them has no revision, that something of the
+// repository as a whole, and of the sets that they are of; but where one of them has no revision, that something of the
 // repository cannot be read counts: those it has may be there.
 func (r *Report) Only(wanted func(revision.Name) bool) *Report {
 	some, missing := &Report{Retired: r.Retired, Growth: r.Growth, FullIn: r.FullIn}, false
@@ -174,8 +182,14 @@ func (r *Report) Only(wanted func(revision.Name) bool) *Report {
 			some.New++
 		}
 	}
+	for _, s := range r.Sets {
+		if slices.ContainsFunc(s.Volumes, wanted) {
+			some.Sets = append(some.Sets, s)
+		}
+	}
 	for _, c := range r.Cases {
-		if c.Volume != "" && wanted(c.Volume) || c.Volume == "" && c.Kind == Unreadable && missing {
+		ofSet := c.Set != "" && slices.ContainsFunc(some.Sets, func(s Set) bool { return s.Name == c.Set })
+		if ofSet || c.Volume != "" && wanted(c.Volume) || c.Set == "" && c.Volume == "" && c.Kind == Unreadable && missing {
 			some.Cases, some.Grade = append(some.Cases, c), max(some.Grade, c.Kind.Grade())
 		}
 	}

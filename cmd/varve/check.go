@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/status"
@@ -170,7 +169,7 @@ func (f checkFlags) tooOld(c *checked, v *status.Volume, now time.Time) {
 	}
 	found := judgedCase{
 		Kind: status.Overdue, Volume: known[revision.Name]{v.Name}, LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{limit.Seconds()},
-		Why: "older than " + formatLong(limit), Do: "varve backup " + human.ShellWord(v.Name.String()),
+		Why: "older than " + formatLong(limit), Do: v.Again(),
 	}
 	switch {
 	case isEmpty:
@@ -245,7 +244,7 @@ func (c *checked) conclude(report *status.Report) {
 	default:
 		first := worst[0]
 		c.Summary = fmt.Sprintf("%s, %s: %s%s", formatCount(len(c.Trouble), "trouble"), formatCount(len(c.Warnings), "warning"),
-			strings.TrimSpace(first.Kind.Words()+" "+first.Volume.is.String())+": "+first.Why, more(len(worst)-1))
+			strings.TrimSpace(first.Kind.Words()+" "+first.subject())+": "+first.Why, more(len(worst)-1))
 	}
 }
 
@@ -267,7 +266,7 @@ func (c *checked) print(p *page) {
 		if strings.Contains(do, "|") { // without it, it would name another volume
 			do = ""
 		}
-		p.line("%s", unbarred(strings.TrimSpace(found.Kind.Words()+" "+found.Volume.is.String())+": "+found.Why+prefixed("; ", do)))
+		p.line("%s", unbarred(strings.TrimSpace(found.Kind.Words()+" "+found.subject())+": "+found.Why+prefixed("; ", do)))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // promises is what the configuration says of volumes.
 type promises struct {
 	all        []status.Expectation
+	sets       []status.ExpectedSet
 	notFound   []error // entries of which there is nothing, or not all
 	configured bool    // it names some
 }
@@ -41,7 +42,8 @@ func (s *session) expected(ctx context.Context, known []repository.Summary) (p p
 		}
 	}
 	add := func(v config.Volume, gone string) {
-		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Since: conf.Changed, Gone: gone})
+		set, _ := conf.SetOf(v.Name)
+		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Since: conf.Changed, Set: set.Name, Gone: gone})
 	}
 	for _, v := range volumes {
 		named[v.Name], sources[v.Source] = true, true
@@ -57,6 +59,9 @@ func (s *session) expected(ctx context.Context, known []repository.Summary) (p p
 		case !sources[v.Source] && summary.Newest != nil: // else it is another volume's now
 			add(v, v.Source)
 		}
+	}
+	for _, set := range conf.Sets() {
+		p.sets = append(p.sets, status.ExpectedSet{Name: set.Name, Volumes: set.Volumes})
 	}
 	p.configured = len(volumes) > 0 || len(problems) > 0
 	return p, nil

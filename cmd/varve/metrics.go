@@ -91,6 +91,9 @@ func (m *metrics) collect(r *status.Report, in status.Input) {
 		m.ofVolume(&r.Volumes[i])
 		m.troubles(r.Volumes[i].Cases)
 	}
+	for _, set := range r.Sets {
+		m.ofSet(set)
+	}
 	m.troubles(slices.DeleteFunc(slices.Clone(r.Cases), func(c status.Case) bool { return c.Volume != "" }))
 	if in.Total > 0 {
 		m.add("varve_repository_size_bytes", "", "", float64(in.Total))
@@ -107,15 +110,21 @@ func (m *metrics) troubles(cases []status.Case) {
 		if c.Kind.Grade() == status.Critical {
 			grade = "critical"
 		}
-		label := labels("volume", c.Volume.String(), "kind", string(c.Kind), "grade", grade)
+		pairs := []string{"volume", c.Volume.String(), "kind", string(c.Kind), "grade", grade}
+		if c.Set != "" {
+			pairs = append(pairs, "set", c.Set)
+		}
+		label := labels(pairs...)
 		if i, found := at[label]; found {
 			m.Metrics[i].Value++
 			continue
 		}
 		at[label] = len(m.Metrics)
-		m.Metrics = append(m.Metrics, metric{
-			Name: "varve_trouble", Labels: map[string]string{"volume": c.Volume.String(), "kind": string(c.Kind), "grade": grade}, Value: 1, label: label,
-		})
+		one := metric{Name: "varve_trouble", Labels: map[string]string{}, Value: 1, label: label}
+		for k := 0; k+1 < len(pairs); k += 2 {
+			one.Labels[pairs[k]] = pairs[k+1]
+		}
+		m.Metrics = append(m.Metrics, one)
 	}
 }
 
@@ -170,6 +179,15 @@ func (m *metrics) ofVolume(v *status.Volume) {
 	}
 }
 
+func (m *metrics) ofSet(set status.Set) {
+	if !set.LastGood.IsZero() {
+		m.add("varve_set_last_success_timestamp_seconds", "set", set.Name, float64(set.LastGood.Unix()))
+	}
+	if set.Promise > 0 {
+		m.add("varve_set_promise_seconds", "set", set.Name, set.Promise.Seconds())
+	}
+}
+
 func oneIf(yes bool) float64 {
 	if yes {
 		return 1
@@ -200,7 +218,9 @@ var metricHelp = [][2]string{
 	{"varve_volume_last_success_timestamp_seconds", "When the newest good revision was begun."},
 	{"varve_volume_promise_seconds", "How old the newest good revision may be."},
 	{"varve_volume_overdue", "1 if it is older, if there is none and the last backup failed, or if that cannot be told."},
-	{"varve_trouble", "How many troubles of a kind and grade varve status lists; there is none of what is well. Without a volume, it is the repository's or the configuration's."},
+	{"varve_trouble", "How many troubles of a kind and grade varve status lists; there is none of what is well. Without a volume, it is a set's, the repository's or the configuration's."},
+	{"varve_set_last_success_timestamp_seconds", "When the newest set was begun of which all revisions are there and good."},
+	{"varve_set_promise_seconds", "How old that may be: what was promised of its volumes."},
 	{"varve_volume_state", "1 for the state of the newest revision."},
 	{"varve_volume_live", "1 if the source was in use while the newest revision was read."},
 	{"varve_volume_last_duration_seconds", "How long the newest revision took."},

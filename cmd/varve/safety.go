@@ -36,7 +36,7 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 	if err != nil {
 		return nil, in, err
 	}
-	in.Expected, in.NotFound, in.Configured = promised.all, promised.notFound, promised.configured
+	in.Expected, in.Sets, in.NotFound, in.Configured = promised.all, promised.sets, promised.notFound, promised.configured
 	if eventsErr != nil {
 		in.Unread = append(in.Unread, unreadJournal(eventsErr))
 	}
@@ -47,12 +47,18 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 		s.warn("how much room is left cannot be told: %v", err)
 	}
 	report := status.Judge(in)
-	if !slices.ContainsFunc(report.Volumes, func(v status.Volume) bool { return v.IsAwaited() }) {
+	awaited := slices.ContainsFunc(report.Volumes, func(v status.Volume) bool { return v.IsAwaited() })
+	apart := slices.ContainsFunc(report.Sets, func(set status.Set) bool { return set.Apart })
+	if !awaited && !apart {
 		return report, in, nil
 	}
-	// What was ever tried of those, or made, is of interest.
-	if in.Journal, err = repo.EventsWithout(uuidsOf(in.Volumes)); err != nil && !slices.ContainsFunc(in.Unread, isOfJournal) {
-		in.Unread = append(in.Unread, unreadJournal(err))
+	if awaited { // what was ever tried of those, or made, is of interest
+		if in.Journal, err = repo.EventsWithout(uuidsOf(in.Volumes)); err != nil && !slices.ContainsFunc(in.Unread, isOfJournal) {
+			in.Unread = append(in.Unread, unreadJournal(err))
+		}
+	}
+	if apart {
+		s.findLastSets(repo, &in, report.Sets)
 	}
 	return status.Judge(in), in, nil
 }

@@ -60,6 +60,7 @@ func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string
 type judged struct {
 	Verdict    string        `json:"verdict"` // "safe", "warning" or "not-safe"
 	Volumes    []judgedEntry `json:"volumes"`
+	Sets       []judgedSet   `json:"sets"`
 	Trouble    []judgedCase  `json:"trouble"`
 	Warnings   []judgedCase  `json:"warnings"`
 	Running    []runningJob  `json:"running"`
@@ -78,7 +79,8 @@ type judged struct {
 // judgedCase is one thing that is not as it should be. Its fields are API.
 type judgedCase struct {
 	Kind     status.Kind          `json:"kind"`
-	Volume   known[revision.Name] `json:"volume"` // null: it is about the repository
+	Volume   known[revision.Name] `json:"volume"` // null: it is about the repository, or a set
+	Set      known[string]        `json:"set"`    // that it is about
 	Revision known[revision.ID]   `json:"revision"`
 	LastGood *time.Time           `json:"last_good"`
 	Promise  known[float64]       `json:"promise"` // seconds
@@ -124,11 +126,12 @@ type judgedEntry struct {
 	LastGood *time.Time     `json:"last_good"`
 	Promise  known[float64] `json:"promise"` // seconds
 	Due      *time.Time     `json:"due"`
+	Set      known[string]  `json:"set"` // that it is backed up with
 }
 
 func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged {
 	j := &judged{
-		Volumes: []judgedEntry{}, all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
+		Volumes: []judgedEntry{}, Sets: newJudgedSets(r), all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
 		Repository: newJudgedPlace(s.about.repo, r, in),
 		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
@@ -164,14 +167,17 @@ func newJudgedPlace(dir string, r *status.Report, in status.Input) judgedPlace {
 
 func newJudgedCase(c status.Case) judgedCase {
 	return judgedCase{
-		c.Kind, known[revision.Name]{c.Volume}, known[revision.ID]{c.Revision}, timeOrNil(c.LastGood), known[float64]{c.Promise.Seconds()},
-		c.Why, c.Do,
+		c.Kind, known[revision.Name]{c.Volume}, known[string]{c.Set}, known[revision.ID]{c.Revision}, timeOrNil(c.LastGood),
+		known[float64]{c.Promise.Seconds()}, c.Why, c.Do,
 	}
 }
 
 func newJudgedEntry(v *status.Volume) judgedEntry {
 	e := judgedEntry{
 		Volume: v.Name, State: "good", LastGood: timeOrNil(v.LastGood()), Promise: known[float64]{v.Promise.Seconds()}, Due: timeOrNil(v.Due),
+	}
+	if v.Expectation != nil {
+		e.Set.is = v.Expectation.Set
 	}
 	for _, c := range v.Cases {
 		if c.Kind.Grade() == v.Grade {

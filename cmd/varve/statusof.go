@@ -107,7 +107,7 @@ func (o *one) print(p *page) {
 	if o.Due != nil {
 		due = formatMinute(*o.Due, p.now) + prefixed("  ", o.schedule)
 	}
-	p.facts("last good", good, "promise", promise, "due", due)
+	p.facts("last good", good, "promise", promise, "due", due, "set", o.Set.is)
 	if o.Newest != nil {
 		p.facts("newest", fmt.Sprintf("%s  %s  %s  %s", o.Newest.ID.Short(), o.Newest.Kind, human.Size(int64(o.Newest.Size)), o.Newest.state(p.now)),
 			"source", o.Newest.Source, "revisions", fmt.Sprint(o.Revisions))

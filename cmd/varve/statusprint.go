@@ -87,14 +87,14 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		if c.Promise.is > 0 {
 			promise = formatLong(time.Duration(c.Promise.is * float64(time.Second)))
 		}
-		if c.Volume.is == "" {
+		if c.subject() == "" {
 			good = ""
 		}
 		why := left(c.Why)
 		if c.Do != "" {
 			why.below = string(p.arrow()) + " " + c.Do
 		}
-		rows = append(rows, []cell{left(c.Kind.Words()), left(c.Volume.is.String()), left(good), left(age), left(promise), why})
+		rows = append(rows, []cell{left(c.Kind.Words()), left(c.subject()), left(good), left(age), left(promise), why})
 	}
 	return rows
 }
@@ -152,6 +152,9 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 			facts = append(facts, fmt.Sprintf("%d retired", j.Retired))
 		}
 		rows = append(rows, []cell{left("GOOD"), left(strings.TrimSpace(formatCount(j.Good, "volume") + "  " + strings.Join(facts, "   ")))})
+	}
+	if len(j.Sets) > 0 {
+		rows = append(rows, []cell{left("SETS"), left(j.setsInWords(p))})
 	}
 	place := j.Repository.Directory
 	if r := j.Repository; r.Free != nil {

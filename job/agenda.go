@@ -29,31 +29,36 @@ type Agenda struct {
 }
 
 // Choose lists the jobs that are to be done. The configuration may be nil if there is
-// a pattern; list finds the sources of its patterns. Retired volumes are passed over.
+// a pattern; list finds the sources of its patterns. Retired volumes are passed over. A volume
+// of a pattern whose source is gone is none that is passed over: it fails.
 func Choose(repo *repository.Repository, conf *config.Config, list config.Lister, c Choice, opts Options) (*Agenda, error) {
 	p := picking{repo: repo, opts: opts, retired: map[revision.Name]bool{}}
 	a := new(Agenda)
-	var wanted []config.Volume
+	var listed []config.Volume
 	if conf != nil {
-		wanted, a.Problems = conf.Volumes(list)
+		listed, a.Problems = conf.Volumes(list)
 	}
 	var err error
+	wanted := slices.Clip(listed)
 	switch {
 	case c.Set != "":
 		wanted, err = p.ofSet(conf, c.Set)
 	case c.Pattern != nil:
 		wanted, err = p.matching(conf, wanted, *c.Pattern)
 	case c.Due:
-		wanted = p.due(wanted, c.Now)
+		wanted = p.due(p.withGone(conf, wanted, a.Problems), c.Now)
+	default:
+		wanted = p.withGone(conf, wanted, a.Problems)
 	}
 	if err != nil {
 		return nil, err
 	}
-	wanted = slices.DeleteFunc(wanted, p.isRetired)
+	wanted = slices.DeleteFunc(slices.Clone(wanted), p.isRetired)
 	slices.SortStableFunc(wanted, func(a, b config.Volume) int { return cmp.Compare(b.Priority, a.Priority) })
 	wanted = p.withSets(conf, wanted)
 	for i := range wanted {
 		j := Job{Volume: wanted[i].Name, Source: wanted[i].Source, Wanted: &wanted[i], IfDue: c.Due}
+		j.Gone = wanted[i].Pattern != "" && !slices.ContainsFunc(listed, func(v config.Volume) bool { return v.Name == j.Volume })
 		if set, is := conf.SetOf(j.Volume); is {
 			j.Set = &set
 		}
@@ -93,7 +98,7 @@ func (p picking) matching(conf *config.Config, wanted []config.Volume, pattern r
 		}
 		wanted = append(wanted, one)
 	}
-	wanted = slices.DeleteFunc(wanted, func(w config.Volume) bool { return !pattern.Match(w.Name) })
+	wanted = slices.DeleteFunc(slices.Clone(wanted), func(w config.Volume) bool { return !pattern.Match(w.Name) })
 	if len(wanted) == 0 {
 		return nil, &NoMatchError{Pattern: pattern}
 	}

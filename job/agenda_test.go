@@ -126,3 +126,45 @@ func TestProblemsComeWithTheAgenda(t *testing.T) {
 		t.Errorf("got %+v, %v", agenda, err)
 	}
 }
+
+// A volume of a pattern whose source is gone is tried, and fails, as long as it is not retired.
+func TestChooseWhatIsGone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, name := range []revision.Name{"vms/disk", "vms/other", "else/disk"} {
+		b.made(name, time.Time{}) // all are read from disk
+	}
+	conf := b.config("volumes:\n  other: {source: /a}\n  \"vms/*\": {source: \"%[1]s/*\"}\n  \"else/*\": {source: \"%[1]s/x/*\"}\n", b.path(""))
+	chosen := func(list config.Lister, c job.Choice) map[string]bool {
+		agenda, err := job.Choose(b.repo, conf, list, c, b.options())
+		b.must(err)
+		names := map[string]bool{}
+		for _, j := range agenda.Jobs {
+			names[j.Volume.String()] = j.Gone
+		}
+		return names
+	}
+	some := func(string) ([]string, error) { return []string{"there"}, nil }
+	for what, c := range map[string]job.Choice{"all": {}, "those due": {Due: true, Now: time.Now().Add(72 * time.Hour)}} {
+		if c.Due {
+			conf = b.config("defaults: {schedule: daily}\nvolumes:\n  other: {source: /a}\n  \"vms/*\": {source: \"%[1]s/*\"}\n  \"else/*\": {source: \"%[1]s/x/*\"}\n", b.path(""))
+		}
+		got := chosen(some, c)
+		if gone, is := got["vms/disk"]; !is || !gone || len(got) != 4 { // vms/other never was what the pattern gives it
+			t.Errorf("of %s, with vms/there and else/there, %v are chosen", what, got)
+		}
+	}
+	if got := chosen(func(string) ([]string, error) { return []string{"disk"}, nil }, job.Choice{}); got["vms/disk"] || len(got) != 3 {
+		t.Errorf("when it is there, %v are chosen", got)
+	}
+	if got := chosen(func(string) ([]string, error) { return nil, nil }, job.Choice{}); len(got) != 1 {
+		t.Errorf("when nothing is found of the pattern, %v are chosen", got)
+	}
+	v, err := b.repo.Volume("vms/disk")
+	b.must(err)
+	_, err = b.repo.Retire(t.Context(), v)
+	b.must(err)
+	if got := chosen(some, job.Choice{}); len(got) != 3 {
+		t.Errorf("once it is retired, %v are chosen", got)
+	}
+}

@@ -23,6 +23,7 @@ type Job struct {
 	Stream volume.Source  // in the place of Source; nil: there is none
 	Wanted *config.Volume // what is configured of it; nil: nothing
 	Set    *config.Set    // that it is of: it is done together with those beside it that are, too; nil: none
+	Gone   bool           // its source was named by a pattern once, which does not find it any more
 	IfDue  bool           // only if Wanted, or another of its set, is due still when a slot is free
 	Hooks  hook.Hooks     // if there is a Before or an After, these two are in the place of the configured ones
 
@@ -162,7 +163,7 @@ func locationOf(was revision.Source) string {
 func (a *attempt) open(ctx context.Context) (src volume.Source, err error) {
 	if src = a.Stream; src == nil {
 		if src, err = a.opts.Open(ctx, a.Source); err != nil {
-			return nil, err
+			return nil, a.saidGone(err)
 		}
 	}
 	a.opts.tell(Event{Kind: Opened, Volume: a.Volume, Source: src.Describe(), Newest: a.newest})

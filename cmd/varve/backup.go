@@ -37,7 +37,8 @@ configuration and of the repository. --all is every volume of the
 configuration, --due those whose schedule says so and whose window is open. Of
 several volumes each is tried, whatever came of the others; the exit code is
 the gravest, in the order 3, 1, 2, 4, 0, and 1 instead of 2 where another was
-backed up. An entry of the configuration that finds nothing is a failure, too.
+backed up. An entry of the configuration that finds nothing is a failure, too,
+and so is a volume of a pattern whose source is gone, until it is retired.
 
 --set backs up a set of the configuration: its volumes are frozen together,
 and their revisions become visible all at once, or none does. A pattern, --all

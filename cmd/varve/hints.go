@@ -193,7 +193,10 @@ func hintOnSet(err error, _ about) string {
 
 func hintOnSource(err error, _ about) string {
 	var wrong *backup.WrongSourceError
+	var gone *job.GoneError
 	switch {
+	case errors.As(err, &gone):
+		return "look for it; was it deleted on purpose: varve retire " + human.ShellWord(gone.Volume.String())
 	case errors.As(err, &wrong):
 		return "look which disk it is (lsblk, blkid); if it is the right one: varve backup " + human.ShellWord(wrong.Volume.String()) + " " +
 			human.ShellWord(wrong.Now.Path) + " --source-changed"

@@ -118,7 +118,8 @@ func (s *session) lister(ctx context.Context) config.Lister {
 	}
 }
 
-// listFiles lists files. Like in a shell, * does not begin with a dot; nor does a pattern fit a target that is not complete.
+// listFiles lists files and block devices. Like in a shell, * does not begin with a dot; nor does a pattern fit a target
+// that is not complete.
 func listFiles(at volume.Location) ([]string, error) {
 	before, after, _ := strings.Cut(at.Path, "*")
 	dir, prefix := filepath.Split(before)
@@ -137,7 +138,7 @@ func listFiles(at volume.Location) ([]string, error) {
 		if isDir {
 			path += "/" + below
 		}
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		if _, err := filevolume.Open(path); err == nil { // no pipe, and nothing else that is never a volume
 			parts = append(parts, part)
 		}
 	}

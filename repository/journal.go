@@ -52,14 +52,15 @@ const (
 	OpRestore  = "restore"
 	OpVerify   = "verify"
 	OpAdopt    = "adopt"
-	OpTag      = "tag"      // Revision's tags or note were changed; Detail says how
-	OpPin      = "pin"      // Revision was pinned
-	OpUnpin    = "unpin"    // Revision's pin was taken off
-	OpDistrust = "distrust" // Revision was called suspect
-	OpRename   = "rename"   // Volume has that name now; Detail tells the one before
-	OpRetire   = "retire"   // Volume is not expected to be backed up any more
-	OpUnretire = "unretire" // it is again
-	OpGC       = "gc"       // Detail tells what was freed
+	OpTag      = "tag"       // Revision's tags or note were changed; Detail says how
+	OpPin      = "pin"       // Revision was pinned
+	OpUnpin    = "unpin"     // Revision's pin was taken off
+	OpDistrust = "distrust"  // Revision was called suspect
+	OpRename   = "rename"    // Volume has that name now; Detail tells the one before
+	OpRetire   = "retire"    // Volume is not expected to be backed up any more
+	OpUnretire = "unretire"  // it is again
+	OpSnapshot = "snapshots" // snapshots of Volume's source went that were kept for it; Detail tells which
+	OpGC       = "gc"        // Detail tells what was freed
 )
 
 // Results of an event.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,10 +57,13 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 	if err != nil { // it is none of this program's
 		return
 	}
+	begun, event := time.Now(), repository.Event{Op: repository.OpSnapshot, UUID: &id}
 	v := repository.Volume{UUID: id, Name: revision.Name(uuid)}
 	if is := k.ledger.known[uuid]; is != nil {
-		v.Name = is.volume.Name
+		v.Name, event.Volume = is.volume.Name, is.volume.Name
 	}
+	var went []string
+	var failures []error
 	err = k.repo.WhileIdle(ctx, v, time.Duration(k.s.globals.wait), func() error {
 		if err := k.ledger.again(uuid); err != nil {
 			return err
@@ -70,14 +74,20 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 			}
 			if err := k.in.drop(ctx, e.kept); err != nil {
 				out.trouble(e.Image, err)
+				failures = append(failures, err)
 				continue
 			}
 			e.Removed = true
+			went = append(went, e.kept.At().String())
 		}
 		return nil
 	})
 	if err != nil {
 		out.trouble(going[0].Image, err)
+	}
+	if len(went)+len(failures) > 0 {
+		event.Seconds, event.Detail = time.Since(begun).Seconds(), prefixed("removed ", strings.Join(went, ", "))
+		k.s.record(ctx, k.repo, event, errors.Join(failures...))
 	}
 }
 

@@ -30,8 +30,8 @@ func (s *session) ceph(volume.Location) (place, error) {
 			}
 			return src, nil
 		},
-		list: func(ctx context.Context, at volume.Location) ([]string, error) {
-			return listImages(ctx, cluster, at.Image)
+		match: func(ctx context.Context, at volume.Location) ([]string, error) {
+			return matchImages(ctx, cluster, at.Image)
 		},
 		find: func(ctx context.Context, at volume.Location) ([]found, error) {
 			return findImages(ctx, cluster, at.Image)
@@ -40,10 +40,10 @@ func (s *session) ceph(volume.Location) (place, error) {
 			_, err := rbdvolume.Open(ctx, cluster, at.Image)
 			return err
 		},
-		kept: func(ctx context.Context, at volume.Image) ([]volume.Kept, error) {
+		kept: func(ctx context.Context, at volume.Image) ([]volume.KeptSnapshot, error) {
 			return rbdvolume.Kept(ctx, cluster, at)
 		},
-		drop: func(ctx context.Context, k volume.Kept) error { return rbdvolume.Drop(ctx, cluster, k) },
+		drop: func(ctx context.Context, k volume.KeptSnapshot) error { return rbdvolume.Drop(ctx, cluster, k) },
 	}, nil
 }
 
@@ -97,9 +97,9 @@ func namedIn(arguments string) (conf, user string) {
 	return conf, user
 }
 
-// listImages gives what the * of a pattern stands for in the names of a pool's images.
-func listImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image) ([]string, error) {
-	names, err := rbdvolume.List(ctx, cluster, at)
+// matchImages gives what the * of a pattern stands for in the names of a pool's images.
+func matchImages(ctx context.Context, cluster rbdvolume.Cluster, at volume.Image) ([]string, error) {
+	names, err := rbdvolume.Names(ctx, cluster, at)
 	if err != nil {
 		return nil, err
 	}

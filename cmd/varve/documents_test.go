@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/job"
 	"varve/volume"
 )
 
@@ -218,7 +219,7 @@ func (b *bench) aboutSnapshots() {
 	}
 	defer s.close("close the repository", repo)
 	k := &keeping{s: s, repo: repo, flags: &snapshotsFlags{}}
-	if k.ledger, err = readLedger(repo); err != nil {
+	if k.ledger, err = job.ReadLedger(repo, backupName); err != nil {
 		b.t.Fatal(err)
 	}
 	v, err := repo.Volume("v")
@@ -226,11 +227,11 @@ func (b *bench) aboutSnapshots() {
 		b.t.Fatal(err)
 	}
 	at := volume.Image{Pool: "vms", Name: "v"}
-	orphan := volume.Kept{
-		Image: at, Name: "varve.R.V.20261124T010003Z-k3f9", For: volume.KeptForRevision, Size: 1 << 20, Created: time.Date(2026, 11, 24, 1, 0, 3, 0, time.UTC),
+	orphan := volume.KeptSnapshot{
+		Image: at, Name: "varve.R.V.20261124T010003Z-k3f9", For: volume.ForRevision, Size: 1 << 20, Created: time.Date(2026, 11, 24, 1, 0, 3, 0, time.UTC),
 		Label: volume.Label{Repository: repo.ID().String(), Volume: v.UUID.String(), Revision: "20261124T010003Z-k3f9"},
 	}
-	r := &snapshots{Snapshots: []keptEntry{k.entry(orphan), k.entry(volume.Kept{Image: at, Name: "varve-undo.X", For: volume.KeptForUndo})}, flags: k.flags}
+	r := &snapshots{Snapshots: []keptEntry{k.entry(orphan), k.entry(volume.KeptSnapshot{Image: at, Name: "varve-undo.X", For: volume.ForUndo})}, flags: k.flags}
 	r.trouble("vms/w", &volume.NoClusterError{Conf: "ceph.conf", Err: errors.New("no answer")})
 	if code := s.report(b.t.Context(), r, r.judge()); code != 1 {
 		b.t.Errorf("exit code %d", code)

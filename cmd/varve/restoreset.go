@@ -39,16 +39,16 @@ func (s *session) restoreSet(ctx context.Context, f restoreFlags, text, targetTe
 	if err != nil {
 		return nil, err
 	}
-	var all []*returning
+	var all []*restoring
 	for i := range members {
 		rev := &members[i]
-		all = append(all, &returning{restoration: restoration{s: s, f: f, repo: repo, dir: dir}, name: rev.Volume.Name, chosen: rev})
+		all = append(all, &restoring{restoration: restoration{s: s, f: f, repo: repo, dir: dir}, name: rev.Volume.Name, chosen: rev})
 	}
 	last := func(name revision.Name) (string, error) { return path.Base(name.String()), nil }
 	if err := s.aim(all, to, last); err != nil {
 		return nil, err
 	}
-	out, err := s.returnChecked(ctx, f, repo, all, wanted{})
+	out, err := s.restoreChecked(ctx, f, repo, all, wanted{})
 	if out != nil {
 		out.Set, out.SetName = set.ID, set.Name
 	}

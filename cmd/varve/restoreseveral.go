@@ -21,8 +21,8 @@ var errNotAll = errors.New("not begun: not every target can be written")
 // errAway reports a volume that was not restored because a cluster was lost before.
 var errAway = errors.New("not begun: the cluster did not answer any more")
 
-// returning is one of several volumes that are restored.
-type returning struct {
+// restoring is one of several volumes that are restored.
+type restoring struct {
 	restoration
 	name    revision.Name
 	chosen  *repository.Revision // nil: what was typed says which
@@ -49,15 +49,15 @@ func (s *session) restoreSeveral(ctx context.Context, f restoreFlags, text, targ
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	all, err := s.returningOf(repo, f, glob, to)
+	all, err := s.restoringOf(repo, f, glob, to)
 	if err != nil {
 		return nil, err
 	}
-	return s.returnChecked(ctx, f, repo, all, want)
+	return s.restoreChecked(ctx, f, repo, all, want)
 }
 
-// returnChecked checks all that are to be restored, and then restores them.
-func (s *session) returnChecked(ctx context.Context, f restoreFlags, repo *repository.Repository, all []*returning, want wanted) (*returned, error) {
+// restoreChecked checks all that are to be restored, and then restores them.
+func (s *session) restoreChecked(ctx context.Context, f restoreFlags, repo *repository.Repository, all []*restoring, want wanted) (*restoredSeveral, error) {
 	rd, err := s.openReader(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -72,9 +72,9 @@ func (s *session) returnChecked(ctx context.Context, f restoreFlags, repo *repos
 		}
 		away = away || errors.As(r.err, new(*volume.NoClusterError))
 	}
-	s.returnAll(ctx, rd, all, f.dryRun)
+	s.restoreAll(ctx, rd, all, f.dryRun)
 	s.doing = "restore of " + formatCount(len(all), "volume")
-	return s.newReturned(all, f.dryRun)
+	return s.newRestored(all, f.dryRun)
 }
 
 // parsePattern reads GLOB[@REV], and refuses what is for one volume.
@@ -97,20 +97,20 @@ func (s *session) parsePattern(f restoreFlags, text string) (revision.Glob, want
 	return glob, want, err
 }
 
-// returningOf lists what is to be restored to where. A volume that cannot be read is among
+// restoringOf lists what is to be restored to where. A volume that cannot be read is among
 // it, with its error.
-func (s *session) returningOf(repo *repository.Repository, f restoreFlags, glob revision.Glob, to template) ([]*returning, error) {
-	bad := func(format string, args ...any) ([]*returning, error) {
+func (s *session) restoringOf(repo *repository.Repository, f restoreFlags, glob revision.Glob, to template) ([]*restoring, error) {
+	bad := func(format string, args ...any) ([]*restoring, error) {
 		return nil, &usageError{Text: fmt.Sprintf(format, args...), Command: s.command}
 	}
 	dir, err := s.repositoryDir()
 	if err != nil {
 		return nil, err
 	}
-	var all []*returning
+	var all []*restoring
 	add := func(name revision.Name, err error) {
 		if glob.Match(name) {
-			all = append(all, &returning{restoration: restoration{s: s, f: f, repo: repo, dir: dir}, name: name, err: err})
+			all = append(all, &restoring{restoration: restoration{s: s, f: f, repo: repo, dir: dir}, name: name, err: err})
 		}
 	}
 	volumes, unread := repo.Volumes() // unread comes with all that can be read
@@ -140,7 +140,7 @@ func (s *session) returningOf(repo *repository.Repository, f restoreFlags, glob 
 }
 
 // aim gives each its target, of which * is its part. No two have the same one.
-func (s *session) aim(all []*returning, to template, part func(revision.Name) (string, error)) error {
+func (s *session) aim(all []*restoring, to template, part func(revision.Name) (string, error)) error {
 	taken := map[string]revision.Name{}
 	for _, r := range all {
 		is, err := part(r.name)
@@ -171,7 +171,7 @@ func split(err error) []error {
 }
 
 // prepare chooses the revision, and makes all checks that can be made before the first write.
-func (r *returning) prepare(ctx context.Context, rd *repository.Reader, want wanted) error {
+func (r *restoring) prepare(ctx context.Context, rd *repository.Reader, want wanted) error {
 	s := r.s
 	s.about = about{volume: r.name, repo: s.about.repo, keepGoing: r.f.keepGoing}
 	defer func() { r.about = s.about }()
@@ -203,8 +203,8 @@ func (r *returning) prepare(ctx context.Context, rd *repository.Reader, want wan
 	return nil
 }
 
-// returnAll restores what was prepared, unless a target is refused or nothing is to be written.
-func (s *session) returnAll(ctx context.Context, rd *repository.Reader, all []*returning, dryRun bool) {
+// restoreAll restores what was prepared, unless a target is refused or nothing is to be written.
+func (s *session) restoreAll(ctx context.Context, rd *repository.Reader, all []*restoring, dryRun bool) {
 	checkRoom(ctx, rd, all)
 	refused := false
 	for _, r := range all {
@@ -212,7 +212,7 @@ func (s *session) returnAll(ctx context.Context, rd *repository.Reader, all []*r
 	}
 	for _, r := range all {
 		if r.err != nil {
-			s.tellReturned(r)
+			s.tellRestored(r)
 		}
 	}
 	away := false
@@ -231,12 +231,12 @@ func (s *session) returnAll(ctx context.Context, rd *repository.Reader, all []*r
 			r.write(ctx, rd)
 			away = errors.As(r.err, new(*volume.NoClusterError))
 		}
-		s.tellReturned(r)
+		s.tellRestored(r)
 	}
 }
 
 // write restores one of several.
-func (r *returning) write(ctx context.Context, rd *repository.Reader) {
+func (r *restoring) write(ctx context.Context, rd *repository.Reader) {
 	s := r.s
 	s.about, s.doing, s.good, s.bad = r.about, r.doing(), "", ""
 	r.meter, r.begun = new(backup.Meter), time.Now()
@@ -252,8 +252,8 @@ func (r *returning) write(ctx context.Context, rd *repository.Reader) {
 
 // checkRoom refuses new files that in sum have no room, in the order in which they are made.
 // How much of an image is zeros is read only where it matters.
-func checkRoom(ctx context.Context, rd *repository.Reader, all []*returning) {
-	files := map[uint64][]*returning{} // by their file system
+func checkRoom(ctx context.Context, rd *repository.Reader, all []*restoring) {
+	files := map[uint64][]*restoring{} // by their file system
 	for _, r := range all {
 		if system, makes := r.makesFile(); r.err == nil && makes {
 			files[system] = append(files[system], r)
@@ -261,11 +261,11 @@ func checkRoom(ctx context.Context, rd *repository.Reader, all []*returning) {
 	}
 	for _, there := range files {
 		free := freeIn(dirOf(there[0].target.Path))
-		whole := fit(there, free, func(r *returning) (int64, error) { return r.done.Size, nil })
+		whole := fit(there, free, func(r *restoring) (int64, error) { return r.done.Size, nil })
 		if free < 0 || errors.Join(whole...) == nil {
 			continue
 		}
-		for i, err := range fit(there, free, func(r *returning) (int64, error) { return r.stored(ctx, rd) }) {
+		for i, err := range fit(there, free, func(r *restoring) (int64, error) { return r.stored(ctx, rd) }) {
 			if err != nil {
 				there[i].done, there[i].err, there[i].refused = nil, err, errors.As(err, new(*volume.SpaceError))
 			}
@@ -275,7 +275,7 @@ func checkRoom(ctx context.Context, rd *repository.Reader, all []*returning) {
 
 // fit looks for room for files one after the other, where so much is free. Each for which
 // there is none, or of which that cannot be told, gets an error.
-func fit(files []*returning, free int64, needs func(*returning) (int64, error)) []error {
+func fit(files []*restoring, free int64, needs func(*restoring) (int64, error)) []error {
 	errs := make([]error, len(files))
 	for i, r := range files {
 		n, err := needs(r)
@@ -290,7 +290,7 @@ func fit(files []*returning, free int64, needs func(*returning) (int64, error)) 
 }
 
 // stored is how many bytes of the image are no zeros.
-func (r *returning) stored(ctx context.Context, rd *repository.Reader) (int64, error) {
+func (r *restoring) stored(ctx context.Context, rd *repository.Reader) (int64, error) {
 	if err := r.open(ctx, rd); err != nil {
 		return 0, err
 	}

@@ -21,12 +21,12 @@ func TestRoomOfSeveral(t *testing.T) {
 	if takes == 0 {
 		t.Skip("the file system of the temporary directory does not say what a file takes")
 	}
-	var files []*returning
+	var files []*restoring
 	for _, name := range []string{"a", "b", "c", "d"} {
-		files = append(files, &returning{restoration: restoration{target: volume.Location{Scheme: volume.SchemeFile, Path: filepath.Join(dir, name)}}})
+		files = append(files, &restoring{restoration: restoration{target: volume.Location{Scheme: volume.SchemeFile, Path: filepath.Join(dir, name)}}})
 	}
-	sizes := map[*returning]int64{files[0]: 1000, files[1]: 1000, files[2]: takes + 1, files[3]: takes}
-	needs := func(r *returning) (int64, error) { return sizes[r], nil }
+	sizes := map[*restoring]int64{files[0]: 1000, files[1]: 1000, files[2]: takes + 1, files[3]: takes}
+	needs := func(r *restoring) (int64, error) { return sizes[r], nil }
 	errs := fit(files, 2000, needs)
 	short := new(volume.SpaceError)
 	if errs[0] != nil || errs[1] != nil || !errors.As(errs[2], &short) || short.Available != takes || short.Before != 2 || errors.As(errs[3], &short) && short.Available >= takes {

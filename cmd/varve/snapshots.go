@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/internal/human"
+	"varve/job"
 	"varve/revision"
 	"varve/volume"
 )
@@ -85,18 +86,18 @@ type snapshots struct {
 
 // keptEntry is a snapshot. Its fields are API.
 type keptEntry struct {
-	Image      string         `json:"image"`
-	Snapshot   string         `json:"snapshot"`
-	Use        keptUse        `json:"use"`
-	Why        string         `json:"why"`
-	Repository string         `json:"repository"` // the id; empty: its name does not tell
-	Volume     *revision.Name `json:"volume"`     // null: it is none of the repository's
-	UUID       string         `json:"uuid"`
-	Revision   string         `json:"revision"`
-	Size       int64          `json:"size"`
-	Created    *time.Time     `json:"created"`
-	Removed    bool           `json:"removed"` // or would be, with dry_run
-	kept       volume.Kept
+	Image      string          `json:"image"`
+	Snapshot   string          `json:"snapshot"`
+	Use        job.SnapshotUse `json:"use"`
+	Why        string          `json:"why"`
+	Repository string          `json:"repository"` // the id; empty: its name does not tell
+	Volume     *revision.Name  `json:"volume"`     // null: it is none of the repository's
+	UUID       string          `json:"uuid"`
+	Revision   string          `json:"revision"`
+	Size       int64           `json:"size"`
+	Created    *time.Time      `json:"created"`
+	Removed    bool            `json:"removed"` // or would be, with dry_run
+	kept       volume.KeptSnapshot
 }
 
 // imageTrouble is what kept an image from being looked at, or a snapshot from being removed. Its fields are API.
@@ -124,7 +125,7 @@ func runSnapshots(ctx context.Context, s *session, f *snapshotsFlags, text strin
 	if text != "" {
 		k.typed = human.ShellWord(text)
 	}
-	if k.ledger, err = readLedger(repo); err != nil {
+	if k.ledger, err = job.ReadLedger(repo, backupName); err != nil {
 		return nil, err
 	}
 	out := &snapshots{DryRun: f.dryRun, flags: f, Snapshots: []keptEntry{}, Troubles: []imageTrouble{}}
@@ -175,7 +176,7 @@ func (r *snapshots) print(p *page) {
 			p.line("  next   %s", t.Error.Hint)
 		}
 	}
-	base := r.count(func(e *keptEntry) bool { return e.Removed && e.Use == useBase }) > 0
+	base := r.count(func(e *keptEntry) bool { return e.Removed && e.Use == job.UseBase }) > 0
 	switch {
 	case base && r.DryRun:
 		p.line("%s the next backup of %s would read everything", p.arrow(), r.flags.remove)
@@ -214,7 +215,7 @@ func (r *snapshots) count(is func(*keptEntry) bool) (n int) {
 }
 
 func (r *snapshots) orphans() int {
-	return r.count(func(e *keptEntry) bool { return e.Use == useOrphan })
+	return r.count(func(e *keptEntry) bool { return e.Use == job.UseOrphan })
 }
 
 func (r *snapshots) removed() int { return r.count(func(e *keptEntry) bool { return e.Removed }) }

@@ -59,7 +59,7 @@ func removalOf(image string) string {
 func (p place) clear(ctx context.Context, at volume.Image, of volume.Label) (went []string, err error) {
 	kept, err := p.kept(ctx, at)
 	for _, k := range kept {
-		if k.For != volume.KeptForRevision || k.Label.Repository != of.Repository || k.Label.Volume != of.Volume {
+		if k.For != volume.ForRevision || k.Label.Repository != of.Repository || k.Label.Volume != of.Volume {
 			continue
 		}
 		if derr := p.drop(ctx, k); derr != nil {

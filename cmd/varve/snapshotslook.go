@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -19,7 +20,7 @@ type keeping struct {
 	repo   *repository.Repository
 	flags  *snapshotsFlags
 	typed  string // the place, for a shell; empty: none
-	ledger *ledger
+	ledger *job.Ledger
 	in     place
 }
 
@@ -65,7 +66,7 @@ func (k *keeping) look(ctx context.Context, at *volume.Location, out *snapshots)
 		}
 		silent = 0
 		for _, one := range kept {
-			if wanted == nil || one.Label.Repository == k.ledger.id && one.Label.Volume == wanted.volume.UUID.String() {
+			if wanted == nil || one.Label.Repository == k.repo.ID().String() && one.Label.Volume == wanted.UUID.String() {
 				out.Snapshots = append(out.Snapshots, k.entry(one))
 			}
 		}
@@ -74,7 +75,7 @@ func (k *keeping) look(ctx context.Context, at *volume.Location, out *snapshots)
 }
 
 // images are those of a place, or without one those that matter to the repository.
-func (k *keeping) images(ctx context.Context, at *volume.Location, only *keptFor, out *snapshots) (images []volume.Image, err error) {
+func (k *keeping) images(ctx context.Context, at *volume.Location, only *repository.Volume, out *snapshots) (images []volume.Image, err error) {
 	if at == nil {
 		if images, err = k.places(ctx, only, out); err != nil || len(images) == 0 {
 			return nil, err
@@ -93,7 +94,7 @@ func (k *keeping) images(ctx context.Context, at *volume.Location, only *keptFor
 }
 
 // named is the volume that --remove names; nil: none.
-func (k *keeping) named() (*keptFor, error) {
+func (k *keeping) named() (*repository.Volume, error) {
 	if k.flags.remove == "" {
 		return nil, nil
 	}
@@ -105,17 +106,21 @@ func (k *keeping) named() (*keptFor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readKeptFor(k.repo, v), nil
+	return &v, nil
 }
 
 // places are the images that volumes of the repository were read from, and are to be; of one volume, if it is given.
-func (k *keeping) places(ctx context.Context, only *keptFor, out *snapshots) (images []volume.Image, err error) {
+func (k *keeping) places(ctx context.Context, only *repository.Volume, out *snapshots) (images []volume.Image, err error) {
+	histories := k.ledger.Histories()
 	if only != nil {
-		images = imagesOf(only.all)
-	} else {
-		for _, is := range k.ledger.known {
-			images = append(images, imagesOf(is.all)...)
+		all, err := k.repo.Revisions(*only)
+		if err != nil {
+			k.s.warn("not all that %s was read from can be told: %v", only.Name, err)
 		}
+		histories = [][]repository.Revision{all}
+	}
+	for _, all := range histories {
+		images = append(images, imagesOf(all)...)
 	}
 	conf, err := k.s.configuration()
 	if err != nil {
@@ -124,7 +129,7 @@ func (k *keeping) places(ctx context.Context, only *keptFor, out *snapshots) (im
 	if conf != nil && !k.s.isElsewhere(conf) {
 		volumes, problems := conf.Volumes(k.s.lister(ctx))
 		for _, v := range volumes {
-			if at, err := volume.ParseLocation(v.Source); err == nil && at.Scheme == volume.SchemeRBD && (only == nil || v.Name == only.volume.Name) {
+			if at, err := volume.ParseLocation(v.Source); err == nil && at.Scheme == volume.SchemeRBD && (only == nil || v.Name == only.Name) {
 				images = append(images, at.Image)
 			}
 		}
@@ -159,14 +164,14 @@ func imagesOf(all []repository.Revision) (images []volume.Image) {
 	return images
 }
 
-func (k *keeping) entry(one volume.Kept) keptEntry {
+func (k *keeping) entry(one volume.KeptSnapshot) keptEntry {
 	e := keptEntry{
 		Image: one.Image.String(), Snapshot: one.Name, Repository: one.Label.Repository, UUID: one.Label.Volume,
 		Revision: one.Label.Revision, Size: one.Size, Created: timeOrNil(one.Created), kept: one,
 	}
-	e.Use, e.Why = k.ledger.judge(one)
-	if is := k.ledger.known[one.Label.Volume]; is != nil && one.Label.Repository == k.ledger.id {
-		e.Volume = &is.volume.Name
+	e.Use, e.Why = k.ledger.Judge(one)
+	if of, is := k.ledger.Owner(one); is {
+		e.Volume = &of.Name
 	}
 	return e
 }
@@ -176,7 +181,7 @@ func (r *snapshots) trouble(image string, err error) {
 }
 
 // isOld tells whether what was to be read once is so old that nobody is believed to read it.
-func (k *keeping) isOld(one volume.Kept) bool {
+func (k *keeping) isOld(one volume.KeptSnapshot) bool {
 	age := time.Duration(k.flags.temporary)
 	return age > 0 && !one.Created.IsZero() && k.s.begun.Sub(one.Created) >= age
 }

@@ -8,21 +8,22 @@ import (
 	"time"
 
 	"varve/internal/human"
+	"varve/job"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
 )
 
 // goes tells whether a snapshot is one of those that are to go.
-func (k *keeping) goes(one volume.Kept) bool {
-	use, _ := k.ledger.judge(one)
+func (k *keeping) goes(one volume.KeptSnapshot) bool {
+	use, _ := k.ledger.Judge(one)
 	switch {
 	case k.flags.remove != "": // the volume's alone are listed
-		return use == useBase || use == useOrphan || use == useUnclear
-	case use == useReading:
+		return use == job.UseBase || use == job.UseOrphan || use == job.UseUnclear
+	case use == job.UseReading:
 		return k.isOld(one)
 	}
-	return use == useOrphan
+	return use == job.UseOrphan
 }
 
 // remove removes what is to go, if a person means it: of each volume while nobody backs it up, and after another look.
@@ -33,7 +34,7 @@ func (k *keeping) remove(ctx context.Context, out *snapshots) error {
 		if e := &out.Snapshots[i]; k.goes(e.kept) {
 			going[e.UUID] = append(going[e.UUID], e)
 			e.Removed = k.flags.dryRun
-			n, base = n+1, base || e.Use == useBase
+			n, base = n+1, base || e.Use == job.UseBase
 		}
 	}
 	if n == 0 || k.flags.dryRun {
@@ -59,17 +60,17 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 	}
 	begun, event := time.Now(), repository.Event{Op: repository.OpSnapshot, UUID: &id}
 	v := repository.Volume{UUID: id, Name: revision.Name(uuid)}
-	if is := k.ledger.known[uuid]; is != nil {
-		v.Name, event.Volume = is.volume.Name, is.volume.Name
+	if of, is := k.ledger.Owner(going[0].kept); is {
+		v.Name, event.Volume = of.Name, of.Name
 	}
 	var went []string
 	var failures []error
 	err = k.repo.WhileIdle(ctx, v, time.Duration(k.s.globals.wait), func() error {
-		if err := k.ledger.again(uuid); err != nil {
+		if err := k.ledger.Again(uuid); err != nil {
 			return err
 		}
 		for _, e := range going {
-			if e.Use, e.Why = k.ledger.judge(e.kept); !k.goes(e.kept) {
+			if e.Use, e.Why = k.ledger.Judge(e.kept); !k.goes(e.kept) {
 				continue
 			}
 			if err := k.in.drop(ctx, e.kept); err != nil {

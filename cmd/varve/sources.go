@@ -17,14 +17,14 @@ import (
 
 // place is a kind of place where volumes are, as far as this build knows it.
 type place struct {
-	open func(context.Context, volume.Location) (volume.Source, error)
-	list func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
-	find func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, pool or namespace, or one image
+	open  func(context.Context, volume.Location) (volume.Source, error)
+	match func(context.Context, volume.Location) ([]string, error) // what * stands for in a pattern
+	find  func(context.Context, volume.Location) ([]found, error)  // what there is in a directory, pool or namespace, or one image
 	// check looks whether a source can be there, and does not lie in the repository.
 	check func(ctx context.Context, at volume.Location, repository string) error
 	// Snapshots are kept on RBD images alone: nil elsewhere.
-	kept func(ctx context.Context, at volume.Image) ([]volume.Kept, error) // those that backups count from, and others of this program
-	drop func(ctx context.Context, k volume.Kept) error                    // one that was listed, and is there still
+	kept func(ctx context.Context, at volume.Image) ([]volume.KeptSnapshot, error) // those that backups count from, and others of this program
+	drop func(ctx context.Context, k volume.KeptSnapshot) error                    // one that was listed, and is there still
 }
 
 // placeOf gives the kind of place of a location.
@@ -41,7 +41,7 @@ func (s *session) placeOf(at volume.Location) (place, error) {
 // files are raw files and block devices.
 var files = place{
 	open:  func(_ context.Context, at volume.Location) (volume.Source, error) { return filevolume.Open(at.Path) },
-	list:  func(_ context.Context, at volume.Location) ([]string, error) { return listFiles(at) },
+	match: func(_ context.Context, at volume.Location) ([]string, error) { return matchFiles(at) },
 	find:  func(_ context.Context, at volume.Location) ([]found, error) { return findFiles(at.Path) },
 	check: func(_ context.Context, at volume.Location, repository string) error { return checkFile(at, repository) },
 }
@@ -114,13 +114,13 @@ func (s *session) lister(ctx context.Context) config.Lister {
 		if err != nil {
 			return nil, err
 		}
-		return p.list(ctx, at)
+		return p.match(ctx, at)
 	}
 }
 
-// listFiles lists files and block devices. Like in a shell, * does not begin with a dot; nor does a pattern fit a target
+// matchFiles finds files and block devices. Like in a shell, * does not begin with a dot; nor does a pattern fit a target
 // that is not complete.
-func listFiles(at volume.Location) ([]string, error) {
+func matchFiles(at volume.Location) ([]string, error) {
 	before, after, _ := strings.Cut(at.Path, "*")
 	dir, prefix := filepath.Split(before)
 	suffix, below, isDir := strings.Cut(after, "/")

@@ -11,11 +11,11 @@ import (
 )
 
 // Kept lists the snapshots of an image that this program took, whoever for, the oldest first.
-func Kept(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.Kept, error) {
-	return ask(ctx, cluster, at, func(c *connection) ([]volume.Kept, error) { return c.kept(at) }, forget)
+func Kept(ctx context.Context, cluster Cluster, at volume.Image) ([]volume.KeptSnapshot, error) {
+	return ask(ctx, cluster, at, func(c *connection) ([]volume.KeptSnapshot, error) { return c.kept(at) }, forget)
 }
 
-func (c *connection) kept(at volume.Image) (all []volume.Kept, err error) {
+func (c *connection) kept(at volume.Image) (all []volume.KeptSnapshot, err error) {
 	identity, _, err := c.identify(at)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (c *connection) kept(at volume.Image) (all []volume.Kept, err error) {
 		if !ours {
 			continue
 		}
-		k := volume.Kept{
+		k := volume.KeptSnapshot{
 			Image: at, Stable: identity.Stable, Name: info.Name, For: taken, Label: label, Size: int64(info.Size),
 			Base: base{number: info.Id, name: info.Name}.String(),
 		}
@@ -48,12 +48,12 @@ func (c *connection) kept(at volume.Image) (all []volume.Kept, err error) {
 
 // Drop removes a snapshot, if it is the one that was listed still; that it is gone is no error. It ends in time, as
 // [Source.Tidy] does.
-func Drop(ctx context.Context, cluster Cluster, k volume.Kept) error {
+func Drop(ctx context.Context, cluster Cluster, k volume.KeptSnapshot) error {
 	_, err := ask(ctx, cluster, k.Image, func(c *connection) (struct{}, error) { return struct{}{}, c.dropListed(k) }, forget)
 	return err
 }
 
-func (c *connection) dropListed(k volume.Kept) error {
+func (c *connection) dropListed(k volume.KeptSnapshot) error {
 	now, err := c.kept(k.Image)
 	if err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"varve/volume"
 )
 
-// List gives the names of the images in the pool and namespace of at. What is in the trash, or not complete, is none.
-func List(ctx context.Context, cluster Cluster, at volume.Image) ([]string, error) {
+// Names gives the names of the images in the pool and namespace of at. What is in the trash, or not complete, is none.
+func Names(ctx context.Context, cluster Cluster, at volume.Image) ([]string, error) {
 	return ask(ctx, cluster, at, func(c *connection) ([]string, error) { return c.names(at) }, forget)
 }
 

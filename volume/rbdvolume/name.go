@@ -31,27 +31,27 @@ func nameOf(l volume.Label) string {
 // parseName reads the label in the name of a snapshot that is for a revision.
 func parseName(name string) (l volume.Label, ours bool) {
 	l, taken, ours := parseAny(name)
-	return l, ours && taken == volume.KeptForRevision
+	return l, ours && taken == volume.ForRevision
 }
 
 // parseAny reads what a snapshot was taken for off its name; ours: by this program.
-func parseAny(name string) (l volume.Label, taken volume.KeptFor, ours bool) {
+func parseAny(name string) (l volume.Label, taken volume.Purpose, ours bool) {
 	if strings.HasPrefix(name, undoPrefix) {
-		return l, volume.KeptForUndo, true
+		return l, volume.ForUndo, true
 	}
-	taken = volume.KeptForRevision
+	taken = volume.ForRevision
 	rest, ours := strings.CutPrefix(name, namePrefix)
 	if !ours {
-		taken = volume.KeptForReading
+		taken = volume.ForReading
 		rest, ours = strings.CutPrefix(name, temporaryPrefix)
 	}
 	parts := strings.Split(rest, ".")
 	switch {
-	case !ours, len(parts) != 3 && (taken == volume.KeptForRevision || len(parts) != 1):
+	case !ours, len(parts) != 3 && (taken == volume.ForRevision || len(parts) != 1):
 		return volume.Label{}, "", false
 	case len(parts) == 1: // one that was taken for nobody
 		return l, taken, true
-	case taken == volume.KeptForRevision:
+	case taken == volume.ForRevision:
 		l.Revision = parts[2]
 	}
 	l.Repository, l.Volume = parts[0], parts[1]

@@ -168,7 +168,7 @@ func TestKept(t *testing.T) {
 	for _, name := range []string{"weekly", "varve", "varve.other", "varve-reading.a.b", "varve-undo.20261129T010203Z", "varve-reading.X"} {
 		take(name)
 	}
-	list := func() []volume.Kept {
+	list := func() []volume.KeptSnapshot {
 		t.Helper()
 		all, err := rbdvolume.Kept(t.Context(), rbdtest.Cluster(), at)
 		if err != nil {
@@ -176,7 +176,7 @@ func TestKept(t *testing.T) {
 		}
 		return all
 	}
-	want := []volume.Kept{{For: volume.KeptForRevision, Label: revision}, {For: volume.KeptForReading, Label: reading}, {For: volume.KeptForUndo}, {For: volume.KeptForReading}}
+	want := []volume.KeptSnapshot{{For: volume.ForRevision, Label: revision}, {For: volume.ForReading, Label: reading}, {For: volume.ForUndo}, {For: volume.ForReading}}
 	got := list()
 	if len(got) != len(want) {
 		t.Fatalf("listed %+v", got)

@@ -11,17 +11,17 @@ import (
 	"varve/revision"
 )
 
-// returned is the result of a restore of several volumes.
-type returned struct {
+// restoredSeveral is the result of a restore of several volumes.
+type restoredSeveral struct {
 	Set     string          `json:"set"` // the id; empty: it is none
 	SetName string          `json:"set_name"`
 	DryRun  bool            `json:"dry_run"`
-	Volumes []returnedEntry `json:"volumes"`
+	Volumes []restoredEntry `json:"volumes"`
 	whole   int             // how many went well, or could
 }
 
-// returnedEntry is how one of them ended. Its fields are API.
-type returnedEntry struct {
+// restoredEntry is how one of them ended. Its fields are API.
+type restoredEntry struct {
 	Volume revision.Name `json:"volume"`
 	Target string        `json:"target"`
 	OK     bool          `json:"ok"`
@@ -31,8 +31,8 @@ type returnedEntry struct {
 	begun  time.Time     // of the revision
 }
 
-func newReturnedEntry(r *returning) returnedEntry {
-	e := returnedEntry{Volume: r.name, Target: targetName(r.target), Exit: exitCode(r.err), OK: r.err == nil, Result: r.done}
+func newRestoredEntry(r *restoring) restoredEntry {
+	e := restoredEntry{Volume: r.name, Target: targetName(r.target), Exit: exitCode(r.err), OK: r.err == nil, Result: r.done}
 	if r.err != nil {
 		e.Error = &jsonError{Message: r.err.Error(), Hint: hint(r.err, r.about)}
 	}
@@ -42,14 +42,14 @@ func newReturnedEntry(r *returning) returnedEntry {
 	return e
 }
 
-// newReturned sums up, with an error unless all went well.
-func (s *session) newReturned(all []*returning, dryRun bool) (*returned, error) {
-	out := &returned{DryRun: dryRun, Volumes: []returnedEntry{}}
+// newRestored sums up, with an error unless all went well.
+func (s *session) newRestored(all []*restoring, dryRun bool) (*restoredSeveral, error) {
+	out := &restoredSeveral{DryRun: dryRun, Volumes: []restoredEntry{}}
 	var gravities []job.Gravity
 	var failed []string
 	done := false
 	for _, r := range all {
-		out.Volumes = append(out.Volumes, newReturnedEntry(r))
+		out.Volumes = append(out.Volumes, newRestoredEntry(r))
 		gravities, done = append(gravities, gravityOf(r.err)), done || r.done != nil
 		if r.err == nil {
 			out.whole++
@@ -66,8 +66,8 @@ func (s *session) newReturned(all []*returning, dryRun bool) (*returned, error) 
 	}
 }
 
-// tellReturned says how one of several volumes ended, as soon as it has.
-func (s *session) tellReturned(r *returning) {
+// tellRestored says how one of several volumes ended, as soon as it has.
+func (s *session) tellRestored(r *restoring) {
 	if s.json || s.globals.quiet && r.err == nil {
 		return
 	}
@@ -77,7 +77,7 @@ func (s *session) tellReturned(r *returning) {
 		r.done.print(p)
 	}
 	if r.err != nil {
-		e := newReturnedEntry(r)
+		e := newRestoredEntry(r)
 		how := "was not restored"
 		if r.done != nil {
 			how = "was not restored whole"
@@ -93,14 +93,14 @@ func (s *session) tellReturned(r *returning) {
 	s.tell(p)
 }
 
-func (r *returned) lasting() string {
+func (r *restoredSeveral) lasting() string {
 	if r.DryRun {
 		return "nothing was written"
 	}
 	return fmt.Sprintf("%d of %s restored", r.whole, isAre(len(r.Volumes), r.whole))
 }
 
-func (r *returned) print(p *page) {
+func (r *restoredSeveral) print(p *page) {
 	var size int64
 	for _, e := range r.Volumes {
 		if e.OK {
@@ -119,7 +119,7 @@ func (r *returned) print(p *page) {
 	p.table(rows)
 }
 
-func (r *returned) row(p *page, e *returnedEntry) []cell {
+func (r *restoredSeveral) row(p *page, e *restoredEntry) []cell {
 	row := []cell{left(e.Volume.String()), left("-"), left("-"), right("-"), left("not restored"), left(e.Target)}
 	if e.Error != nil {
 		row[4].paint = p.red

@@ -84,53 +84,6 @@ func untold(before, now []byte, told []volume.Extent) int64 {
 	return -1
 }
 
-// meddler is everybody else who uses an image.
-type meddler struct {
-	*rbdtest.Guest
-	at     volume.Image
-	random *rand.Rand
-	alone  bool     // nobody takes snapshots but Varve
-	taken  []string // snapshots of theirs
-	did    []string
-}
-
-// meddle does something that guests and operators do.
-func (m *meddler) meddle(t *testing.T) {
-	t.Helper()
-	m.With(t, m.at, func(im *rbd.Image) error {
-		size, err := im.GetSize()
-		if err != nil {
-			return err
-		}
-		spot := uint64(m.random.Int64N(int64(max(size, 1))))
-		length := min(uint64(1+m.random.Int64N(700_000)), size-min(spot, size))
-		what := m.random.IntN(9)
-		m.did = append(m.did, fmt.Sprintf("%d at %d+%d of %d", what, spot, length, size))
-		switch {
-		case what < 3 && length > 0:
-			p := make([]byte, length)
-			for i := range p {
-				p[i] = byte(m.random.Uint32())
-			}
-			_, err = im.WriteAt(p, int64(spot))
-		case what == 3 && length > 0:
-			_, err = im.Discard(spot, length)
-		case what == 4:
-			err = im.Resize(uint64(1 + m.random.Int64N(12<<20)))
-		case what == 5 && !m.alone:
-			m.taken = append(m.taken, fmt.Sprintf("theirs%d", len(m.taken)))
-			_, err = im.CreateSnapshot(m.taken[len(m.taken)-1])
-		case what == 6 && len(m.taken) > 0:
-			err = im.GetSnapshot(m.taken[m.random.IntN(len(m.taken))]).Rollback()
-		case what == 7 && len(m.taken) > 0:
-			last := len(m.taken) - 1
-			err = im.GetSnapshot(m.taken[last]).Remove()
-			m.taken = m.taken[:last]
-		}
-		return err
-	})
-}
-
 // Whatever is done to an image, all that differs is told, night after night. What was removed is put back where
 // rolling back did it, which fast-diff alone does not notice.
 func TestAllThatDiffersIsTold(t *testing.T) {
@@ -141,31 +94,35 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			for round := range uint64(3) {
-				m := &meddler{Guest: g, at: g.Image(t, 8<<20, 20, features), random: rand.New(rand.NewPCG(seed, round)), alone: round%2 == 0}
-				s := mustOpen(t, m.at)
+				random := rand.New(rand.NewPCG(seed, round))
+				m := &rbdtest.Meddler{
+					Guest: g, At: g.Image(t, 8<<20, 20, features), Largest: 12 << 20, Alone: round%2 == 0,
+					Draw: func(_ string, n int64) int64 { return random.Int64N(n) },
+				}
+				s := mustOpen(t, m.At)
 				before := night(t, s, 0)
 				for n := range 4 {
-					for range 1 + m.random.IntN(4) {
-						m.meddle(t)
+					for range 1 + random.IntN(4) {
+						m.Meddle(t)
 					}
 					now := night(t, s, n+1)
 					was, is := content(t, before), content(t, now)
 					if off := untold(was, is, told(t, now, before.Base())); off >= 0 {
-						t.Fatalf("seed %d, round %d: what differs at byte %d was not told after\n%s", seed, round, off, strings.Join(m.did, "\n"))
+						t.Fatalf("seed %d, round %d: what differs at byte %d was not told after\n%s", seed, round, off, strings.Join(m.Did, "\n"))
 					}
-					for range m.random.IntN(3) { // while it is read
-						m.meddle(t)
-						m.rollBackOurs(t)
+					for range random.IntN(3) { // while it is read
+						m.Meddle(t)
+						rollBackOurs(t, m)
 					}
 					before.Keep()
 					if err := before.Close(); err != nil {
 						t.Fatal(err)
 					}
-					if m.random.IntN(2) == 0 { // or tidying fails
+					if random.IntN(2) == 0 { // or tidying fails
 						if _, err := s.Tidy(t.Context(), volume.Label{Repository: "r", Volume: "v"}, now.Base()); err != nil {
 							t.Fatal(err)
 						}
-						m.did = append(m.did, "tidied")
+						m.Did = append(m.Did, "tidied")
 					}
 					before = now
 				}
@@ -178,13 +135,13 @@ func TestAllThatDiffersIsTold(t *testing.T) {
 }
 
 // rollBackOurs rolls the image back to a snapshot that Varve keeps, sometimes.
-func (m *meddler) rollBackOurs(t *testing.T) {
+func rollBackOurs(t *testing.T, m *rbdtest.Meddler) {
 	t.Helper()
-	all := m.Snapshots(t, m.at)
+	all := m.Snapshots(t, m.At)
 	all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, "varve.") })
-	if i := m.random.IntN(len(all) + 1); i < len(all) {
-		m.did = append(m.did, "back to "+all[i])
-		m.With(t, m.at, func(im *rbd.Image) error { return im.GetSnapshot(all[i]).Rollback() })
+	if i := m.Draw("ours", int64(len(all)+1)); i < int64(len(all)) {
+		m.Did = append(m.Did, "back to "+all[i])
+		m.With(t, m.At, func(im *rbd.Image) error { return im.GetSnapshot(all[i]).Rollback() })
 	}
 }
 

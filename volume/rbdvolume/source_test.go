@@ -267,7 +267,7 @@ func TestTidyEndsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = hung.Process.Kill(), hung.Wait() }() // it never ends by itself
-	for deadline := time.Now().Add(5 * time.Minute); len(lockers(t, g, at)) == 0; runtime.Gosched() {
+	for deadline := time.Now().Add(5 * time.Minute); len(g.Lockers(t, at)) == 0; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody takes the lock")
 		}
@@ -289,20 +289,6 @@ func TestTidyEndsInTime(t *testing.T) {
 	if err := snap.Close(); err != nil {
 		t.Error(err)
 	}
-}
-
-func lockers(t *testing.T, g *rbdtest.Guest, at volume.Image) []rbd.Locker {
-	t.Helper()
-	im, err := rbd.OpenImageReadOnly(g.IOCtx, at.Name, rbd.NoSnapshot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = im.Close() }() // it was only looked at
-	_, found, err := im.ListLockers()
-	if err != nil && !errors.Is(err, rbd.ErrNotFound) {
-		t.Fatal(err)
-	}
-	return found
 }
 
 func TestWhatIsMissingIsSaid(t *testing.T) {

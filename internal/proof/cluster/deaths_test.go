@@ -119,7 +119,7 @@ func (w *world) die(t *testing.T, at int) (died string, made revision.ID) {
 }
 
 // scribble writes somewhere into the image.
-func scribble(t tester, g *rbdtest.Guest, at volume.Image, size int64, random *rand.Rand) {
+func scribble(t rbdtest.T, g *rbdtest.Guest, at volume.Image, size int64, random *rand.Rand) {
 	t.Helper()
 	for range 2 {
 		p := make([]byte, 1+random.IntN(3*chunkSize/2))

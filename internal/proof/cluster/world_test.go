@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -22,14 +21,6 @@ import (
 
 const chunkSize = repository.MinChunkSize
 
-// tester is what testing.T and rapid.T have in common.
-type tester interface {
-	Helper()
-	Fatal(args ...any)
-	Fatalf(format string, args ...any)
-	Errorf(format string, args ...any)
-}
-
 // world is a repository, and an image that is backed up to it night after night.
 type world struct {
 	dir     string
@@ -38,7 +29,7 @@ type world struct {
 	held    map[revision.ID][]byte // what revisions have to hold
 }
 
-func newWorld(t tester, dir string, at volume.Image) *world {
+func newWorld(t rbdtest.T, dir string, at volume.Image) *world {
 	t.Helper()
 	w := &world{dir: dir, at: at, cluster: rbdtest.Cluster(), held: map[revision.ID][]byte{}}
 	if err := durable.EnsureDir(filepath.Join(dir, "repo")); err != nil {
@@ -52,7 +43,7 @@ func newWorld(t tester, dir string, at volume.Image) *world {
 	return w
 }
 
-func (w *world) tree(t tester) durable.FS {
+func (w *world) tree(t rbdtest.T) durable.FS {
 	t.Helper()
 	tree, err := durable.OpenTree(filepath.Join(w.dir, "repo"))
 	if err != nil {
@@ -62,7 +53,7 @@ func (w *world) tree(t tester) durable.FS {
 }
 
 // with opens the repository for use, and closes it again.
-func (w *world) with(t tester, use func(repo *repository.Repository) error) error {
+func (w *world) with(t rbdtest.T, use func(repo *repository.Repository) error) error {
 	t.Helper()
 	return w.on(w.tree(t), use)
 }
@@ -81,7 +72,7 @@ func (w *world) source(ctx context.Context) (*rbdvolume.Source, error) {
 }
 
 // backup backs the image up. Through may put something between the image and Varve; nil: nothing.
-func (w *world) backup(t tester, through func(source) source) (result *backup.Result, err error) {
+func (w *world) backup(t rbdtest.T, through func(source) source) (result *backup.Result, err error) {
 	t.Helper()
 	err = w.with(t, func(repo *repository.Repository) error {
 		src, err := w.source(context.Background())
@@ -99,7 +90,7 @@ func (w *world) backup(t tester, through func(source) source) (result *backup.Re
 }
 
 // night backs the image up, makes sure that it is right, and returns its revision.
-func (w *world) night(t tester) *backup.Result {
+func (w *world) night(t rbdtest.T) *backup.Result {
 	t.Helper()
 	before := w.revisions(t)
 	result, err := w.backup(t, nil)
@@ -115,7 +106,7 @@ func (w *world) night(t tester) *backup.Result {
 
 // mustBeRight compares a new revision with what rbd exports of the snapshot that it kept, which has to be the only one of
 // the volume. If it was counted, then from the snapshot of the revision before it.
-func (w *world) mustBeRight(t tester, st *revision.Statement, before []repository.Revision) {
+func (w *world) mustBeRight(t rbdtest.T, st *revision.Statement, before []repository.Revision) {
 	t.Helper()
 	_, name, _ := strings.Cut(strings.TrimSuffix(st.Source.Snapshot, " older"), " ")
 	want := w.export(t, name)
@@ -144,11 +135,11 @@ func difference(a, b []byte) int {
 }
 
 // own lists the snapshots of the image that are this volume's.
-func (w *world) own(t tester) (names []string) {
+func (w *world) own(t rbdtest.T) (names []string) {
 	t.Helper()
 	err := w.with(t, func(repo *repository.Repository) error {
 		prefix := "varve." + repo.ID().String() + "."
-		for _, line := range strings.Split(do(t, "snap", "ls", w.at.String()), "\n") {
+		for _, line := range strings.Split(rbdtest.Do(t, "rbd", "snap", "ls", w.at.String()), "\n") {
 			if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], prefix) {
 				names = append(names, fields[1])
 			}
@@ -162,7 +153,7 @@ func (w *world) own(t tester) (names []string) {
 }
 
 // revisions lists what there is of the volume, the oldest first.
-func (w *world) revisions(t tester) (all []repository.Revision) {
+func (w *world) revisions(t rbdtest.T) (all []repository.Revision) {
 	t.Helper()
 	err := w.with(t, func(repo *repository.Repository) error {
 		v, err := repo.Volume("v")
@@ -181,7 +172,7 @@ func (w *world) revisions(t tester) (all []repository.Revision) {
 }
 
 // restored reads a revision.
-func (w *world) restored(t tester, id revision.ID) (all []byte) {
+func (w *world) restored(t rbdtest.T, id revision.ID) (all []byte) {
 	t.Helper()
 	ctx := context.Background()
 	err := w.with(t, func(repo *repository.Repository) error {
@@ -209,20 +200,7 @@ func (w *world) restored(t tester, id revision.ID) (all []byte) {
 }
 
 // export is what rbd says that a snapshot of the image holds.
-func (w *world) export(t tester, snapshot string) []byte {
+func (w *world) export(t rbdtest.T, snapshot string) []byte {
 	t.Helper()
-	return []byte(do(t, "export", "--no-progress", w.at.String()+"@"+snapshot, "-"))
-}
-
-// do runs the command rbd.
-func do(t tester, args ...string) string {
-	t.Helper()
-	cmd := exec.Command("rbd", append([]string{"--conf", rbdtest.Conf()}, args...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("rbd %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out)
+	return []byte(rbdtest.Do(t, "rbd", "export", "--no-progress", w.at.String()+"@"+snapshot, "-"))
 }

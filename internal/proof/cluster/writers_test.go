@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/ceph/go-ceph/rbd"
 
 	"varve/internal/durable/durabletest"
-	"varve/volume"
 	"varve/volume/rbdvolume/rbdtest"
 )
 
@@ -114,7 +112,7 @@ func TestLockedByAWriter(t *testing.T) {
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(longest); len(lockers(t, w.at)) == 0; {
+		for deadline := time.Now().Add(longest); len(g.Lockers(t, w.at)) == 0; {
 			if time.Now().After(deadline) {
 				t.Fatal("the writer takes no lock")
 			}
@@ -123,7 +121,7 @@ func TestLockedByAWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = writer.Wait() // it was killed
-		if len(lockers(t, w.at)) == 0 {
+		if len(g.Lockers(t, w.at)) == 0 {
 			t.Fatal("the lock died with its holder: nothing is tried")
 		}
 		if w.night(t).Statement.Statistics.ChangedChunks == 0 {
@@ -133,22 +131,11 @@ func TestLockedByAWriter(t *testing.T) {
 	t.Run("by hand", func(t *testing.T) {
 		w := newWorld(t, durabletest.TempDir(t), g.Image(t, size, 18, rbdtest.Plain))
 		w.night(t)
-		do(t, "lock", "add", w.at.String(), "mine")
+		rbdtest.Do(t, "rbd", "lock", "add", w.at.String(), "mine")
 		scribble(t, g, w.at, size, random)
 		w.night(t)
-		if !slices.ContainsFunc(lockers(t, w.at), func(line string) bool { return strings.Contains(line, "mine") }) {
+		if !slices.ContainsFunc(g.Lockers(t, w.at), func(l rbd.Locker) bool { return l.Cookie == "mine" }) {
 			t.Error("the lock is gone")
 		}
 	})
-}
-
-// lockers are who holds a lock of an image, as rbd tells it.
-func lockers(t *testing.T, at volume.Image) (lines []string) {
-	t.Helper()
-	for _, line := range strings.Split(do(t, "lock", "ls", at.String()), "\n") {
-		if strings.Contains(line, "client.") {
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }

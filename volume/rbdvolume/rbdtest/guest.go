@@ -3,6 +3,7 @@
 package rbdtest
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,9 @@ var images atomic.Int64
 // T is what testing.T and rapid.T have in common.
 type T interface {
 	Helper()
+	Errorf(format string, args ...any)
 	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
 
 // Guest is what uses the images of a pool: it writes, resizes, takes snapshots.
@@ -114,6 +117,20 @@ func (g *Guest) Snapshots(t T, at volume.Image) (names []string) {
 		return err
 	})
 	return names
+}
+
+// Lockers lists who holds a lock of an image.
+func (g *Guest) Lockers(t T, at volume.Image) (all []rbd.Locker) {
+	t.Helper()
+	im, err := rbd.OpenImageReadOnly(g.IOCtx, at.Name, rbd.NoSnapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = im.Close() }() // it was only looked at
+	if _, all, err = im.ListLockers(); err != nil && !errors.Is(err, rbd.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // Content reads the first size bytes of an image.

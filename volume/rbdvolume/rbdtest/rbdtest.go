@@ -87,7 +87,7 @@ func Cluster() rbdvolume.Cluster { return rbdvolume.Cluster{Conf: Conf()} }
 func Conf() string { return filepath.Join(dir, "ceph.conf") }
 
 // Do runs rbd, ceph or rados with the arguments, and returns what it says. The cluster is its.
-func Do(t testing.TB, command string, args ...string) string {
+func Do(t T, command string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(command, args...)
 	cmd.Env = append(os.Environ(), "CEPH_CONF="+Conf())

@@ -7,6 +7,7 @@ import (
 
 	"varve/repository"
 	"varve/revision"
+	"varve/volume"
 )
 
 // named finds what may stand where the help has a name such as VOLUME[@REV], or a
@@ -32,7 +33,7 @@ func (c *completion) named(name, typed string) []candidate {
 	case "T", "TAG":
 		return c.tags()
 	case "FEATURE":
-		return words(imageFeatures)
+		return words(volume.ImageFeatures())
 	}
 	if !strings.Contains(name, "|") {
 		return nil

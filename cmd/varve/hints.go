@@ -58,7 +58,7 @@ func hintOnWords(err error, a about) string {
 	case errors.As(err, &unsupported) && unsupported.Ceph:
 		return "build it with make build, where librbd-dev is; or: rbd export POOL/IMAGE@SNAPSHOT - | varve backup VOLUME -"
 	case errors.As(err, &unsupported):
-		return "name a raw file or a block device; a file of that name is written ./NAME"
+		return "name a raw file, a block device or rbd:POOL/IMAGE; a file of that name is written ./NAME"
 	case errors.As(err, &order) && order.Same:
 		return "it is there already: varve show " + typedAddress(order.Volume, order.Newer) + "; the next one needs a later --time"
 	case errors.As(err, &order):
@@ -203,7 +203,7 @@ func hintOnSource(err error, _ about) string {
 	case errors.Is(err, volume.ErrOwnSource):
 		return "back up what the repository does not lie on, or move the repository to a disk of its own"
 	case errors.Is(err, volume.ErrNotVolume):
-		return "name a raw file or a block device"
+		return "name a raw file, a block device or rbd:POOL/IMAGE"
 	}
 	return ""
 }

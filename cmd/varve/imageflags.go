@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/internal/human"
+	"varve/volume"
 )
 
 // imageFlags say how a new RBD image is made. What is not given is as it was with the
@@ -60,8 +60,8 @@ func (n *objectSize) Set(text string) error {
 	if err := bytes.Set(text); err != nil {
 		return err
 	}
-	if bytes < 4<<10 || bytes > 32<<20 || bits.OnesCount64(uint64(bytes)) != 1 {
-		return &human.ValueError{Text: text, Want: "want a power of two from 4KiB to 32MiB"}
+	if !volume.IsObjectSize(int64(bytes)) {
+		return &human.ValueError{Text: text, Want: "want " + volume.ObjectSizes}
 	}
 	*n = objectSize(bytes)
 	return nil
@@ -69,18 +69,16 @@ func (n *objectSize) Set(text string) error {
 
 func (n *objectSize) String() string { return (*size)(n).String() }
 
-// imageFeatures are the features that an RBD image can be made with, as rbd names them.
-var imageFeatures = []string{"layering", "striping", "exclusive-lock", "object-map", "fast-diff", "deep-flatten", "journaling"}
-
 // features are those of an RBD image, each time that the flag is given one more, or
 // some with commas between them, as rbd takes them.
 type features []string
 
 // Set implements [flag.Value].
 func (f *features) Set(text string) error {
+	known := volume.ImageFeatures()
 	for _, name := range strings.Split(text, ",") {
-		if !slices.Contains(imageFeatures, name) {
-			return &human.ValueError{Text: text, Want: "want " + strings.Join(imageFeatures, ", ")}
+		if !slices.Contains(known, name) {
+			return &human.ValueError{Text: text, Want: "want " + strings.Join(known, ", ")}
 		}
 		if !slices.Contains(*f, name) { // twice is once
 			*f = append(*f, name)

@@ -36,10 +36,6 @@ const (
 	wordStripeCount = "stripe_count"
 )
 
-// settable are the features that an image can be made with.
-const settable = rbd.FeatureLayering | rbd.FeatureStripingV2 | rbd.FeatureExclusiveLock | rbd.FeatureObjectMap | rbd.FeatureFastDiff |
-	rbd.FeatureDeepFlatten | rbd.FeatureJournaling
-
 // layoutOf asks how an image is made.
 func (c *connection) layoutOf(im *rbd.Image) (volume.Layout, error) {
 	info, err := im.Stat()
@@ -50,7 +46,7 @@ func (c *connection) layoutOf(im *rbd.Image) (volume.Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := rbd.FeatureSet(features & settable)
+	set := rbd.FeatureSet(features) & rbd.FeatureSetFromNames(volume.ImageFeatures())
 	layout := volume.Layout{
 		wordObjectSize: strconv.FormatUint(info.Obj_size, 10),
 		wordFeatures:   strings.Join(set.Names(), ","),
@@ -115,12 +111,6 @@ func (l Layout) striped() bool {
 	return l.StripeCount > 1 || l.StripeUnit > 0 && l.StripeUnit != l.ObjectSize
 }
 
-// What librbd makes objects of, in bytes.
-const (
-	smallestObject = 4 << 10
-	largestObject  = 32 << 20
-)
-
 // needs are the features without which another cannot be.
 var needs = []struct{ feature, other string }{
 	{rbd.FeatureNameObjectMap, rbd.FeatureNameExclusiveLock},
@@ -133,13 +123,11 @@ func (l Layout) check(at volume.Image) error {
 	wrong := func(part volume.LayoutPart, format string, args ...any) error {
 		return &volume.LayoutError{Image: at, Part: part, Why: fmt.Sprintf(format, args...)}
 	}
-	if l.ObjectSize != 0 && (l.ObjectSize < smallestObject || l.ObjectSize > largestObject || bits.OnesCount64(uint64(l.ObjectSize)) != 1) {
-		return wrong(volume.LayoutObjectSize, "an object size of %d bytes is no power of two from 4 KiB to 32 MiB", l.ObjectSize)
+	if l.ObjectSize != 0 && !volume.IsObjectSize(l.ObjectSize) {
+		return wrong(volume.LayoutObjectSize, "an object size of %d bytes is not "+volume.ObjectSizes, l.ObjectSize)
 	}
-	set := rbd.FeatureSet(settable)
-	known := set.Names()
 	for _, name := range l.Features {
-		if !slices.Contains(known, name) {
+		if !slices.Contains(volume.ImageFeatures(), name) {
 			return wrong(volume.LayoutFeatures, "the feature %q is not known", name)
 		}
 	}

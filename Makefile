@@ -101,7 +101,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 .PHONY: mutants
 mutants: ## break the durability on purpose, each way in turn, and see that a test notices
 	@scripts/install-deps test
-	@go run ./scripts/mutants $(if $(MUTANTS),-run '$(MUTANTS)')
+	@go run ./scripts/mutants -tags '$(TESTTAGS)' $(if $(MUTANTS),-run '$(MUTANTS)')
 
 .PHONY: check
 check: ## formatting, linters, the import picture, tidiness

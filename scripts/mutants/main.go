@@ -9,6 +9,7 @@
 //	go run ./scripts/mutants              all of them
 //	go run ./scripts/mutants -run gate    those whose name matches
 //	go run ./scripts/mutants -by proof    caught by tests of these packages alone
+//	go run ./scripts/mutants -tags ''     without those of what is built with librbd
 //	go run ./scripts/mutants -list        their names
 //	go run ./scripts/mutants -markdown    the table for docs/reliability.md
 package main
@@ -34,6 +35,7 @@ func main() {
 	flag.BoolVar(&o.markdown, "markdown", false, "print a table for docs/reliability.md")
 	flag.IntVar(&o.parallel, "j", 2, "this many at a time")
 	flag.DurationVar(&o.limit, "limit", 20*time.Minute, "how long one test run may take")
+	flag.StringVar(&o.tags, "tags", "ceph", "the build tag that there is all that it takes for; mutants that need another are left out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -50,11 +52,15 @@ type options struct {
 	list, markdown bool
 	parallel       int
 	limit          time.Duration
+	tags           string
 }
 
 // run tries the mutants that were asked for, and tells whether all were caught.
 func run(ctx context.Context, pattern, by string, o options) (bool, error) {
 	chosen, err := choose(allMutants(), pattern, by)
+	if err == nil {
+		chosen, err = buildable(chosen, o.tags)
+	}
 	switch {
 	case err != nil:
 		return false, err
@@ -102,6 +108,23 @@ func choose(all []mutant, pattern, by string) (chosen []mutant, err error) {
 		return nil, fmt.Errorf("no mutant matches %q, with tests in %q", pattern, by)
 	}
 	return chosen, nil
+}
+
+// buildable leaves out the mutants that need a build tag other than that one.
+func buildable(chosen []mutant, tag string) (can []mutant, err error) {
+	for _, m := range chosen {
+		needs, err := m.tags(".")
+		if err != nil {
+			return nil, err
+		}
+		if needs == "" || needs == tag {
+			can = append(can, m)
+		}
+	}
+	if left := len(chosen) - len(can); left > 0 {
+		_, _ = fmt.Fprintf(os.Stderr, "%d mutants are left out: they need another build tag than %q\n", left, tag)
+	}
+	return can, nil
 }
 
 // summary is one line on all results, and tells whether every mutant was caught.

@@ -131,3 +131,13 @@ func TestAllCaughtIsSuccess(t *testing.T) {
 		}
 	}
 }
+
+// What is built with a tag is tried with it, and left out where there is not what it takes.
+func TestMutantsOfTags(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{"volume/rbdvolume/changes.go": "ceph", "repository/set.go": "", "cmd/varve/noceph.go": ""} {
+		if got, err := (mutant{file: file}).tags(root); got != want || err != nil {
+			t.Errorf("%s needs %q, %v; want %q", file, got, err, want)
+		}
+	}
+}

@@ -36,7 +36,7 @@ func allMutants() []mutant {
 	return slices.Concat(
 		syncMutants(), dirSyncMutants(), orderMutants(), errorMutants(),
 		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), pruneMutants(), takeMutants(), spaceMutants(),
-		gcMutants(), removalMutants(), togetherMutants(),
+		gcMutants(), removalMutants(), togetherMutants(), rbdMutants(),
 	)
 }
 
@@ -52,6 +52,20 @@ func (m mutant) apply(text string) (string, error) {
 		text = strings.Replace(text, e.old, e.new, 1)
 	}
 	return text, nil
+}
+
+// tags are the build tags that the changed file asks for, in a constraint of one word.
+func (m mutant) tags(root string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(root, m.file))
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	tag, is := strings.CutPrefix(first, "//go:build ")
+	if !is || strings.ContainsAny(tag, " !|&") {
+		return "", nil
+	}
+	return tag, nil
 }
 
 // inject writes the mutant into a tree, and returns what undoes that.

@@ -46,7 +46,7 @@ func tryAll(ctx context.Context, chosen []mutant, o options, begun func(n int), 
 	next := make(chan int)
 	var mu sync.Mutex
 	var workers sync.WaitGroup
-	sound := soundTests{limit: o.limit, verdicts: map[tests]*verdict{}}
+	sound := soundTests{limit: o.limit, verdicts: map[builtTests]*verdict{}}
 	if sound.root, err = copyTree(ctx, filepath.Join(temp, "sound")); err != nil {
 		return nil, err
 	}
@@ -95,15 +95,20 @@ func try(ctx context.Context, root string, m mutant, limit time.Duration, sound 
 		r.err = errors.Join(r.err, restore())
 		r.took = time.Since(begun)
 	}()
-	if out, err := goCommand(ctx, root, "build", "./"+filepath.Dir(m.file)).CombinedOutput(); err != nil {
+	tags, err := m.tags(root)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if out, err := goCommand(ctx, root, "build", "-tags", tags, "./"+filepath.Dir(m.file)).CombinedOutput(); err != nil {
 		r.err = fmt.Errorf("it does not compile: %s", bytes.TrimSpace(out))
 		return r
 	}
 	for _, t := range m.tests {
-		if r.err = sound.check(ctx, t); r.err != nil {
+		if r.err = sound.check(ctx, t, tags); r.err != nil {
 			return r
 		}
-		r.caughtBy, r.err = runTests(ctx, root, t, limit)
+		r.caughtBy, r.err = runTests(ctx, root, t, tags, limit)
 		if r.caughtBy != "" || r.err != nil {
 			return r
 		}
@@ -114,8 +119,8 @@ func try(ctx context.Context, root string, m mutant, limit time.Duration, sound 
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // runTests names the test that failed, or nothing if none did.
-func runTests(ctx context.Context, root string, t tests, limit time.Duration) (failed string, err error) {
-	cmd := goCommand(ctx, root, "test", "-count=1", "-failfast", "-timeout="+limit.String(), "-run="+t.run, "./"+t.pkg)
+func runTests(ctx context.Context, root string, t tests, tags string, limit time.Duration) (failed string, err error) {
+	cmd := goCommand(ctx, root, "test", "-tags", tags, "-count=1", "-failfast", "-timeout="+limit.String(), "-run="+t.run, "./"+t.pkg)
 	out, err := cmd.CombinedOutput()
 	text := string(out)
 	switch {
@@ -146,7 +151,13 @@ type soundTests struct {
 	limit time.Duration
 
 	mu       sync.Mutex
-	verdicts map[tests]*verdict
+	verdicts map[builtTests]*verdict
+}
+
+// builtTests are tests as they are built with some tags.
+type builtTests struct {
+	tests
+	tags string
 }
 
 type verdict struct {
@@ -154,16 +165,16 @@ type verdict struct {
 	err  error
 }
 
-func (s *soundTests) check(ctx context.Context, t tests) error {
+func (s *soundTests) check(ctx context.Context, t tests, tags string) error {
 	s.mu.Lock()
-	v := s.verdicts[t]
+	v := s.verdicts[builtTests{t, tags}]
 	if v == nil {
 		v = new(verdict)
-		s.verdicts[t] = v
+		s.verdicts[builtTests{t, tags}] = v
 	}
 	s.mu.Unlock()
 	v.once.Do(func() {
-		failed, err := runTests(ctx, s.root, t, s.limit)
+		failed, err := runTests(ctx, s.root, t, tags, s.limit)
 		if v.err = err; err == nil && failed != "" {
 			v.err = fmt.Errorf("%s fails without any mutant", failed)
 		}

@@ -88,7 +88,7 @@ func TestTrapZerosWhateverIsSet(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := g.Content(t, at, size); !bytes.Equal(got, want) {
-				t.Errorf("byte %d is not what it must be", firstDifference(got, want))
+				t.Errorf("byte %d is not what it must be", rbdtest.Difference(got, want))
 			}
 			if used := strings.Fields(rbdtest.Do(t, "rados", "-p", at.Pool, "ls", "--all")); slices.Contains(used, g.Object(t, at, 4)) {
 				t.Error("a whole object of zeros is there still")
@@ -97,14 +97,39 @@ func TestTrapZerosWhateverIsSet(t *testing.T) {
 	}
 }
 
-// firstDifference is where two byte strings of one length differ first.
-func firstDifference(a, b []byte) int {
-	for i := range a {
-		if a[i] != b[i] {
-			return i
-		}
+// What was committed has reached the cluster, also where what is written may stay in a cache for long: whoever is killed
+// then has lost nothing of it.
+func TestCommitReachesTheCluster(t *testing.T) {
+	t.Parallel()
+	g := rbdtest.NewGuest(t, rbdtest.Pool(t))
+	const size = 4 << 20
+	at := g.Image(t, size, 20, rbdtest.Plain)
+	for option, value := range map[string]string{
+		"rbd_cache_policy": "writeback", "rbd_cache_writethrough_until_flush": "false", "rbd_cache_max_dirty_age": "600",
+	} {
+		rbdtest.Do(t, "rbd", "config", "image", "set", at.String(), option, value)
 	}
-	return -1
+	target, err := rbdvolume.OpenTarget(t.Context(), rbdtest.Cluster(), at, size, rbdvolume.TargetOptions{InPlace: true, NoUndo: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, size)
+	copy(want[12_345:], "written")
+	if _, err := target.WriteAt([]byte("written"), 12_345); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(g.Content(t, at, size), want) {
+		t.Fatal("nothing stays in the cache: nothing is tried")
+	}
+	if err := target.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Content(t, at, size); !bytes.Equal(got, want) {
+		t.Errorf("byte %d has not reached the cluster", rbdtest.Difference(got, want))
+	}
+	if err := target.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestANewImageIsThereOnlyWhenItIsWhole(t *testing.T) {

@@ -111,7 +111,7 @@ func (w *world) mustBeRight(t rbdtest.T, st *revision.Statement, before []reposi
 	_, name, _ := strings.Cut(strings.TrimSuffix(st.Source.Snapshot, " older"), " ")
 	want := w.export(t, name)
 	if got := w.restored(t, st.ID); !bytes.Equal(got, want) {
-		t.Fatalf("revision %s (plan %+v) differs at byte %d of %d, %d from what its snapshot holds", st.ID, st.Plan, difference(got, want), len(got), len(want))
+		t.Fatalf("revision %s (plan %+v) differs at byte %d of %d, %d from what its snapshot holds", st.ID, st.Plan, rbdtest.Difference(got, want), len(got), len(want))
 	}
 	w.held[st.ID] = want
 	if st.Plan.Kind == revision.PlanTracker {
@@ -122,16 +122,6 @@ func (w *world) mustBeRight(t rbdtest.T, st *revision.Statement, before []reposi
 	if own := w.own(t); len(own) != 1 || own[0] != name {
 		t.Fatalf("snapshots %v, want %s", own, name)
 	}
-}
-
-// difference is the first byte that differs.
-func difference(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return min(len(a), len(b))
 }
 
 // own lists the snapshots of the image that are this volume's.

@@ -147,6 +147,16 @@ func (g *Guest) Content(t T, at volume.Image, size int64) []byte {
 	return all
 }
 
+// Difference is the first byte that differs, or where the shorter one ends.
+func Difference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
 // Object is the name of one of an image's objects.
 func (g *Guest) Object(t T, at volume.Image, n int) (name string) {
 	t.Helper()

@@ -262,7 +262,7 @@ func hintOnCluster(err error, _ about) string {
 	case errors.As(err, &denied) && denied.NoKey:
 		return "on a host that may: ceph auth get-or-create client." + denied.User + " mon 'profile rbd' osd 'profile rbd' >" + human.ShellWord(denied.Keyring)
 	case errors.As(err, &denied) && denied.Pool == "":
-		return "get its key anew, on a host that may: ceph auth get client." + denied.User
+		return "is its key in another file, name that: CEPH_KEYRING, or ceph: keyring in the configuration; or get it anew, on a host that may: ceph auth get client." + denied.User
 	case errors.As(err, &denied):
 		return "add to its capabilities (ceph auth get client." + denied.User + " shows what it has): mon 'profile rbd' osd " + human.ShellWord("profile rbd pool="+denied.Pool)
 	case errors.As(err, &missing):

@@ -6,7 +6,8 @@
 // [Choose] makes an [Agenda] of those jobs that are to be done, and [DoAll] does them,
 // as many at a time as the limits of the host say; those of a set are one piece of work, in
 // one slot, which succeeds or fails as a whole. [Prune] takes away what the rules of a volume
-// do not keep. A [Gravity] says how badly one ended, or several.
+// do not keep. A [Ledger] tells which of the snapshots that are kept of images are of use. A
+// [Gravity] says how badly one ended, or several.
 //
 // The package knows neither words that somebody typed nor a screen: what is wanted
 // stands in [Options], which also say how a source is opened, how it went in a

@@ -116,9 +116,12 @@ func (b *Backup) fillIn(st *revision.Statement, regions []revision.Region) {
 }
 
 // standsFirm makes sure, inside the gate, that everything the revision names is
-// there and stays: the lease, the parent, the packs, the number.
+// there and stays, and where it is to be: the lease, the volume, the parent, the packs, the number.
 func (b *Backup) standsFirm() error {
 	if err := b.lease.holds(); err != nil {
+		return err
+	}
+	if err := b.repo.homeStands(b.volume); err != nil {
 		return err
 	}
 	if err := b.parentStands(); err != nil {
@@ -128,6 +131,19 @@ func (b *Backup) standsFirm() error {
 		return err
 	}
 	return b.nobodyCame() // all that the survey saw have lower numbers, and no number is given twice
+}
+
+// homeStands makes sure that a volume's directory is that volume's still. Whoever lost its
+// lock keeps nobody from renaming it, and another from taking its name.
+func (r *Repository) homeStands(v Volume) error {
+	switch now, err := r.Volume(v.Name); {
+	case errors.Is(err, ErrNoVolume), err == nil && now.UUID != v.UUID:
+		return fmt.Errorf("%w: volume %q was renamed, or is another now", ErrLostGround, v.Name)
+	case isDamaged(err): // then it says nothing
+		return nil
+	default:
+		return err
+	}
 }
 
 // parentStands makes sure that the parent is as visible as it was, with the same

@@ -253,6 +253,9 @@ func (u *undeletion) makeVisible(d *draft, second string, below revision.ID) err
 	if err := u.stillOurs(); err != nil {
 		return err
 	}
+	if err := r.homeStands(u.volume); err != nil {
+		return err
+	}
 	if err := u.stillTrashed(); err != nil {
 		return err
 	}

@@ -64,6 +64,12 @@ func commitMutants() []mutant {
 			tests: []tests{unitCommit, trapSync, unitRepository, backupFaults},
 		},
 		{
+			name: "home-not-looked-at", what: "a revision becomes visible in a directory that is another volume's by now",
+			file: "repository/commit.go",
+			old:  "\tif err := b.repo.homeStands(b.volume); err != nil {\n\t\treturn err\n\t}\n", new: "",
+			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+		},
+		{
 			name: "parent-not-checked", what: "a delta becomes visible whose parent is gone",
 			file: "repository/commit.go",
 			old:  "\tif err := b.parentStands(); err != nil {\n\t\treturn err\n\t}\n", new: "",

@@ -87,6 +87,11 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
+		name: "a volume is renamed and another takes its name, while somebody who lost its lock backs it up", does: []string{"a full backup", "a rename", "a backup"},
+		steps: []step{{actor: 0, until: "create volumes/db/.tmp", loses: "locks/volumes/"}, {actor: 1}, {actor: 2, until: "readdir trash/"}, {actor: 0}, {actor: 2}},
+		ends:  []error{repository.ErrLostGround, nil, nil},
+	},
+	{
 		name: "a merge is taken for dead", does: []string{"a merge", "gc"},
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},

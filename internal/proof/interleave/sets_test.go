@@ -38,10 +38,12 @@ func (p *process) backupSet(ctx context.Context, members ...member) error {
 			return err
 		}
 		for i, result := range made.Results {
+			w.promise(result.Statement, members[i].content)
+		}
+		for _, result := range made.Results {
 			if len(result.Findings) > 0 {
 				return &findingsError{result.Findings}
 			}
-			w.promise(result.Statement, members[i].content)
 		}
 		return nil
 	})

@@ -12,21 +12,34 @@ import (
 
 // sight is one chunk as it is now, beside what the parent has there.
 type sight struct {
-	index  uint64
-	before *revision.Chunk // the parent's; nil: nothing to build on, nor to hand on
-	now    []byte
-	below  []byte // room for what the parent holds
-	fp     chunkstore.Fingerprint
+	index   uint64
+	before  *revision.Chunk // the parent's; nil: nothing to build on, nor to hand on
+	now     []byte
+	below   []byte    // room for what the parent holds
+	isBelow readState // whether it is there
+	fp      chunkstore.Fingerprint
 }
+
+// readState says whether something was read.
+type readState int
+
+const (
+	notTried readState = iota
+	wasRead
+	unreadable
+)
 
 // chunk takes one chunk through everything: read, zero?, as before?, and if not,
 // stored as a patch or whole. buf has room for two chunks.
-func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chunk, buf []byte) (outcome, error) {
-	now, below := buf[:c.geo.chunkSize], buf[c.geo.chunkSize:]
-	if more, err := c.read(ctx, index, now); err != nil || !more {
+func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chunk, look *selection, buf []byte) (outcome, error) {
+	s := sight{index: index, before: before, now: buf[:c.geo.chunkSize], below: buf[c.geo.chunkSize:]}
+	if before != nil && c.backup.Hurt(before.Stack) {
+		s.before = nil
+	}
+	if more, err := c.readSight(ctx, &s, before == s.before, look); err != nil || !more {
 		return outcome{}, err
 	}
-	if chunkstore.IsZeros(now) {
+	if chunkstore.IsZeros(s.now) {
 		if before == nil {
 			return outcome{}, nil
 		}
@@ -35,19 +48,26 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 		c.opts.Meter.Changed.Add(c.geo.chunkSize)
 		return zeroChunk(), nil
 	}
-	hasher := c.repo.Hasher()
-	fp := hasher.Fingerprint(now)
-	if before != nil && c.backup.Hurt(before.Stack) {
-		before = nil
-	}
-	if before != nil && before.Fingerprint == fp && !c.backup.IsLost(index) {
+	s.fp = c.repo.Hasher().Fingerprint(s.now)
+	if s.before != nil && s.before.Fingerprint == s.fp && !c.backup.IsLost(index) {
 		return outcome{}, nil
 	}
-	out, err := c.store(ctx, sight{index: index, before: before, now: now, below: below, fp: fp})
+	out, err := c.store(ctx, &s)
 	if err != nil {
 		return outcome{}, fmt.Errorf("store the chunk at byte %d: %w", c.geo.extent(index).Offset, err)
 	}
 	return out, nil
+}
+
+// readSight reads a chunk as it is now: of the source, or, where it is known which parts changed and the parent may be
+// built on, those alone. There may be no more.
+func (c *creation) readSight(ctx context.Context, s *sight, buildable bool, look *selection) (more bool, err error) {
+	if parts, known := look.partsOf(s.index%revision.RegionChunks, c.geo.extent(s.index)); known && buildable {
+		if readable, err := c.readParts(ctx, s, parts); readable || err != nil {
+			return readable, err
+		}
+	}
+	return c.read(ctx, s.index, s.now)
 }
 
 // read fills buf with a chunk of the source; what lies beyond its end is zeros. There
@@ -57,19 +77,27 @@ func (c *creation) read(ctx context.Context, index uint64, buf []byte) (more boo
 	if c.feed != nil {
 		return c.readFeed(ctx, index, buf)
 	}
-	if err := c.admit(ctx, int(e.Length)); err != nil {
-		return false, err
-	}
-	n, err := c.readAt(buf[:e.Length], e.Offset)
-	if int64(n) < e.Length {
-		if err == nil {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := c.readExtent(ctx, buf[:e.Length], e.Offset); err != nil {
 		return false, err
 	}
 	clear(buf[e.Length:])
-	c.opts.Meter.Read.Add(e.Length)
 	return true, nil
+}
+
+// readExtent reads a part of the source, all of which there has to be.
+func (c *creation) readExtent(ctx context.Context, p []byte, off int64) error {
+	if err := c.admit(ctx, len(p)); err != nil {
+		return err
+	}
+	n, err := c.readAt(p, off)
+	if n < len(p) {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	c.opts.Meter.Read.Add(int64(n))
+	return nil
 }
 
 // readFeed is read, of a source of unknown size. Only what there was counts against
@@ -87,11 +115,11 @@ func (c *creation) readFeed(ctx context.Context, index uint64, buf []byte) (more
 
 // store stores a chunk that differs from the parent's, or that the parent has not,
 // or has in a hurt copy only.
-func (c *creation) store(ctx context.Context, s sight) (outcome, error) {
+func (c *creation) store(ctx context.Context, s *sight) (outcome, error) {
 	content := c.repo.Hasher().ChunkID(s.now)
 	blocks := -1 // changed ones; unknown
 	if s.before != nil {
-		readable, err := c.readParent(ctx, s.before, s.below)
+		readable, err := c.readBelow(ctx, s)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -119,7 +147,7 @@ func (c *creation) store(ctx context.Context, s sight) (outcome, error) {
 }
 
 // storePatch stores a chunk, of which so many blocks changed, as what they differ in.
-func (c *creation) storePatch(ctx context.Context, s sight, content chunkstore.ID, blocks int) (outcome, error) {
+func (c *creation) storePatch(ctx context.Context, s *sight, content chunkstore.ID, blocks int) (outcome, error) {
 	put, _, err := c.backup.Chunks().PutPatch(ctx, s.below, s.now, s.before.Fingerprint, s.fp)
 	if err != nil {
 		return outcome{}, err
@@ -139,17 +167,22 @@ func (c *creation) account(put chunkstore.Put, blocks int, plain int64) {
 	c.opts.Meter.Stored.Add(put.Stored)
 }
 
-// readParent reads what the parent holds there. If that is damaged, or cannot be
+// readBelow reads what the parent holds there, once. If that is damaged, or cannot be
 // read this time, it is a finding, and the chunk is stored whole.
-func (c *creation) readParent(ctx context.Context, before *revision.Chunk, buf []byte) (readable bool, err error) {
-	err = c.backup.Parent().ReadChunk(ctx, *before, buf)
+func (c *creation) readBelow(ctx context.Context, s *sight) (readable bool, err error) {
+	if s.isBelow != notTried {
+		return s.isBelow == wasRead, nil
+	}
+	err = c.backup.Parent().ReadChunk(ctx, *s.before, s.below)
 	if err == nil {
+		s.isBelow = wasRead
 		return true, nil
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	e := c.geo.extent(before.Index)
+	s.isBelow = unreadable
+	e := c.geo.extent(s.index)
 	kind, cause := FoundTrouble, err.Error()
 	if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
 		kind, cause = FoundDamage, corrupt.Error()

@@ -73,7 +73,7 @@ func (c *creation) fillRegion(ctx context.Context, p *plan, region uint64, outco
 	if err != nil {
 		return nil, err
 	}
-	if *look == (selection{}) && before == nil {
+	if look.chunks == (chunkSet{}) && before == nil {
 		c.passOver(first, end)
 		return nil, ctx.Err()
 	}
@@ -121,12 +121,7 @@ func (c *creation) passOver(first, end uint64) {
 // lookAt lets the workers look at the selected chunks, each chunk by one worker
 // from reading to storing. Outcomes are written each to its own place.
 func (c *creation) lookAt(ctx context.Context, first, end uint64, look *selection, parent []revision.Chunk, outcomes []outcome, buffers [][]byte) error {
-	byIndex := make([]*revision.Chunk, end-first)
-	for i := range parent {
-		if parent[i].Index < end {
-			byIndex[parent[i].Index-first] = &parent[i]
-		}
-	}
+	before := byIndex(parent, first, end)
 	var next atomic.Uint64
 	next.Store(first)
 	g, gctx := errgroup.WithContext(ctx)
@@ -137,11 +132,11 @@ func (c *creation) lookAt(ctx context.Context, first, end uint64, look *selectio
 				if i >= end {
 					return nil
 				}
-				if !look.has(i - first) {
+				if !look.chunks.has(i - first) {
 					c.passOver(i, i+1)
 					continue
 				}
-				out, err := c.chunk(gctx, i, byIndex[i-first], buf)
+				out, err := c.chunk(gctx, i, before[i-first], look, buf)
 				if err != nil {
 					return err
 				}

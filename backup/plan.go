@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"varve/chunkstore"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -79,71 +78,6 @@ func (c *creation) nextSlice() *revision.Slice {
 	return s
 }
 
-// A lie is a chunk that the source called unchanged, or a hole, and that is not as the parent has it.
-type lie struct {
-	extent repository.Extent
-}
-
-// compareSlice reads the part of the slice that the plan would pass over, and
-// returns the first lie. It may shorten the slice.
-//
-// Data in a hole is a lie only if the source still calls it one: what was written
-// since it was asked is the writer's doing, and the fill asks again.
-func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
-	if p.slice == nil {
-		return nil, nil
-	}
-	budget := c.opts.CompareHoles
-	buf := make([]byte, c.geo.chunkSize)
-	for at := uint64(0); at < p.slice.Count; {
-		first := p.slice.First + at
-		region := first / revision.RegionChunks
-		_, end := c.geo.span(region)
-		end = min(end, first+p.slice.Count-at)
-		look, err := c.selection(ctx, p, region)
-		if err != nil {
-			return nil, err
-		}
-		before, err := c.parentByIndex(region)
-		if err != nil {
-			return nil, err
-		}
-		for i := first; i < end; i++ {
-			if look.has(i % revision.RegionChunks) {
-				continue
-			}
-			if before[i] == nil { // what the parent has is no hole, and worth its reading
-				if budget -= c.geo.chunkSize; budget < 0 {
-					p.slice.Count = max(at+i-first, 1)
-					return nil, nil
-				}
-			}
-			if _, err := c.read(ctx, i, buf); err != nil {
-				return nil, err
-			}
-			if c.isAsBefore(before[i], buf) {
-				continue
-			}
-			if look, err = c.selection(ctx, p, region); err != nil {
-				return nil, err
-			}
-			if !look.has(i % revision.RegionChunks) {
-				return &lie{extent: c.geo.extent(i)}, nil
-			}
-		}
-		at += end - first
-	}
-	return nil, nil
-}
-
-// isAsBefore tells whether a chunk is what the parent has there; nil: zeros.
-func (c *creation) isAsBefore(before *revision.Chunk, now []byte) bool {
-	if before == nil {
-		return chunkstore.IsZeros(now)
-	}
-	return before.Fingerprint == c.repo.Hasher().Fingerprint(now)
-}
-
 // distrust marks, before anything else, the revisions that believed the tracker:
 // those back to the last that compared everything.
 func (c *creation) distrust(ctx context.Context, p *plan, l *lie) error {
@@ -178,16 +112,30 @@ func (c *creation) distrust(ctx context.Context, p *plan, l *lie) error {
 	return nil
 }
 
-// selection is the chunks of one region to look at, by their index in the region.
-type selection [revision.RegionChunks / 64]uint64
+// chunkSet is a set of chunks of one region, by their index in it.
+type chunkSet [revision.RegionChunks / 64]uint64
 
-func (s *selection) add(i uint64)      { s[i/64] |= 1 << (i % 64) }
-func (s *selection) has(i uint64) bool { return s[i/64]&(1<<(i%64)) != 0 }
+func (s *chunkSet) add(i uint64)      { s[i/64] |= 1 << (i % 64) }
+func (s *chunkSet) remove(i uint64)   { s[i/64] &^= 1 << (i % 64) }
+func (s *chunkSet) has(i uint64) bool { return s[i/64]&(1<<(i%64)) != 0 }
 
-func (s *selection) addAll(first, end uint64) {
+func (s *chunkSet) addAll(first, end uint64) {
 	for i := first; i < end; i++ {
 		s.add(i)
 	}
+}
+
+// selection is the chunks of one region to look at.
+type selection struct {
+	chunks  chunkSet
+	inParts chunkSet            // of these, parts tell all of what may have changed
+	parts   []repository.Extent // ascending
+}
+
+// addWhole adds a chunk that is to be read whole, by its index in the region.
+func (s *selection) addWhole(i uint64) {
+	s.chunks.add(i)
+	s.inParts.remove(i)
 }
 
 // selection gives the chunks of a region that the plan looks at: where the source
@@ -196,8 +144,11 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 	look := new(selection)
 	first, end := c.geo.span(region)
 	if p.kind == revision.PlanAll {
-		look.addAll(0, end-first)
+		look.chunks.addAll(0, end-first)
 		return look, nil
+	}
+	if p.told != nil && p.told.look != nil && p.told.region == region {
+		return p.told.look, nil
 	}
 	span := repository.Extent{Offset: int64(first) * c.geo.chunkSize, Length: int64(end-first) * c.geo.chunkSize}
 	extents := p.told.in
@@ -211,11 +162,14 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 		if part, ok := cut(repository.Extent(e), span); ok {
 			from := uint64(part.Offset/c.geo.chunkSize) - first
 			to := uint64((part.End()+c.geo.chunkSize-1)/c.geo.chunkSize) - first
-			look.addAll(from, min(to, end-first))
+			look.chunks.addAll(from, min(to, end-first))
 		}
 	}
+	if err := c.narrow(ctx, p.told, look, first, end); err != nil {
+		return nil, err
+	}
 	if b, ok := c.geo.boundary(); ok && b >= first && b < end {
-		look.add(b - first)
+		look.addWhole(b - first)
 	}
 	chunks, err := c.parentChunks(region)
 	if err != nil {
@@ -223,20 +177,13 @@ func (c *creation) selection(ctx context.Context, p *plan, region uint64) (*sele
 	}
 	for _, chunk := range chunks {
 		if chunk.Index < end && (p.kind == revision.PlanData || c.backup.Hurt(chunk.Stack) || c.backup.IsLost(chunk.Index)) {
-			look.add(chunk.Index - first)
+			look.addWhole(chunk.Index - first)
 		}
 	}
-	return look, nil
-}
-
-// parentByIndex gives the parent's chunks of a region by their indexes.
-func (c *creation) parentByIndex(region uint64) (map[uint64]*revision.Chunk, error) {
-	chunks, err := c.parentChunks(region)
-	byIndex := make(map[uint64]*revision.Chunk, len(chunks))
-	for i := range chunks {
-		byIndex[chunks[i].Index] = &chunks[i]
+	if p.told != nil {
+		p.told.region, p.told.look = region, look
 	}
-	return byIndex, err
+	return look, nil
 }
 
 // parentChunks gives the parent's chunks of a region, none where it has no such region.

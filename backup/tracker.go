@@ -23,7 +23,9 @@ func (c *creation) planChanges(ctx context.Context, differ volume.Differ) (*plan
 	if err != nil {
 		return nil, err
 	}
-	return &plan{kind: revision.PlanTracker, since: since, told: &told{changes: changes, size: c.geo.size}, slice: c.nextSlice()}, nil
+	t := &told{changes: changes, size: c.geo.size}
+	t.precise, _ = changes.(volume.Precise)
+	return &plan{kind: revision.PlanTracker, since: since, told: t, slice: c.nextSlice()}, nil
 }
 
 func (c *creation) changesSince(ctx context.Context, differ volume.Differ) (_ volume.Changes, since string, err error) {
@@ -41,12 +43,17 @@ func (c *creation) changesSince(ctx context.Context, differ volume.Differ) (_ vo
 	return changes, was.Snapshot, err
 }
 
-// told keeps what a change tracker says of a span of the volume: it is asked about many regions at once.
+// told keeps what a change tracker says of a span of the volume, and what came of it in the last region: it is asked about
+// many regions at once, and about none twice.
 type told struct {
 	changes volume.Changes
-	size    int64 // of the volume
+	precise volume.Precise // nil: it knows no more than that
+	size    int64          // of the volume
 	span    volume.Extent
 	extents []volume.Extent // within span
+
+	region uint64
+	look   *selection // what is to be looked at in region, if that is known
 }
 
 // spanBytes is how much a tracker is asked about at a time. What it tells of that is kept.

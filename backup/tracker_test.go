@@ -29,6 +29,7 @@ type keeper struct {
 	alter     func(honest []volume.Extent) ([]volume.Extent, error) // what is told in the place of the truth; nil: the truth
 	strange   string                                                // why nothing can be told; empty: it can
 	asked     []volume.Extent
+	object    int64 // of so many bytes is told whether they changed, and blocks when they are asked for; 0: it knows no more than blocks
 }
 
 func newKeeper(data []byte) *keeper {
@@ -102,6 +103,9 @@ func (s *keptSnapshot) Since(_ context.Context, base string) (volume.Changes, er
 	if s.keeper.strange != "" {
 		return nil, &volume.NoBaseError{Why: s.keeper.strange}
 	}
+	if s.keeper.object > 0 {
+		return preciseChanges{&keptChanges{s, before}}, nil
+	}
 	return &keptChanges{s, before}, nil
 }
 
@@ -111,19 +115,28 @@ type keptChanges struct {
 }
 
 func (c *keptChanges) Changed(_ context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
-	return func(yield func(volume.Extent, error) bool) {
-		c.now.keeper.asked = append(c.now.keeper.asked, within)
-		var told []volume.Extent
-		now := c.now.s.data
-		for off := within.Offset; off < min(within.End(), int64(len(now))); off += block {
-			end := min(off+block, int64(len(now)))
-			if off >= int64(len(c.before)) && allZero(now[off:end]) {
-				continue
-			}
-			if off >= int64(len(c.before)) || !bytes.Equal(now[off:end], c.before[off:min(end, int64(len(c.before)))]) {
-				told = append(told, volume.Extent{Offset: off, Length: end - off})
-			}
+	c.now.keeper.asked = append(c.now.keeper.asked, within)
+	return c.altered(c.honest(within))
+}
+
+// honest gives the blocks that changed.
+func (c *keptChanges) honest(within volume.Extent) (told []volume.Extent) {
+	now := c.now.s.data
+	for off := within.Offset; off < min(within.End(), int64(len(now))); off += block {
+		end := min(off+block, int64(len(now)))
+		if off >= int64(len(c.before)) && allZero(now[off:end]) {
+			continue
 		}
+		if off >= int64(len(c.before)) || !bytes.Equal(now[off:end], c.before[off:min(end, int64(len(c.before)))]) {
+			told = append(told, volume.Extent{Offset: off, Length: end - off})
+		}
+	}
+	return told
+}
+
+// altered tells it, or what the keeper makes of it.
+func (c *keptChanges) altered(told []volume.Extent) iter.Seq2[volume.Extent, error] {
+	return func(yield func(volume.Extent, error) bool) {
 		if c.now.keeper.alter != nil {
 			var err error
 			if told, err = c.now.keeper.alter(told); err != nil {
@@ -137,6 +150,27 @@ func (c *keptChanges) Changed(_ context.Context, within volume.Extent) iter.Seq2
 			}
 		}
 	}
+}
+
+// preciseChanges tell objects, and blocks if they are asked for.
+type preciseChanges struct{ *keptChanges }
+
+var _ volume.Precise = preciseChanges{}
+
+func (c preciseChanges) Changed(_ context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
+	return func(yield func(volume.Extent, error) bool) {
+		object := c.now.keeper.object
+		for off := within.Offset; off < min(within.End(), int64(len(c.now.s.data))); off += object {
+			if len(c.honest(volume.Extent{Offset: off, Length: object})) > 0 && !yield(volume.Extent{Offset: off, Length: object}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c preciseChanges) Blocks(_ context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
+	c.now.keeper.asked = append(c.now.keeper.asked, within)
+	return c.altered(c.honest(within))
 }
 
 func (p *place) mustHold(t tester, result *backup.Result, want []byte) {

@@ -54,6 +54,14 @@ type Changes interface {
 	Changed(ctx context.Context, within Extent) iter.Seq2[Extent, error]
 }
 
+// Precise are Changes that can be told block by block, where what else is told is coarser than that.
+type Precise interface {
+	Changes
+	// Blocks yields, as Changed does and within what that yields, the blocks of 4 KiB that may differ, as far as the source
+	// tells them apart. It may take long and yield much: it is meant for a part of the volume in which something changed.
+	Blocks(ctx context.Context, within Extent) iter.Seq2[Extent, error]
+}
+
 // A Keeper is a Source whose snapshots can be kept. They bear a label, and no Keeper touches a snapshot of another.
 type Keeper interface {
 	Source

@@ -48,6 +48,13 @@ func guardMutants() []mutant {
 			tests: []tests{unitGuards},
 		},
 		{
+			name: "lies-about-blocks-pass", what: "a change tracker that leaves out blocks of a chunk that changed is not caught",
+			file:  "backup/partial.go",
+			old:   "if !bytes.Equal(now[from:to], below[from:to]) {",
+			new:   "if from > to && !bytes.Equal(now[from:to], below[from:to]) {",
+			tests: []tests{{"backup", "LiesAboutBlocks"}},
+		},
+		{
 			name: "wrong-source-stored", what: "a source that holds something else is stored as the volume",
 			file:  "backup/guard.go",
 			old:   "\tif agree*sampleTenth >= len(samples) {\n",

@@ -249,8 +249,8 @@ func errorMutants() []mutant {
 		{
 			name: "source-error-ignored", what: "what cannot be read of the source is stored as zeros",
 			file:  "backup/chunk.go",
-			old:   "\tif int64(n) < e.Length {\n\t\tif err == nil {\n\t\t\terr = io.ErrUnexpectedEOF\n\t\t}\n\t\treturn false, err\n\t}\n\tclear(buf[e.Length:])\n",
-			new:   "\tif err == io.ErrUnexpectedEOF {\n\t\treturn false, err\n\t}\n\tclear(buf[n:])\n",
+			old:   "\tif n < len(p) {\n\t\tif err == nil {\n\t\t\terr = io.ErrUnexpectedEOF\n\t\t}\n\t\treturn err\n\t}\n",
+			new:   "\tif err == io.ErrUnexpectedEOF {\n\t\treturn err\n\t}\n\tclear(p[n:])\n",
 			tests: []tests{unitBackup},
 		},
 		{

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// grain is what extents are rounded to, outwards: finer ones are of no use to a reader of chunks, and would take much
-	// memory where small writes lie close together.
+	// grain is what extents are rounded to, outwards: of much at a time, for finer ones would take much memory where small
+	// writes lie close together.
 	grain = 64 << 10
+	// block is what they are rounded to when they are asked for block by block.
+	block = 4 << 10
 	// portion is how much of an image is asked for at a time: at worst a million extents, 16 MiB.
 	portion = 128 << 30
 )
@@ -28,10 +30,12 @@ type changes struct {
 	fast bool   // object maps are asked, and whole objects named
 }
 
+var _ volume.Precise = (*changes)(nil)
+
 // Data implements [volume.HoleFinder], by the image's objects.
 func (s *Snapshot) Data(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
 	fast, err := insideInTime(ctx, s.conn.cluster, &s.guard, func() (bool, error) { return s.hasValidMaps([]string{s.info.Name}) })
-	return (&changes{snap: s, fast: fast}).extents(ctx, within, err)
+	return (&changes{snap: s, fast: fast}).extents(ctx, within, grain, err)
 }
 
 // Since implements [volume.Differ]. Base is what [Snapshot.Base] said.
@@ -123,10 +127,16 @@ func (s *Snapshot) hasValidMaps(names []string) (bool, error) {
 
 // Changed implements [volume.Changes].
 func (c *changes) Changed(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
-	return c.extents(ctx, within, nil)
+	return c.extents(ctx, within, grain, nil)
 }
 
-func (c *changes) extents(ctx context.Context, within volume.Extent, err error) iter.Seq2[volume.Extent, error] {
+// Blocks implements [volume.Precise]. It looks into each object, whatever object maps say.
+func (c *changes) Blocks(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
+	return (&changes{snap: c.snap, base: c.base}).extents(ctx, within, block, nil)
+}
+
+// extents asks about portions, and joins what touches.
+func (c *changes) extents(ctx context.Context, within volume.Extent, grain int64, err error) iter.Seq2[volume.Extent, error] {
 	return func(yield func(volume.Extent, error) bool) {
 		if err != nil {
 			yield(volume.Extent{}, err)
@@ -135,7 +145,7 @@ func (c *changes) extents(ctx context.Context, within volume.Extent, err error) 
 		var last volume.Extent // not given yet
 		for off := within.Offset; off < within.End(); off += portion {
 			part := volume.Extent{Offset: off, Length: min(portion, within.End()-off)}
-			got, err := inside(ctx, &c.snap.guard, func() ([]volume.Extent, error) { return c.ask(part) })
+			got, err := inside(ctx, &c.snap.guard, func() ([]volume.Extent, error) { return c.ask(part, grain) })
 			if err != nil {
 				yield(volume.Extent{}, err)
 				return
@@ -158,7 +168,7 @@ func (c *changes) extents(ctx context.Context, within volume.Extent, err error) 
 }
 
 // ask asks the cluster about one portion, which may be each of its objects, and so takes as long as it has to. What it calls zeros is told of changes, and not of data.
-func (c *changes) ask(part volume.Extent) ([]volume.Extent, error) {
+func (c *changes) ask(part volume.Extent, grain int64) ([]volume.Extent, error) {
 	var mu sync.Mutex // librbd may answer on threads of its own
 	var got []volume.Extent
 	config := rbd.DiffIterateConfig{
@@ -169,7 +179,7 @@ func (c *changes) ask(part volume.Extent) ([]volume.Extent, error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			got = appendExtent(got, part, int64(offset), int64(length))
+			got = appendExtent(got, part, grain, int64(offset), int64(length))
 			return 0
 		},
 	}

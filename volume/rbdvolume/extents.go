@@ -10,7 +10,7 @@ import (
 )
 
 // appendExtent adds an extent, rounded to grain and cut to part. Most come in order, and join the one before.
-func appendExtent(all []volume.Extent, part volume.Extent, off, length int64) []volume.Extent {
+func appendExtent(all []volume.Extent, part volume.Extent, grain, off, length int64) []volume.Extent {
 	first := max(off/grain*grain, part.Offset)
 	end := min((off+length+grain-1)/grain*grain, part.End())
 	if first >= end {

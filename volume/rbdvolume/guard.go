@@ -53,6 +53,13 @@ func (g *guard) close() (first bool, err error) {
 	return first, err
 }
 
+// isClosed tells whether it is closed: what is under way may then lack what goes with that.
+func (g *guard) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
 // inside does what calls librbd, and is left to itself when ctx ends. It may take long: only each operation has its limit.
 func inside[T any](ctx context.Context, g *guard, do func() (T, error)) (T, error) {
 	if err := g.enter(); err != nil {
@@ -61,7 +68,11 @@ func inside[T any](ctx context.Context, g *guard, do func() (T, error)) (T, erro
 	}
 	return abandonable(ctx, func() (T, error) {
 		defer g.leave()
-		return do()
+		value, err := do()
+		if err != nil && g.isClosed() {
+			err = fs.ErrClosed
+		}
+		return value, err
 	}, forget)
 }
 

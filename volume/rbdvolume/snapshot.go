@@ -35,16 +35,16 @@ var (
 	_ volume.Independent = (*Snapshot)(nil)
 )
 
-// open opens a snapshot by a connection of its own.
+// open opens a snapshot, which has a part in the source's connection until it is shut.
 func (s *Source) open(ctx context.Context, at volume.Image, own bool) (*Snapshot, error) {
-	return inTime(ctx, s.cluster, func() (*Snapshot, error) {
-		c, err := s.cluster.dial(at)
+	return askOn(ctx, s.line, func(*connection) (*Snapshot, error) {
+		c, err := s.line.take()
 		if err != nil {
 			return nil, err
 		}
 		snap, err := c.openSnapshot(at)
 		if err != nil {
-			c.close()
+			s.line.give(c)
 			return nil, err
 		}
 		snap.source, snap.own = s, own
@@ -169,7 +169,6 @@ func (s *Snapshot) shutInTime() error {
 }
 
 func (s *Snapshot) shut() error {
-	err := errnoOf(s.image.Close())
-	s.conn.close()
-	return err
+	defer s.source.line.give(s.conn)
+	return errnoOf(s.image.Close())
 }

@@ -14,7 +14,7 @@ import (
 
 // Source is an RBD image, or a snapshot of one.
 type Source struct {
-	cluster  Cluster
+	line     *line
 	at       volume.Image
 	identity volume.Identity
 	layout   volume.Layout
@@ -28,12 +28,13 @@ var (
 // Open returns the source at that place, after a look whether it is there. It fails with a [*volume.NoClusterError], a
 // [*volume.DeniedError] or a [*volume.NoImageError].
 func Open(ctx context.Context, cluster Cluster, at volume.Image) (*Source, error) {
-	return ask(ctx, cluster, at, func(c *connection) (*Source, error) {
+	l := newLine(cluster, at)
+	return askOn(ctx, l, func(c *connection) (*Source, error) {
 		identity, layout, err := c.identify(at)
 		if err != nil {
 			return nil, err
 		}
-		return &Source{cluster: cluster, at: at, identity: identity, layout: layout}, nil
+		return &Source{line: l, at: at, identity: identity, layout: layout}, nil
 	}, forget)
 }
 
@@ -92,7 +93,7 @@ func (s *Source) SnapshotFor(ctx context.Context, label volume.Label) (volume.Sn
 func (s *Source) take(ctx context.Context, name string, keepable bool) (volume.Snapshot, error) {
 	take := func(c *connection) (struct{}, error) { return struct{}{}, c.take(s.at, name) }
 	late := func(struct{}) { _ = s.drop(context.WithoutCancel(ctx), name) } // if it fails, the next run does it
-	if _, err := ask(ctx, s.cluster, s.at, take, late); err != nil {
+	if _, err := askOn(ctx, s.line, take, late); err != nil {
 		return nil, err
 	}
 	at := s.at
@@ -123,7 +124,7 @@ func (c *connection) take(at volume.Image, name string) error {
 
 // drop removes a snapshot of the image, in time; that it is gone already is no error.
 func (s *Source) drop(ctx context.Context, name string) error {
-	_, err := ask(ctx, s.cluster, s.at, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
+	_, err := askOn(ctx, s.line, func(c *connection) (struct{}, error) { return struct{}{}, c.drop(s.at, name) }, forget)
 	return err
 }
 
@@ -147,7 +148,7 @@ func (s *Source) Tidy(ctx context.Context, label volume.Label, but ...string) ([
 	if s.at.Snapshot != "" {
 		return nil, nil
 	}
-	return ask(ctx, s.cluster, s.at, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
+	return askOn(ctx, s.line, func(c *connection) ([]string, error) { return c.tidy(s.at, label, but) }, forget)
 }
 
 func (c *connection) tidy(at volume.Image, label volume.Label, but []string) ([]string, error) {

@@ -80,11 +80,11 @@ func (w watchedSnapshot) Since(ctx context.Context, base string) (volume.Changes
 	if err != nil {
 		return nil, err
 	}
-	return watchedChanges{changes, w.before}, nil
+	return watchedChanges{changes.(volume.Precise), w.before}, nil
 }
 
 type watchedChanges struct {
-	volume.Changes
+	volume.Precise
 	before func(what string) error
 }
 
@@ -92,5 +92,12 @@ func (w watchedChanges) Changed(ctx context.Context, within volume.Extent) iter.
 	if err := w.before("what changed"); err != nil {
 		return func(yield func(volume.Extent, error) bool) { yield(volume.Extent{}, err) }
 	}
-	return w.Changes.Changed(ctx, within)
+	return w.Precise.Changed(ctx, within)
+}
+
+func (w watchedChanges) Blocks(ctx context.Context, within volume.Extent) iter.Seq2[volume.Extent, error] {
+	if err := w.before("which blocks changed"); err != nil {
+		return func(yield func(volume.Extent, error) bool) { yield(volume.Extent{}, err) }
+	}
+	return w.Precise.Blocks(ctx, within)
 }

@@ -1,0 +1,253 @@
+package fusemount
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+// A dirNode is a folder: of a volume, or on the way to one.
+type dirNode struct {
+	fs.Inode
+	m    *Mounted
+	path []string
+}
+
+var (
+	_ fs.NodeLookuper  = (*dirNode)(nil)
+	_ fs.NodeReaddirer = (*dirNode)(nil)
+	_ fs.NodeGetattrer = (*dirNode)(nil)
+	_ fs.NodeStatfser  = (*dirNode)(nil)
+)
+
+// folder is what the folder holds now; the listing is nil unless it is a volume's.
+func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
+	f, err := d.m.catalog.trees()
+	if err != nil {
+		return nil, nil, d.m.trouble("the volumes cannot be listed", err)
+	}
+	at := f.root.find(d.path)
+	if at == nil && len(d.path) > 0 {
+		return nil, nil, syscall.ENOENT
+	}
+	if at == nil || at.volume == nil {
+		return at, nil, 0
+	}
+	l, err := d.m.catalog.list(*at.volume)
+	switch {
+	case errors.Is(err, repository.ErrNoVolume):
+		return nil, nil, syscall.ENOENT
+	case err != nil:
+		return nil, nil, d.m.trouble("the revisions of a volume cannot be listed", err, "volume", at.volume.Name)
+	}
+	return at, l, 0
+}
+
+// Getattr implements [fs.NodeGetattrer].
+func (d *dirNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	d.m.dirAttr(&out.Attr)
+	out.SetTimeout(d.m.opts.Refresh)
+	return 0
+}
+
+// Statfs implements [fs.NodeStatfser].
+func (d *dirNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	return d.m.statfs(out)
+}
+
+// Lookup implements [fs.NodeLookuper].
+func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	at, l, errno := d.folder()
+	if errno != 0 {
+		return nil, errno
+	}
+	out.SetEntryTimeout(d.m.opts.Refresh)
+	if at.folders[name] != nil {
+		d.m.dirAttr(&out.Attr)
+		out.SetAttrTimeout(d.m.opts.Refresh)
+		below := slices.Concat(d.path, []string{name})
+		return d.child(ctx, &dirNode{m: d.m, path: below}, syscall.S_IFDIR, "dir", path.Join(below...)), 0
+	}
+	if l == nil {
+		return nil, syscall.ENOENT
+	}
+	switch name {
+	case tagsName:
+		d.m.dirAttr(&out.Attr)
+		out.SetAttrTimeout(d.m.opts.Refresh)
+		return d.child(ctx, &tagsNode{m: d.m, volume: at.volume.UUID}, syscall.S_IFDIR, "tags", at.volume.UUID.String()), 0
+	case latestName:
+		return d.link(ctx, string(l.latest), out)
+	case goodName:
+		return d.link(ctx, string(l.good), out)
+	}
+	id, ext, ok := parseFile(name)
+	rev, is := l.revisions[id]
+	switch {
+	case !ok || !is:
+	case ext == imageExt && rev.Statement != nil:
+		n := &imageNode{m: d.m, key: imageKey{at.volume.UUID, id}, statement: rev.Statement}
+		n.attr(&out.Attr, false)
+		out.SetAttrTimeout(n.attrFor(out.Blocks))
+		return d.child(ctx, n, syscall.S_IFREG, "image", at.volume.UUID.String(), string(id)), 0
+	case ext == noteExt && d.m.opts.Describe != nil:
+		n := &noteNode{m: d.m, key: imageKey{at.volume.UUID, id}}
+		if errno := n.attr(rev, &out.Attr); errno != 0 {
+			return nil, errno
+		}
+		out.SetAttrTimeout(d.m.opts.Refresh)
+		return d.child(ctx, n, syscall.S_IFREG, "note", at.volume.UUID.String(), string(id)), 0
+	}
+	return nil, syscall.ENOENT
+}
+
+// link finds the link to an image beside it.
+func (d *dirNode) link(ctx context.Context, id string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if id == "" {
+		return nil, syscall.ENOENT
+	}
+	return newLink(ctx, &d.Inode, d.m, id+imageExt, out), 0
+}
+
+// child finds or makes the node of something that the words tell from all else.
+func (d *dirNode) child(ctx context.Context, node fs.InodeEmbedder, mode uint32, words ...string) *fs.Inode {
+	return d.NewInode(ctx, node, fs.StableAttr{Mode: mode, Ino: inode(words...)})
+}
+
+// inode makes a number of what something is, so that it has the same in every mount.
+func inode(words ...string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(strings.Join(words, "\x00"))) // it never fails
+	return h.Sum64()>>1 | 1<<32                         // none that is reserved, or given to others
+}
+
+// Readdir implements [fs.NodeReaddirer].
+func (d *dirNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
+	at, l, errno := d.folder()
+	if errno != 0 {
+		return nil, errno
+	}
+	var entries []fuse.DirEntry
+	if at != nil {
+		for _, name := range slices.Sorted(maps.Keys(at.folders)) {
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR, Ino: inode("dir", path.Join(append(slices.Clone(d.path), name)...))})
+		}
+	}
+	if l == nil {
+		return fs.NewListDirStream(entries), 0
+	}
+	uuid := at.volume.UUID.String()
+	for _, id := range l.order {
+		if l.revisions[id].Statement != nil {
+			entries = append(entries, fuse.DirEntry{Name: string(id) + imageExt, Mode: syscall.S_IFREG, Ino: inode("image", uuid, string(id))})
+		}
+		if d.m.opts.Describe != nil {
+			entries = append(entries, fuse.DirEntry{Name: string(id) + noteExt, Mode: syscall.S_IFREG, Ino: inode("note", uuid, string(id))})
+		}
+	}
+	for name, to := range map[string]revision.ID{latestName: l.latest, goodName: l.good} {
+		if to != "" {
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: syscall.S_IFLNK})
+		}
+	}
+	entries = append(entries, fuse.DirEntry{Name: tagsName, Mode: syscall.S_IFDIR, Ino: inode("tags", uuid)})
+	slices.SortFunc(entries, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	return fs.NewListDirStream(entries), 0
+}
+
+// A tagsNode is the folder of links by tag.
+type tagsNode struct {
+	fs.Inode
+	m      *Mounted
+	volume revision.UUID
+}
+
+var (
+	_ fs.NodeLookuper  = (*tagsNode)(nil)
+	_ fs.NodeReaddirer = (*tagsNode)(nil)
+	_ fs.NodeGetattrer = (*tagsNode)(nil)
+)
+
+func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
+	f, err := t.m.catalog.trees()
+	if err != nil {
+		return nil, t.m.trouble("the volumes cannot be listed", err)
+	}
+	v, is := f.byUUID[t.volume]
+	if !is {
+		return nil, syscall.ENOENT
+	}
+	l, err := t.m.catalog.list(v)
+	if err != nil {
+		return nil, t.m.trouble("the revisions of a volume cannot be listed", err, "volume", v.Name)
+	}
+	return l.tags, 0
+}
+
+// Getattr implements [fs.NodeGetattrer].
+func (t *tagsNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	t.m.dirAttr(&out.Attr)
+	out.SetTimeout(t.m.opts.Refresh)
+	return 0
+}
+
+// Lookup implements [fs.NodeLookuper].
+func (t *tagsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	tags, errno := t.tags()
+	if errno != 0 {
+		return nil, errno
+	}
+	tag, has := strings.CutSuffix(name, imageExt)
+	id, is := tags[tag]
+	if !has || !is {
+		return nil, syscall.ENOENT
+	}
+	out.SetEntryTimeout(t.m.opts.Refresh)
+	return newLink(ctx, &t.Inode, t.m, path.Join("..", string(id)+imageExt), out), 0
+}
+
+// Readdir implements [fs.NodeReaddirer].
+func (t *tagsNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
+	tags, errno := t.tags()
+	if errno != 0 {
+		return nil, errno
+	}
+	var entries []fuse.DirEntry
+	for _, tag := range slices.Sorted(maps.Keys(tags)) {
+		entries = append(entries, fuse.DirEntry{Name: tag + imageExt, Mode: syscall.S_IFLNK})
+	}
+	return fs.NewListDirStream(entries), 0
+}
+
+// A linkNode is a symbolic link. One that leads elsewhere is another node: what the kernel
+// knows of the former is not wrong, only old.
+type linkNode struct {
+	fs.Inode
+	target string
+}
+
+var _ fs.NodeReadlinker = (*linkNode)(nil)
+
+func newLink(ctx context.Context, parent *fs.Inode, m *Mounted, target string, out *fuse.EntryOut) *fs.Inode {
+	m.linkAttr(target, &out.Attr)
+	out.SetAttrTimeout(unchanging)
+	return parent.NewInode(ctx, &linkNode{target: target}, fs.StableAttr{Mode: syscall.S_IFLNK})
+}
+
+// Readlink implements [fs.NodeReadlinker].
+func (l *linkNode) Readlink(context.Context) ([]byte, syscall.Errno) { return []byte(l.target), 0 }
+
+// unchanging is for how long the kernel may keep what never changes.
+const unchanging = time.Hour

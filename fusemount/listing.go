@@ -1,0 +1,257 @@
+package fusemount
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"varve/repository"
+	"varve/revision"
+)
+
+// A catalog knows what there is to show, as of a moment ago.
+type catalog struct {
+	repo *repository.Repository
+	opts Options
+
+	mu      sync.Mutex // held while volumes are listed: who comes meanwhile takes the outcome
+	forest  forest
+	volumes map[revision.UUID]*listed
+}
+
+// A freshness tells whether to look again.
+type freshness struct {
+	began  time.Time // when it was listed
+	looked time.Time // when it was last found to be unchanged
+	stamp  repository.Stamp
+}
+
+// maxAge is how long a listing is believed that seems to be unchanged: not everything that
+// may change about one is told by a stamp.
+const maxAge = 30 * time.Second
+
+// isFresh tells whether a listing is good for another while; look is asked for the stamp of
+// now if it is no longer known to be.
+func (f *freshness) isFresh(now time.Time, refresh time.Duration, look func() (repository.Stamp, error)) bool {
+	switch {
+	case f.began.IsZero() || now.Sub(f.began) > maxAge:
+		return false
+	case now.Sub(f.looked) < refresh:
+		return true
+	case !f.stamp.Settled(f.began):
+		return false
+	}
+	if stamp, err := look(); err != nil || stamp != f.stamp {
+		return false
+	}
+	f.looked = now
+	return true
+}
+
+// A forest is the folders of all volumes.
+type forest struct {
+	freshness
+	root   *folder
+	byUUID map[revision.UUID]repository.Volume
+}
+
+// A folder may hold folders, be a volume's, or both.
+type folder struct {
+	folders map[string]*folder
+	volume  *repository.Volume
+}
+
+// find follows a path.
+func (f *folder) find(path []string) *folder {
+	for _, element := range path {
+		if f == nil {
+			return nil
+		}
+		f = f.folders[element]
+	}
+	return f
+}
+
+func (f *folder) plant(path []string, v repository.Volume) {
+	for _, element := range path {
+		if f.folders == nil {
+			f.folders = map[string]*folder{}
+		}
+		if f.folders[element] == nil {
+			f.folders[element] = &folder{}
+		}
+		f = f.folders[element]
+	}
+	f.volume = &v
+}
+
+// A listed volume.
+type listed struct {
+	freshness
+	mu        sync.Mutex // held while it is listed
+	revisions map[revision.ID]repository.Revision
+	order     []revision.ID // oldest first
+	latest    revision.ID
+	good      revision.ID
+	tags      map[string]revision.ID // the newest that has it
+	count     atomic.Int64
+	used      time.Time // under the catalog's lock
+}
+
+// maxRevisions bounds how many revisions are kept of all listings together; the one in use
+// is, whatever its size.
+const maxRevisions = 16_000
+
+func newCatalog(repo *repository.Repository, opts Options) *catalog {
+	return &catalog{repo: repo, opts: opts, volumes: map[revision.UUID]*listed{}}
+}
+
+// trees gives the folders of all volumes. It must not be changed.
+func (c *catalog) trees() (*forest, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.forest.isFresh(now, c.opts.Refresh, c.repo.VolumesStamp) {
+		return c.snapshot(), nil
+	}
+	stamp, err := c.repo.VolumesStamp()
+	if err != nil {
+		return nil, err
+	}
+	volumes, err := c.repo.Volumes()
+	if err != nil && len(volumes) == 0 {
+		return nil, err
+	}
+	if err != nil {
+		c.opts.Log.Warn("some volumes cannot be shown", "error", err)
+	}
+	f := forest{freshness: freshness{began: now, looked: now, stamp: stamp}, root: &folder{}, byUUID: map[revision.UUID]repository.Volume{}}
+	for _, v := range volumes {
+		if c.opts.Show(v.Name) {
+			f.root.plant(folders(v.Name), v)
+			f.byUUID[v.UUID] = v
+		}
+	}
+	c.forest = f
+	for uuid := range c.volumes {
+		if _, is := f.byUUID[uuid]; !is {
+			delete(c.volumes, uuid)
+		}
+	}
+	return c.snapshot(), nil
+}
+
+// snapshot is the forest as it is; what it leads to is never changed.
+func (c *catalog) snapshot() *forest {
+	f := c.forest
+	return &f
+}
+
+// list lists the revisions of a volume. What it returns must not be changed.
+func (c *catalog) list(v repository.Volume) (*listed, error) {
+	l := c.of(v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	look := func() (repository.Stamp, error) { return c.repo.RevisionsStamp(v) }
+	if l.isFresh(now, c.opts.Refresh, look) {
+		return l.snapshot(), nil
+	}
+	stamp, err := look()
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := c.repo.Revisions(v)
+	if err != nil {
+		return nil, err
+	}
+	l.fill(revisions)
+	l.freshness = freshness{began: now, looked: now, stamp: stamp}
+	return l.snapshot(), nil
+}
+
+func (l *listed) snapshot() *listed {
+	return &listed{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags}
+}
+
+// fill takes over a listing, oldest first.
+func (l *listed) fill(revisions []repository.Revision) {
+	l.revisions, l.tags = make(map[revision.ID]repository.Revision, len(revisions)), map[string]revision.ID{}
+	l.count.Store(int64(len(revisions)))
+	l.order, l.latest, l.good = make([]revision.ID, 0, len(revisions)), "", ""
+	for i := range revisions {
+		rev := &revisions[i]
+		l.revisions[rev.ID] = *rev
+		l.order = append(l.order, rev.ID)
+		l.latest = rev.ID
+		if c := rev.Candidate(); c.Trusted {
+			l.good = rev.ID
+		}
+		for _, tag := range rev.Info.Tags {
+			l.tags[tag] = rev.ID
+		}
+	}
+}
+
+// of finds the place of a volume's listing, and gives up those that were not used for the
+// longest time if there are too many.
+func (c *catalog) of(v repository.Volume) *listed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.volumes[v.UUID]
+	if l == nil {
+		l = &listed{}
+		c.volumes[v.UUID] = l
+	}
+	l.used = time.Now()
+	kept := func() (n int64) {
+		for _, l := range c.volumes {
+			n += l.count.Load()
+		}
+		return n
+	}
+	for kept() > maxRevisions && len(c.volumes) > 1 {
+		oldest := v.UUID
+		for uuid, other := range c.volumes {
+			if other.used.Before(c.volumes[oldest].used) {
+				oldest = uuid
+			}
+		}
+		if oldest == v.UUID {
+			break
+		}
+		delete(c.volumes, oldest)
+	}
+	return l
+}
+
+// errGone reports a volume or a revision that is there no more.
+var errGone = errors.New("it is not there any more")
+
+// revision finds one revision of a volume, under whatever name that has now.
+func (c *catalog) find(key imageKey) (repository.Revision, error) {
+	f, err := c.trees()
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	v, is := f.byUUID[key.volume]
+	if !is {
+		return repository.Revision{}, errGone
+	}
+	l, err := c.list(v)
+	if err != nil {
+		return repository.Revision{}, err
+	}
+	rev, is := l.revisions[key.id]
+	if !is {
+		return repository.Revision{}, errGone
+	}
+	return rev, nil
+}
+
+// An imageKey tells an image from all others, whatever its volume is called.
+type imageKey struct {
+	volume revision.UUID
+	id     revision.ID
+}

@@ -1,0 +1,172 @@
+package fusemount
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// fsType is what lists of mounts call what this package mounts.
+const fsType = "fuse.varve"
+
+// A MissingError reports that this host cannot mount, and what would let it.
+type MissingError struct {
+	What  string
+	Cause error
+}
+
+func (e *MissingError) Error() string { return e.What }
+
+func (e *MissingError) Unwrap() error { return e.Cause }
+
+// A PointError reports a mount point that cannot be one.
+type PointError struct {
+	Dir   string
+	What  string
+	Cause error
+}
+
+func (e *PointError) Error() string { return fmt.Sprintf("%s %s", e.Dir, e.What) }
+
+func (e *PointError) Unwrap() error { return e.Cause }
+
+// preparePoint makes sure that a directory can be mounted on. What is mounted there and dead,
+// because its process was killed, is unmounted, if it is ours.
+func preparePoint(dir string) (string, error) {
+	dir, err := realDir(dir)
+	if err != nil {
+		return "", err
+	}
+	for range 16 { // one may lie above another
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
+			return "", &PointError{Dir: dir, What: "is not a directory"}
+		case err == nil:
+			if at, is := topMount(dir); is && at == fsType {
+				return "", &PointError{Dir: dir, What: "has revisions mounted already"}
+			}
+			return dir, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return "", &PointError{Dir: dir, What: "does not exist", Cause: err}
+		case !errors.Is(err, syscall.ENOTCONN):
+			return "", fmt.Errorf("look at the mount point: %w", err)
+		}
+		if at, is := topMount(dir); !is || at != fsType {
+			return "", &PointError{Dir: dir, What: "has something mounted that answers no more, and is not of this program: unmount it first", Cause: err}
+		}
+		if err := detach(dir); err != nil {
+			return "", fmt.Errorf("unmount what is dead at %s: %w", dir, err)
+		}
+	}
+	return "", &PointError{Dir: dir, What: "has too much mounted that answers no more"}
+}
+
+// realDir is the path that lists of mounts have. What is dead cannot be asked whether it is a
+// link, and is none.
+func realDir(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the mount point: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	switch {
+	case err == nil:
+		return real, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", &PointError{Dir: dir, What: "does not exist", Cause: err}
+	case !errors.Is(err, syscall.ENOTCONN):
+		return "", fmt.Errorf("look at the mount point: %w", err)
+	}
+	if real, err = filepath.EvalSymlinks(filepath.Dir(dir)); err != nil {
+		return "", fmt.Errorf("look at the mount point: %w", err)
+	}
+	return filepath.Join(real, filepath.Base(dir)), nil
+}
+
+// topMount gives the kind of what is mounted at a directory, the last if there are several.
+func topMount(dir string) (kind string, is bool) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(text)) {
+		front, back, found := strings.Cut(line, " - ")
+		left, right := strings.Fields(front), strings.Fields(back)
+		if found && len(left) > 4 && len(right) > 0 && unescape(left[4]) == dir {
+			kind, is = right[0], true
+		}
+	}
+	return kind, is
+}
+
+// unescape undoes what /proc does to blanks and backslashes: "\040" is a space.
+func unescape(text string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, `\`)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		if len(after) >= 3 {
+			if c, err := strconv.ParseUint(after[:3], 8, 8); err == nil {
+				b.WriteByte(byte(c))
+				text = after[3:]
+				continue
+			}
+		}
+		b.WriteByte('\\')
+		text = after
+	}
+}
+
+// detach takes a mount out of the tree. What is open in it stays so.
+func detach(dir string) error {
+	if syscall.Geteuid() == 0 {
+		return syscall.Unmount(dir, syscall.MNT_DETACH)
+	}
+	tool, err := fusermount()
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(tool, "-u", "-z", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", tool, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// fusermount finds the program that mounts for who is not root.
+func fusermount() (string, error) {
+	for _, name := range []string{"fusermount3", "fusermount"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", &MissingError{What: "who is not root needs fusermount3 to mount: it comes with the package fuse3"}
+}
+
+// explain says why mounting failed, if that can be seen.
+func explain(dir string, opts Options, err error) error {
+	device, derr := os.Stat("/dev/fuse")
+	switch {
+	case errors.Is(derr, fs.ErrNotExist):
+		return &MissingError{What: "the kernel has no FUSE: there is no /dev/fuse (modprobe fuse; in a container, it has to be let in)", Cause: err}
+	case derr == nil && device.Mode()&fs.ModeCharDevice == 0:
+		return &MissingError{What: "/dev/fuse is no device", Cause: err}
+	}
+	if _, terr := fusermount(); terr != nil && syscall.Geteuid() != 0 {
+		return terr
+	}
+	text := fmt.Sprintf("mount at %s: %%w", dir)
+	if opts.AllowOther && syscall.Geteuid() != 0 {
+		text += " (for other users to be let in, /etc/fuse.conf has to say user_allow_other)"
+	}
+	return fmt.Errorf(text, err)
+}

@@ -1,0 +1,71 @@
+package fusemount
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"varve/repository"
+)
+
+// gcNow collects all that can go, the trash too.
+func gcNow() repository.GCOptions {
+	return repository.GCOptions{EmptyTrash: true}
+}
+
+// packs counts the packs of the repository.
+func packs(t testing.TB, p *place) int {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(p.dir, "packs", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// settle waits until so many images are open: the kernel says that a file was closed some
+// time after it was.
+func settle(t testing.TB, m *Mounted, open int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		m.shelf.mu.Lock()
+		n := len(m.shelf.images)
+		m.shelf.mu.Unlock()
+		if n == open {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d images are open, want %d", n, open)
+		}
+	}
+}
+
+// sparse tells the extents of a file that are no holes.
+func sparse(t testing.TB, path string) (data []extent, allocated int64) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for off := int64(0); off < info.Size(); {
+		from, err := f.Seek(off, seekData)
+		if err != nil {
+			break // nothing but a hole is left
+		}
+		if off, err = f.Seek(from, seekHole); err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, extent{from, off - from})
+	}
+	return data, blocksOf(info) * 512
+}
+
+func blocksOf(info os.FileInfo) int64 { return info.Sys().(*syscall.Stat_t).Blocks }

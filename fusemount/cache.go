@@ -39,6 +39,7 @@ type cacheShard struct {
 type piece struct {
 	key          pieceKey
 	data         []byte
+	pins         int // by who hands its bytes to the kernel: it stays
 	older, newer *piece
 }
 
@@ -55,19 +56,26 @@ func (c *cache) shard(key pieceKey) *cacheShard {
 	return &c.shards[(int(key.content[0])+key.index)%cacheShards]
 }
 
-// read copies from a piece, from off on, if it is here.
-func (c *cache) read(key pieceKey, dest []byte, off int) bool {
+// pin finds a piece, and keeps it as it is until unpin.
+func (c *cache) pin(key pieceKey) *piece {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pieces[key]
 	if p == nil {
-		return false
+		return nil
 	}
 	s.unlink(p)
 	s.link(p)
-	copy(dest, p.data[off:])
-	return true
+	p.pins++
+	return p
+}
+
+func (c *cache) unpin(p *piece) {
+	s := c.shard(p.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.pins--
 }
 
 // has tells whether a piece is here. It does not count as a use.
@@ -95,7 +103,7 @@ func (c *cache) keep(key pieceKey, data []byte) {
 		taken, err := c.slabs.take(min(s.room, slabPieces) * pieceSize)
 		if err != nil { // then what there is has to do
 			s.room = 0
-			c.keepIn(s, key, data)
+			s.keepIn(key, data)
 			return
 		}
 		for ; len(taken) > pieceSize; taken = taken[pieceSize:] {
@@ -105,18 +113,24 @@ func (c *cache) keep(key pieceKey, data []byte) {
 		room = taken
 		s.room--
 	default:
-		c.keepIn(s, key, data)
+		s.keepIn(key, data)
 		return
 	}
 	s.add(key, room, data)
 }
 
-// keepIn puts a piece in the place of another.
-func (c *cache) keepIn(s *cacheShard, key pieceKey, data []byte) {
+// keepIn puts a piece in the place of another, unless all of them are pinned.
+func (s *cacheShard) keepIn(key pieceKey, data []byte) {
 	if s.newest == nil {
 		return
 	}
 	oldest := s.newest.newer // the ring closes there
+	for oldest.pins > 0 {
+		if oldest == s.newest {
+			return
+		}
+		oldest = oldest.newer
+	}
 	s.unlink(oldest)
 	delete(s.pieces, oldest.key)
 	s.add(key, oldest.data, data)

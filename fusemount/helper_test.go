@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"varve/backup"
 	"varve/internal/durable"
@@ -124,7 +123,7 @@ func (p *place) mount(opts Options) (*Mounted, string) {
 		p.t.Fatal(err)
 	}
 	if opts.Refresh == 0 {
-		opts.Refresh = time.Nanosecond
+		opts.Refresh = -1
 	}
 	if opts.Describe == nil {
 		opts.Describe = func(rev repository.Revision) ([]byte, error) { return json.Marshal(rev.ID) }

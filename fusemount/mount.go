@@ -93,6 +93,7 @@ func (m *Mounted) fuseOptions() *fs.Options {
 			MaxWrite: maxRequest, MaxReadAhead: maxRequest, MaxBackground: 64,
 			ExplicitDataCacheControl: true, // images do not change
 			IgnoreSecurityLabels:     true,
+			DisableSplice:            true, // what is handed out lies in memory
 			Logger:                   slog.NewLogLogger(m.opts.Log.Handler(), slog.LevelWarn),
 		},
 		NullPermissions: true,

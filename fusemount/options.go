@@ -21,7 +21,8 @@ type Options struct {
 	// AllowOther lets other users read what is mounted. Who is not root needs
 	// user_allow_other in /etc/fuse.conf.
 	AllowOther bool
-	// Refresh is how long what was listed is believed; zero means two seconds.
+	// Refresh is how long what was listed is believed; zero means two seconds, and less not
+	// at all.
 	Refresh time.Duration
 	// Renew is how often the lease is renewed; zero means three minutes.
 	Renew time.Duration
@@ -45,6 +46,7 @@ func (o Options) withDefaults(repo *repository.Repository) Options {
 	if o.Refresh == 0 {
 		o.Refresh = 2 * time.Second
 	}
+	o.Refresh = max(o.Refresh, 0)
 	if o.Renew == 0 {
 		o.Renew = 3 * time.Minute
 	}

@@ -12,56 +12,78 @@ import (
 	"varve/revision"
 )
 
-// readAt fills p with what the image holds at off, and tells how much that is: less than
-// asked for at its end only.
-func (o *opened) readAt(ctx context.Context, p []byte, off int64) (int, syscall.Errno) {
-	if off >= o.size {
-		return 0, 0
+// A reading is what a read came to: slices of room that the caller gave, and pieces of the
+// cache, which are pinned until done is called.
+type reading struct {
+	cache  *cache
+	slices [][]byte
+	pins   []*piece
+}
+
+// add appends bytes that lie in memory.
+func (r *reading) add(p []byte) { r.slices = append(r.slices, p) }
+
+func (r *reading) done() {
+	for _, p := range r.pins {
+		r.cache.unpin(p)
 	}
-	p = p[:min(int64(len(p)), o.size-off)]
+	r.pins = nil
+}
+
+// readAt reads what the image holds at off, up to len(room) bytes: less at its end only.
+func (o *opened) readAt(ctx context.Context, room []byte, off int64) (*reading, syscall.Errno) {
+	r := &reading{cache: o.m.cache}
+	if off >= o.size {
+		return r, 0
+	}
+	room = room[:min(int64(len(room)), o.size-off)]
 	image, done := o.take()
 	defer done()
-	whole := o.ahead(image, off, int64(len(p)))
+	whole := o.ahead(image, off, int64(len(room)))
 	chunkSize := int64(image.ChunkSize())
-	for at := int64(0); at < int64(len(p)); {
+	for at := int64(0); at < int64(len(room)); {
 		inChunk := (off + at) % chunkSize
-		part := p[at:min(at+chunkSize-inChunk, int64(len(p)))]
-		if err := o.readPart(ctx, image, uint64((off+at)/chunkSize), part, int(inChunk), whole); err != nil {
-			return 0, o.m.failedRead(ctx, image, off+at, int64(len(part)), err)
+		part := room[at:min(at+chunkSize-inChunk, int64(len(room)))]
+		if err := r.readPart(ctx, o.m, image, uint64((off+at)/chunkSize), part, int(inChunk), whole); err != nil {
+			r.done()
+			return nil, o.m.failedRead(ctx, image, off+at, int64(len(part)), err)
 		}
 		at += int64(len(part))
 	}
-	return len(p), 0
+	return r, 0
 }
 
 // readPart reads a part of one chunk: of what is kept, or else by decoding the pieces that it
 // touches, or all of the chunk.
-func (o *opened) readPart(ctx context.Context, image *repository.Image, index uint64, p []byte, off int, whole bool) error {
+func (r *reading) readPart(ctx context.Context, m *Mounted, image *repository.Image, index uint64, room []byte, off int, whole bool) error {
 	c, found, err := image.Chunk(index)
 	if err != nil {
 		return err
 	}
 	if !found {
-		clear(p)
+		clear(room)
+		r.add(room)
 		return nil
 	}
-	for len(p) > 0 {
+	for len(room) > 0 {
 		i, within := off/pieceSize, off%pieceSize
-		n := min(pieceSize-within, len(p))
-		if err := o.m.piece(ctx, image, c, i, p[:n], within, whole); err != nil {
+		n := min(pieceSize-within, len(room))
+		if err := r.readPiece(ctx, m, image, c, i, room[:n], within, whole); err != nil {
 			return err
 		}
-		p, off = p[n:], off+n
+		room, off = room[n:], off+n
 	}
 	return nil
 }
 
-// piece reads a part of one piece into p, and keeps the piece. While somebody decodes it, or
-// its chunk, others wait for that.
-func (m *Mounted) piece(ctx context.Context, image *repository.Image, c revision.Chunk, i int, p []byte, within int, whole bool) error {
+// readPiece reads a part of one piece, and keeps the piece. While somebody decodes it, or its
+// chunk, others wait for that.
+func (r *reading) readPiece(ctx context.Context, m *Mounted, image *repository.Image, c revision.Chunk, i int, room []byte, within int, whole bool) error {
 	key := pieceKey{c.Content, i}
 	for {
-		if m.cache.read(key, p, within) {
+		if p := m.cache.pin(key); p != nil {
+			r.pins = append(r.pins, p)
+			r.add(p.data[within:][:len(room)])
 			return nil
 		}
 		want := key
@@ -73,27 +95,28 @@ func (m *Mounted) piece(ctx context.Context, image *repository.Image, c revision
 			if err := f.wait(ctx); err != nil {
 				return err
 			}
-			if f.err == nil {
-				continue // it is kept; or so little is kept that it is gone again
+			switch {
+			case f.err == nil: // it is kept; or so little is kept that it is gone again
+			case f.whole: // another piece may be hurt, and this one not
+				whole = false
+			default:
+				return r.exactly(image, c, i, room, within, f.err)
 			}
-			if !f.whole {
-				return m.exactly(image, c, i, p, within, f.err)
-			}
-			whole = false // another piece may be hurt, and this one not
 			continue
 		}
 		err := m.decode(image, c, want.index, func(data []byte) {
 			if whole {
 				data = data[i*pieceSize:]
 			}
-			copy(p, data[within:])
+			copy(room, data[within:])
 		})
 		m.flights.land(want, f, err)
 		switch {
 		case err == nil:
+			r.add(room)
 			return nil
 		case !whole:
-			return m.exactly(image, c, i, p, within, err)
+			return r.exactly(image, c, i, room, within, err)
 		}
 		whole = false
 	}
@@ -101,12 +124,15 @@ func (m *Mounted) piece(ctx context.Context, image *repository.Image, c revision
 
 // exactly reads no more than what is wanted of a piece that could not be read as a whole: the
 // damage may lie beside it.
-func (m *Mounted) exactly(image *repository.Image, c revision.Chunk, i int, p []byte, within int, err error) error {
-	if len(p) == pieceSize || !isDamage(err) {
+func (r *reading) exactly(image *repository.Image, c revision.Chunk, i int, room []byte, within int, err error) error {
+	if len(room) == pieceSize || !isDamage(err) {
 		return err
 	}
-	_, err = image.ReadAt(p, int64(c.Index)*int64(image.ChunkSize())+int64(i*pieceSize+within))
-	return err
+	if _, err := image.ReadAt(room, int64(c.Index)*int64(image.ChunkSize())+int64(i*pieceSize+within)); err != nil {
+		return err
+	}
+	r.add(room)
+	return nil
 }
 
 // decode decodes one piece, or the whole chunk, shows it to look, and keeps it.
@@ -121,7 +147,7 @@ func (m *Mounted) decode(image *repository.Image, c revision.Chunk, i int, look 
 		if err := image.ReadChunk(m.ctx, c, *buf); err != nil {
 			return err
 		}
-	} else if err := readPiece(image, c, i, *buf); err != nil {
+	} else if err := decodePiece(image, c, i, *buf); err != nil {
 		return err
 	}
 	look(*buf)
@@ -135,9 +161,9 @@ func (m *Mounted) decode(image *repository.Image, c revision.Chunk, i int, look 
 	return nil
 }
 
-// readPiece reads a piece of a chunk, of which the last one of an image may have less; what
+// decodePiece reads a piece of a chunk, of which the last one of an image may have less; what
 // lies beyond the end is zeros.
-func readPiece(image *repository.Image, c revision.Chunk, i int, buf []byte) error {
+func decodePiece(image *repository.Image, c revision.Chunk, i int, buf []byte) error {
 	at := int64(c.Index)*int64(image.ChunkSize()) + int64(i)*pieceSize
 	n := min(int64(len(buf)), image.Size()-at)
 	clear(buf[n:])

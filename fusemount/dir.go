@@ -57,7 +57,11 @@ func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
 
 // Getattr implements [fs.NodeGetattrer].
 func (d *dirNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	d.m.dirAttr(&out.Attr)
+	at := d.m.begun
+	if f, err := d.m.catalog.trees(); err == nil {
+		at = d.m.changed(f.root.find(d.path))
+	}
+	d.m.dirAttr(&out.Attr, at)
 	out.SetTimeout(d.m.opts.Refresh)
 	return 0
 }
@@ -74,24 +78,24 @@ func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 		return nil, errno
 	}
 	out.SetEntryTimeout(d.m.opts.Refresh)
-	if at.folders[name] != nil {
-		d.m.dirAttr(&out.Attr)
+	if below := at.folders[name]; below != nil {
+		d.m.dirAttr(&out.Attr, d.m.changed(below))
 		out.SetAttrTimeout(d.m.opts.Refresh)
-		below := slices.Concat(d.path, []string{name})
-		return d.child(ctx, &dirNode{m: d.m, path: below}, syscall.S_IFDIR, "dir", path.Join(below...)), 0
+		way := slices.Concat(d.path, []string{name})
+		return d.child(ctx, &dirNode{m: d.m, path: way}, syscall.S_IFDIR, "dir", path.Join(way...)), 0
 	}
 	if l == nil {
 		return nil, syscall.ENOENT
 	}
 	switch name {
 	case tagsName:
-		d.m.dirAttr(&out.Attr)
+		d.m.dirAttr(&out.Attr, d.m.changed(at))
 		out.SetAttrTimeout(d.m.opts.Refresh)
 		return d.child(ctx, &tagsNode{m: d.m, volume: at.volume.UUID}, syscall.S_IFDIR, "tags", at.volume.UUID.String()), 0
 	case latestName:
-		return d.link(ctx, string(l.latest), out)
+		return d.link(ctx, l.latest, out)
 	case goodName:
-		return d.link(ctx, string(l.good), out)
+		return d.link(ctx, l.good, out)
 	}
 	id, ext, ok := parseFile(name)
 	rev, is := l.revisions[id]
@@ -114,11 +118,11 @@ func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 }
 
 // link finds the link to an image beside it.
-func (d *dirNode) link(ctx context.Context, id string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+func (d *dirNode) link(ctx context.Context, id revision.ID, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if id == "" {
 		return nil, syscall.ENOENT
 	}
-	return newLink(ctx, &d.Inode, d.m, id+imageExt, out), 0
+	return newLink(ctx, &d.Inode, d.m, "", id, out), 0
 }
 
 // child finds or makes the node of something that the words tell from all else.
@@ -198,7 +202,13 @@ func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
 
 // Getattr implements [fs.NodeGetattrer].
 func (t *tagsNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	t.m.dirAttr(&out.Attr)
+	at := t.m.begun
+	if f, err := t.m.catalog.trees(); err == nil {
+		if v, is := f.byUUID[t.volume]; is {
+			at = t.m.changed(&folder{volume: &v})
+		}
+	}
+	t.m.dirAttr(&out.Attr, at)
 	out.SetTimeout(t.m.opts.Refresh)
 	return 0
 }
@@ -215,7 +225,7 @@ func (t *tagsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) 
 		return nil, syscall.ENOENT
 	}
 	out.SetEntryTimeout(t.m.opts.Refresh)
-	return newLink(ctx, &t.Inode, t.m, path.Join("..", string(id)+imageExt), out), 0
+	return newLink(ctx, &t.Inode, t.m, "../", id, out), 0
 }
 
 // Readdir implements [fs.NodeReaddirer].
@@ -235,15 +245,28 @@ func (t *tagsNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 // knows of the former is not wrong, only old.
 type linkNode struct {
 	fs.Inode
+	m      *Mounted
 	target string
+	id     revision.ID
 }
 
-var _ fs.NodeReadlinker = (*linkNode)(nil)
+var (
+	_ fs.NodeReadlinker = (*linkNode)(nil)
+	_ fs.NodeGetattrer  = (*linkNode)(nil)
+)
 
-func newLink(ctx context.Context, parent *fs.Inode, m *Mounted, target string, out *fuse.EntryOut) *fs.Inode {
-	m.linkAttr(target, &out.Attr)
+func newLink(ctx context.Context, parent *fs.Inode, m *Mounted, to string, id revision.ID, out *fuse.EntryOut) *fs.Inode {
+	n := &linkNode{m: m, target: to + string(id) + imageExt, id: id}
+	m.linkAttr(n, &out.Attr)
 	out.SetAttrTimeout(unchanging)
-	return parent.NewInode(ctx, &linkNode{target: target}, fs.StableAttr{Mode: syscall.S_IFLNK})
+	return parent.NewInode(ctx, n, fs.StableAttr{Mode: syscall.S_IFLNK})
+}
+
+// Getattr implements [fs.NodeGetattrer].
+func (l *linkNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	l.m.linkAttr(l, &out.Attr)
+	out.SetTimeout(unchanging)
+	return 0
 }
 
 // Readlink implements [fs.NodeReadlinker].

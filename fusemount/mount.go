@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -20,6 +22,7 @@ type Mounted struct {
 	repo   *repository.Repository
 	opts   Options
 	dir    string
+	begun  time.Time
 	server *fuse.Server
 
 	catalog *catalog
@@ -58,7 +61,7 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 		return nil, err
 	}
 	m := &Mounted{
-		repo: repo, opts: opts, dir: dir,
+		repo: repo, opts: opts, dir: dir, begun: time.Now(),
 		catalog: newCatalog(repo, opts),
 		shelf:   shelf{images: map[imageKey]*opened{}},
 		cache:   newCache(opts.Cache),
@@ -88,8 +91,8 @@ func (m *Mounted) fuseOptions() *fs.Options {
 	return &fs.Options{
 		MountOptions: fuse.MountOptions{
 			AllowOther: m.opts.AllowOther, FsName: m.opts.Source, Name: "varve",
-			Options:     []string{"default_permissions"},
-			DirectMount: syscall.Geteuid() == 0, DirectMountFlags: syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_RDONLY,
+			Options:           []string{"default_permissions"},
+			DirectMountStrict: syscall.Geteuid() == 0, DirectMountFlags: syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_RDONLY,
 			MaxWrite: maxRequest, MaxReadAhead: maxRequest, MaxBackground: 64,
 			ExplicitDataCacheControl: true, // images do not change
 			IgnoreSecurityLabels:     true,
@@ -136,7 +139,7 @@ func (m *Mounted) Close() error {
 			return m.failure
 		default:
 		}
-		return &BusyError{Dir: m.dir, Cause: err}
+		return &BusyError{Dir: m.dir, Users: m.Users(), Cause: err}
 	}
 	return m.Wait()
 }
@@ -144,10 +147,16 @@ func (m *Mounted) Close() error {
 // A BusyError reports what is mounted and cannot be unmounted, because it is in use.
 type BusyError struct {
 	Dir   string
+	Users []string // as [Mounted.Users] names them
 	Cause error
 }
 
-func (e *BusyError) Error() string { return fmt.Sprintf("%s cannot be unmounted: %v", e.Dir, e.Cause) }
+func (e *BusyError) Error() string {
+	if len(e.Users) > 0 {
+		return fmt.Sprintf("%s is in use by %s", e.Dir, strings.Join(e.Users, ", "))
+	}
+	return fmt.Sprintf("%s cannot be unmounted: %v", e.Dir, e.Cause)
+}
 
 func (e *BusyError) Unwrap() error { return e.Cause }
 
@@ -157,9 +166,20 @@ const (
 	ownFile, otherFile = 0o400, 0o444
 )
 
-func (m *Mounted) dirAttr(out *fuse.Attr) {
+// changed is when anything of a volume last changed, or when this was mounted.
+func (m *Mounted) changed(f *folder) time.Time {
+	if f != nil && f.volume != nil {
+		if stamp, err := m.repo.RevisionsStamp(*f.volume); err == nil {
+			return stamp.Changed()
+		}
+	}
+	return m.begun
+}
+
+func (m *Mounted) dirAttr(out *fuse.Attr, changed time.Time) {
 	out.Mode = syscall.S_IFDIR | m.mode(ownDir, otherDir)
 	out.Nlink = 2
+	out.SetTimes(&changed, &changed, &changed)
 	m.own(out)
 }
 
@@ -175,9 +195,11 @@ func (m *Mounted) noteAttr(out *fuse.Attr) {
 	m.own(out)
 }
 
-func (m *Mounted) linkAttr(target string, out *fuse.Attr) {
-	out.Mode, out.Size = syscall.S_IFLNK|0o777, uint64(len(target))
+func (m *Mounted) linkAttr(l *linkNode, out *fuse.Attr) {
+	out.Mode, out.Size = syscall.S_IFLNK|0o777, uint64(len(l.target))
 	out.Nlink = 1
+	at := l.id.Begun()
+	out.SetTimes(&at, &at, &at)
 	m.own(out)
 }
 

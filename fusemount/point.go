@@ -27,9 +27,10 @@ func (e *MissingError) Unwrap() error { return e.Cause }
 
 // A PointError reports a mount point that cannot be one.
 type PointError struct {
-	Dir   string
-	What  string
-	Cause error
+	Dir     string
+	What    string
+	Mounted bool // something is mounted there already
+	Cause   error
 }
 
 func (e *PointError) Error() string { return fmt.Sprintf("%s %s", e.Dir, e.What) }
@@ -50,7 +51,7 @@ func preparePoint(dir string) (string, error) {
 			return "", &PointError{Dir: dir, What: "is not a directory"}
 		case err == nil:
 			if at, is := topMount(dir); is && at == fsType {
-				return "", &PointError{Dir: dir, What: "has revisions mounted already"}
+				return "", &PointError{Dir: dir, What: "has revisions mounted already", Mounted: true}
 			}
 			return dir, nil
 		case errors.Is(err, fs.ErrNotExist):
@@ -96,14 +97,31 @@ func topMount(dir string) (kind string, is bool) {
 	if err != nil {
 		return "", false
 	}
-	for line := range strings.Lines(string(text)) {
-		front, back, found := strings.Cut(line, " - ")
-		left, right := strings.Fields(front), strings.Fields(back)
-		if found && len(left) > 4 && len(right) > 0 && unescape(left[4]) == dir {
-			kind, is = right[0], true
+	for _, m := range parseMounts(string(text)) {
+		if m.point == dir {
+			kind, is = m.kind, true
 		}
 	}
 	return kind, is
+}
+
+// A mounting is a line of /proc/self/mountinfo.
+type mounting struct{ point, kind, source string }
+
+// parseMounts reads lines such as
+//
+//	36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
+//
+// with any number of fields before the dash. A line that is not like that is left out.
+func parseMounts(text string) (all []mounting) {
+	for line := range strings.Lines(text) {
+		front, back, found := strings.Cut(line, " - ")
+		left, right := strings.Fields(front), strings.Fields(back)
+		if found && len(left) > 4 && len(right) > 1 {
+			all = append(all, mounting{unescape(left[4]), right[0], unescape(right[1])})
+		}
+	}
+	return all
 }
 
 // unescape undoes what /proc does to blanks and backslashes: "\040" is a space.

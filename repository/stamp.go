@@ -22,6 +22,9 @@ func (s Stamp) Settled(taken time.Time) bool {
 	return true
 }
 
+// Changed is when what was listed was last changed.
+func (s Stamp) Changed() time.Time { return s.listed }
+
 // VolumesStamp is the stamp of what [Repository.Volumes] lists.
 func (r *Repository) VolumesStamp() (Stamp, error) { return r.stamp(volumesDir) }
 

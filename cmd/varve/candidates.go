@@ -28,7 +28,7 @@ func (c *completion) named(name, typed string) []candidate {
 		return c.sets()
 	case "SOURCE", "TARGET", "FILE", "PATH":
 		return fileNames
-	case "REPO", "DIRECTORY", "PLACE":
+	case "REPO", "DIRECTORY", "DIR", "PLACE":
 		return dirNames
 	case "T", "TAG":
 		return c.tags()

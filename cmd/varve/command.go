@@ -43,7 +43,7 @@ var groups = []string{everyDay, areWe, keepAndDelete, sources, plumbing}
 // commands lists what this program can do, in the order of the overview.
 func commands(s *session) []*command {
 	return []*command{
-		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
+		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s), mountCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
 		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),

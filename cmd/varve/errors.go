@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"varve/backup"
+	"varve/fusemount"
 	"varve/internal/human"
 	"varve/job"
 	"varve/repository"
@@ -129,9 +130,13 @@ func gravityOf(err error) job.Gravity {
 		trashed       *repository.NotInTrashError
 		several       *repository.SeveralInTrashError
 		childless     *repository.ChildlessError
+		point         *fusemount.PointError
+		hidden        *hidingError
 	)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless), errors.As(err, &selection),
+	case errors.As(err, &point) && point.Mounted:
+		return job.Busy
+	case errors.As(err, &point), errors.As(err, &hidden), errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless), errors.As(err, &selection),
 		errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse

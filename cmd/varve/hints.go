@@ -8,6 +8,7 @@ import (
 
 	"varve/backup"
 	"varve/config"
+	"varve/fusemount"
 	"varve/hook"
 	"varve/internal/durable"
 	"varve/internal/human"
@@ -20,7 +21,7 @@ import (
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
-	for _, advise := range []func(error, about) string{hintOnWords, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
+	for _, advise := range []func(error, about) string{hintOnWords, hintOnMount, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
 		if text := advise(err, a); text != "" {
 			return text
 		}
@@ -69,6 +70,26 @@ func hintOnWords(err error, a about) string {
 		return "send it on: varve restore " + a.address() + " - | COMMAND"
 	case errors.Is(err, errNoRepository):
 		return "name it: varve -r DIRECTORY COMMAND, or export VARVE_REPO=DIRECTORY"
+	}
+	return ""
+}
+
+func hintOnMount(err error, _ about) string {
+	var point *fusemount.PointError
+	var missing *fusemount.MissingError
+	var hidden *hidingError
+	var busy *fusemount.BusyError
+	switch {
+	case errors.As(err, &hidden):
+		return "name a directory outside of " + hidden.Repository
+	case errors.As(err, &point) && errors.Is(err, fs.ErrNotExist):
+		return "make it: mkdir -p " + human.ShellWord(point.Dir)
+	case errors.As(err, &point) && point.Mounted:
+		return "umount " + human.ShellWord(point.Dir) + " unmounts it"
+	case errors.As(err, &missing):
+		return "varve restore VOLUME@REV FILE needs nothing of the kernel"
+	case errors.As(err, &busy):
+		return "umount it when nobody uses it any more: umount " + human.ShellWord(busy.Dir)
 	}
 	return ""
 }

@@ -46,3 +46,17 @@ func marshalJoined(objects ...any) ([]byte, error) {
 	}
 	return append(joined, '}'), nil
 }
+
+// marshalIndented encodes what people may look at, too.
+func marshalIndented(value any) ([]byte, error) {
+	data, err := marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, data, "", "  "); err != nil {
+		return nil, err
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 )
@@ -13,13 +14,23 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer signals.stop()
 	s := newSession(stdin, stdout, stderr)
 	s.asked = signals.progress
-	res, err := s.execute(ctx, args[1:])
+	words := args[1:]
+	if filepath.Base(args[0]) == helperName {
+		var isToDo bool
+		if words, isToDo = helperWords(words); !isToDo {
+			return 0
+		}
+	}
+	res, err := s.execute(ctx, words)
+	if err == nil && s.answered != nil {
+		return *s.answered
+	}
 	return s.report(ctx, res, err)
 }
 
 // execute parses the words and runs the command that they name.
 func (s *session) execute(ctx context.Context, words []string) (res result, err error) {
-	s.json = wantsJSON(words)
+	s.words, s.json = words, wantsJSON(words)
 	s.settle(words)
 	commands := commands(s)
 	globals := s.globals.flags()

@@ -33,6 +33,9 @@ type session struct {
 
 	configured configured
 
+	words    []string // as they were typed
+	answered *int     // the exit code of who has told all there is to tell; nil: it is still to be told
+
 	doing    string   // "backup of db1": what a failure is a failure of
 	about    about    // for advice
 	good     string   // what is still good after a failure

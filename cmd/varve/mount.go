@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/fusemount"
+	"varve/internal/human"
+	"varve/repository"
+	"varve/revision"
+)
+
+const mountName = "mount"
+
+func mountCommand(s *session) *command {
+	f := &mountFlags{}
+	return &command{
+		name: mountName, group: everyDay, args: "DIR [VOLUME...]",
+		summary: "show revisions as image files that can be mounted",
+		about: `Shows below DIR a folder for each volume, or for those that are named or have the
+form of a pattern, and in it an image file for each revision:
+
+    vms/vm-17/20261124T010003Z-k3f9.img    the image, which loop devices can mount
+    vms/vm-17/20261124T010003Z-k3f9.json   what show --json tells of it
+    vms/vm-17/latest.img                   the newest; latest-good.img, the newest good
+    vms/vm-17/by-tag/release.img           the newest that has the tag
+
+New revisions appear, and those that are taken away go; what is open stays as it
+is until it is closed. Images are read-only, have the holes that the source had,
+and cost no room. What is read is checked: damage is an input/output error for
+the bytes that it costs, and for no others.
+
+The command returns when DIR can be used, and a process in the background serves
+it until it is unmounted: umount DIR, or fusermount3 -u DIR for who is not root.
+What it has to say goes to the system's log.`,
+		example: `varve mount /mnt/backups
+mount -o ro,loop,noload /mnt/backups/db1/latest.img /mnt/db1     # an ext4 file system
+varve mount /mnt/backups 'vms/*' --foreground                   # until Ctrl-C
+umount /mnt/backups`,
+		codes: "4  something is mounted at DIR already",
+		flags: []cli.Flag{
+			&cli.GenericFlag{Name: "cache", Value: &f.cache, DefaultText: "512MiB", Usage: "keep up to `SIZE` of what was read in memory"},
+			&cli.BoolFlag{Name: "allow-other", Destination: &f.allowOther, Usage: "let other users read it, too; who is not root needs\nuser_allow_other in /etc/fuse.conf"},
+			&cli.BoolFlag{Name: "foreground", Destination: &f.foreground, Usage: "do not return until it is unmounted; Ctrl-C unmounts it"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) {
+			return runMount(ctx, s, args[0], args[1:], f)
+		},
+	}
+}
+
+type mountFlags struct {
+	cache      amount
+	allowOther bool
+	foreground bool
+}
+
+// mounted is the result of mount. Its fields are API.
+type mounted struct {
+	Directory  string `json:"directory"`
+	Repository string `json:"repository"`
+	Volumes    int    `json:"volumes"` // that are shown now
+	PID        int    `json:"pid"`     // of the process that serves
+	foreground bool
+}
+
+func (m *mounted) print(p *page) {
+	p.line("%s", p.bold(fmt.Sprintf("%s shows %s of %s", m.Directory, formatCount(m.Volumes, "volume"), m.Repository)))
+	end := "umount " + human.ShellWord(m.Directory)
+	if os.Geteuid() != 0 {
+		end = "fusermount3 -u " + human.ShellWord(m.Directory)
+	}
+	if m.foreground {
+		end = "Ctrl-C, or " + end
+	}
+	p.line("  end    %s", end)
+}
+
+// runMount mounts in a process of its own, or, in that process and with --foreground, serves.
+func runMount(ctx context.Context, s *session, dir string, volumes []string, f *mountFlags) (result, error) {
+	handover, err := handoverFromParent()
+	if err != nil {
+		return nil, err
+	}
+	if handover == nil && !f.foreground {
+		return nil, s.mountInBackground(ctx)
+	}
+	s.doing = "mount at " + dir
+	show, err := s.shownVolumes(volumes)
+	if err != nil {
+		return nil, err
+	}
+	if handover != nil {
+		s.log = handover.logger(s.log)
+	}
+	repo, err := s.openRepository(toRead)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	n, err := countShown(repo, show, volumes)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMountPoint(dir, s.globals.repo); err != nil {
+		return nil, err
+	}
+	source, err := filepath.Abs(s.globals.repo)
+	if err != nil {
+		return nil, fmt.Errorf("find the repository: %w", err)
+	}
+	m, err := fusemount.Mount(ctx, repo, dir, fusemount.Options{
+		Source: source, Show: show, Describe: describeRevision, Cache: int64(f.cache), AllowOther: f.allowOther, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ready := &mounted{Directory: m.Dir(), Repository: source, Volumes: n, PID: os.Getpid(), foreground: handover == nil}
+	return nil, s.serve(ctx, m, ready, handover)
+}
+
+// describeRevision is what show --json tells as its result.
+func describeRevision(rev repository.Revision) ([]byte, error) {
+	if rev.Statement == nil {
+		return marshalIndented(newEntry(rev))
+	}
+	return marshalIndented(&shown{entry: newEntry(rev), Statement: rev.Statement})
+}
+
+// shownVolumes tells by names and patterns which volumes are shown; without any, all are.
+func (s *session) shownVolumes(texts []string) (func(revision.Name) bool, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	var globs []revision.Glob
+	names := map[revision.Name]bool{}
+	for _, text := range texts {
+		if revision.IsGlob(text) {
+			g, err := revision.ParseGlob(text)
+			if err != nil {
+				return nil, &usageError{Text: err.Error(), Command: s.command}
+			}
+			globs = append(globs, g)
+			continue
+		}
+		name, err := revision.ParseName(text)
+		if err != nil {
+			return nil, &usageError{Text: err.Error(), Command: s.command}
+		}
+		names[name] = true
+	}
+	return func(name revision.Name) bool {
+		return names[name] || slices.ContainsFunc(globs, func(g revision.Glob) bool { return g.Match(name) })
+	}, nil
+}
+
+// countShown counts the volumes that are shown. Each name, and each pattern, has to stand for
+// one at least.
+func countShown(repo *repository.Repository, show func(revision.Name) bool, texts []string) (int, error) {
+	all, err := repo.Volumes() // with those that can be read; of the others the mount tells
+	if err != nil && len(all) == 0 {
+		return 0, err
+	}
+	if show == nil {
+		return len(all), nil
+	}
+	for _, text := range texts {
+		fits := func(v repository.Volume) bool { return v.Name.String() == text }
+		if revision.IsGlob(text) {
+			g, err := revision.ParseGlob(text)
+			if err != nil {
+				return 0, err
+			}
+			fits = func(v repository.Volume) bool { return g.Match(v.Name) }
+		}
+		if !slices.ContainsFunc(all, fits) {
+			return 0, fmt.Errorf("%w: %q", repository.ErrNoVolume, text)
+		}
+	}
+	return len(slices.DeleteFunc(all, func(v repository.Volume) bool { return !show(v.Name) })), nil
+}
+
+// A hidingError reports a mount point that would hide the repository, or a part of it.
+type hidingError struct{ Dir, Repository string }
+
+func (e *hidingError) Error() string {
+	return fmt.Sprintf("%s is the repository, or lies in it", e.Dir)
+}
+
+// checkMountPoint refuses a directory that is the repository, or in it.
+func checkMountPoint(dir, repo string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("find the mount point: %w", err)
+	}
+	there, err := os.Stat(repo)
+	if err != nil {
+		return fmt.Errorf("look at the repository: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, there) {
+			return &hidingError{Dir: dir, Repository: repo}
+		}
+		if at == filepath.Dir(at) {
+			return nil
+		}
+	}
+}
+
+// serve tells that the mount is there, and returns when it is no more. A signal unmounts; what
+// is in use then leaves the tree, and is served until nobody uses it.
+func (s *session) serve(ctx context.Context, m *fusemount.Mounted, ready *mounted, handover *handover) error {
+	code := s.report(ctx, ready, nil)
+	s.answered = &code
+	if handover != nil {
+		if err := handover.release(); err != nil {
+			return errors.Join(err, m.Close())
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- m.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	err := m.Close()
+	busy := new(fusemount.BusyError)
+	if !errors.As(err, &busy) {
+		return err
+	}
+	if derr := m.Detach(); derr != nil {
+		return errors.Join(err, derr)
+	}
+	by := "somebody"
+	if len(busy.Users) > 0 {
+		by = strings.Join(busy.Users, ", ")
+	}
+	s.log.Warn(fmt.Sprintf("%s is in use by %s: it has left the tree, and ends when they have let it go; a second signal ends it at once", busy.Dir, by))
+	return <-ended
+}

@@ -1,0 +1,102 @@
+package fusemount
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Users names what uses the mount: processes that have something of it open, or are in it,
+// loop devices over its images, and what is mounted of those. It sees what /proc shows: of
+// the processes of others, only root sees that.
+func (m *Mounted) Users() []string { return usersOf(m.dir) }
+
+// Detach takes the mount out of the tree, so that nobody finds it any more. Who uses it goes
+// on to, and [Mounted.Wait] returns when nobody does.
+func (m *Mounted) Detach() error {
+	if err := detach(m.dir); err != nil {
+		return fmt.Errorf("take %s out of the tree: %w", m.dir, err)
+	}
+	return nil
+}
+
+func usersOf(dir string) []string {
+	within := func(path string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+	var users []string
+	pids, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, p := range pids {
+		pid, err := strconv.Atoi(p.Name())
+		if err == nil && pid != os.Getpid() && slices.ContainsFunc(pathsOf(pid), within) {
+			users = append(users, processName(pid))
+		}
+	}
+	devices := loopsOver(within)
+	for _, device := range devices {
+		users = append(users, filepath.Base(device))
+	}
+	return append(users, mountsOf(devices, within, dir)...)
+}
+
+// pathsOf is what a process has open, or is in. Links are read, and not followed: a file on a
+// server that is away must not hold us up.
+func pathsOf(pid int) (paths []string) {
+	dir := fmt.Sprintf("/proc/%d", pid)
+	names := []string{"cwd", "root", "exe"}
+	if open, err := os.ReadDir(dir + "/fd"); err == nil {
+		for _, fd := range open {
+			names = append(names, "fd/"+fd.Name())
+		}
+	}
+	for _, name := range names {
+		if path, err := os.Readlink(filepath.Join(dir, name)); err == nil {
+			paths = append(paths, strings.TrimSuffix(path, " (deleted)"))
+		}
+	}
+	return paths
+}
+
+func processName(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid)
+}
+
+// loopsOver finds the loop devices over such files.
+func loopsOver(within func(path string) bool) (devices []string) {
+	paths, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		return nil
+	}
+	for _, path := range paths {
+		if file, err := os.ReadFile(path); err == nil && within(strings.TrimSuffix(string(file), "\n")) {
+			devices = append(devices, "/dev/"+strings.Split(path, "/")[3])
+		}
+	}
+	return devices
+}
+
+// mountsOf finds what is mounted of the devices or their partitions, and below the mount.
+func mountsOf(devices []string, within func(path string) bool, dir string) (points []string) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	for _, each := range parseMounts(string(text)) {
+		isOf := func(device string) bool {
+			rest, is := strings.CutPrefix(each.source, device)
+			return is && (rest == "" || rest[0] == 'p')
+		}
+		if slices.ContainsFunc(devices, isOf) || within(each.point) && each.point != dir {
+			points = append(points, "what is mounted at "+each.point)
+		}
+	}
+	return points
+}

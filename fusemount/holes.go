@@ -3,6 +3,7 @@ package fusemount
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"syscall"
@@ -99,8 +100,8 @@ const (
 	seekHole = 4
 )
 
-// seek finds the next byte, from off on, that is in a chunk that is not zeros, or in one that
-// is. The end of the image is a hole.
+// seek finds the next byte, from off on, that is data, or that is none. The end of the image
+// is a hole.
 func (o *opened) seek(ctx context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
 	if whence != seekData && whence != seekHole {
 		return 0, syscall.EINVAL
@@ -108,6 +109,59 @@ func (o *opened) seek(ctx context.Context, off uint64, whence uint32) (uint64, s
 	if off >= uint64(o.size) {
 		return 0, syscall.ENXIO
 	}
+	l := o.m.layers.find(o.key)
+	if l == nil {
+		return o.seekBelow(ctx, off, whence)
+	}
+	for at := int64(off); at < o.size; {
+		s, to := l.extent(at)
+		is := s == here
+		if s == below {
+			found, errno := o.seekBelow(ctx, uint64(at), whence)
+			switch {
+			case errno == syscall.ENXIO: // no more data
+				at = to
+				continue
+			case errno != 0 || int64(found) < to:
+				return found, errno
+			}
+			at = to
+			continue
+		}
+		if is == (whence == seekData) {
+			return uint64(at), 0
+		}
+		at = to
+	}
+	if whence == seekData {
+		return 0, syscall.ENXIO
+	}
+	return uint64(o.size), 0
+}
+
+// extent tells where the block at an offset is, and up to where others are, too, or nothing
+// else is known.
+func (l *layer) extent(off int64) (s blockState, to int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.parts[off/partSize] == nil { // up to the next part that was written to
+		next := int64(math.MaxInt64 / partSize)
+		for part := range l.parts {
+			if part > off/partSize {
+				next = min(next, part)
+			}
+		}
+		return below, min(next*partSize, l.size)
+	}
+	s = l.state(off)
+	end := min((off/partSize+1)*partSize, l.size)
+	for to = off - off%blockSize; to < end && l.state(to) == s; to += blockSize {
+	}
+	return s, min(to, l.size)
+}
+
+// seekBelow is seek in what the revision holds: by chunks that are zeros.
+func (o *opened) seekBelow(ctx context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
 	image, done := o.take()
 	defer done()
 	chunkSize := uint64(image.ChunkSize())

@@ -55,11 +55,15 @@ func (n *imageNode) attr(out *fuse.Attr, count bool) {
 	if blocks, known := n.m.holes.blocks(n.m.catalog, n.key, n.statement, count); known {
 		out.Blocks = blocks
 	}
+	if blocks, written := n.m.layers.find(n.key).told(); !written.IsZero() {
+		out.Blocks += uint64(blocks) * blockSize / 512
+		out.SetTimes(nil, &written, &written)
+	}
 }
 
 // attrFor is for how long the kernel may believe what it was told.
 func (n *imageNode) attrFor(blocks uint64) time.Duration {
-	if blocks == unknownBlocks && n.statement.Size > 0 {
+	if blocks == unknownBlocks && n.statement.Size > 0 || n.m.layers != nil {
 		return 0
 	}
 	return unchanging
@@ -67,7 +71,7 @@ func (n *imageNode) attrFor(blocks uint64) time.Duration {
 
 // Open implements [fs.NodeOpener].
 func (n *imageNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
+	if flags&syscall.O_ACCMODE != syscall.O_RDONLY && n.m.layers == nil {
 		return nil, 0, syscall.EROFS
 	}
 	o, errno := n.m.open(ctx, n.key)

@@ -31,6 +31,7 @@ type Mounted struct {
 	flights flights
 	buffers buffers
 	holes   holes
+	layers  *layers // nil: nothing can be written to
 	errands chan errand
 
 	ctx     context.Context // of reads; it ends when the last request was served
@@ -71,10 +72,14 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 		lost:    map[lostPlace]bool{},
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
+	if err := m.openLayers(); err != nil {
+		m.end()
+		return nil, err
+	}
 	m.server, err = fs.Mount(dir, &dirNode{m: m}, m.fuseOptions())
 	if err != nil {
 		m.end()
-		return nil, errors.Join(explain(dir, opts, err), m.cache.close())
+		return nil, errors.Join(explain(dir, opts, err), m.layers.close(), m.cache.close())
 	}
 	for range workers() {
 		m.helpers.Go(m.runErrands)
@@ -88,11 +93,18 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 const maxRequest = 1 << 20
 
 func (m *Mounted) fuseOptions() *fs.Options {
+	flags, options := uintptr(syscall.MS_NOSUID|syscall.MS_NODEV), []string{"default_permissions"}
+	switch {
+	case m.opts.Writable:
+	case syscall.Geteuid() == 0:
+		flags |= syscall.MS_RDONLY
+	default:
+		options = append(options, "ro")
+	}
 	return &fs.Options{
 		MountOptions: fuse.MountOptions{
 			AllowOther: m.opts.AllowOther, FsName: m.opts.Source, Name: "varve",
-			Options:           []string{"default_permissions"},
-			DirectMountStrict: syscall.Geteuid() == 0, DirectMountFlags: syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_RDONLY,
+			Options: options, DirectMountStrict: syscall.Geteuid() == 0, DirectMountFlags: flags,
 			MaxWrite: maxRequest, MaxReadAhead: maxRequest, MaxBackground: 64,
 			ExplicitDataCacheControl: true, // images do not change
 			IgnoreSecurityLabels:     true,
@@ -114,7 +126,7 @@ func (m *Mounted) serve() {
 	m.end()
 	m.helpers.Wait()
 	m.closeShelf()
-	m.failure = m.cache.close()
+	m.failure = errors.Join(m.layers.close(), m.cache.close())
 	close(m.ended)
 }
 
@@ -164,6 +176,7 @@ func (e *BusyError) Unwrap() error { return e.Cause }
 const (
 	ownDir, otherDir   = 0o500, 0o555
 	ownFile, otherFile = 0o400, 0o444
+	ownWrites          = 0o200 // of images that can be written to
 )
 
 // changed is when anything of a volume last changed, or when this was mounted.
@@ -185,6 +198,9 @@ func (m *Mounted) dirAttr(out *fuse.Attr, changed time.Time) {
 
 func (m *Mounted) fileAttr(out *fuse.Attr) {
 	out.Mode = syscall.S_IFREG | m.mode(ownFile, otherFile)
+	if m.layers != nil {
+		out.Mode |= ownWrites
+	}
 	out.Nlink, out.Blksize = 1, 4096
 	m.own(out)
 }

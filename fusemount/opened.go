@@ -277,10 +277,17 @@ func (m *Mounted) keepRenewing() {
 		select {
 		case <-tick.C:
 			m.renew()
+			m.layers.forgetGone(m.isOpen)
 		case <-m.ctx.Done():
 			return
 		}
 	}
+}
+
+func (m *Mounted) isOpen(key imageKey) bool {
+	m.shelf.mu.Lock()
+	defer m.shelf.mu.Unlock()
+	return m.shelf.images[key] != nil
 }
 
 // closeShelf ends all leases, after the last request was served.

@@ -2,6 +2,7 @@ package fusemount
 
 import (
 	"log/slog"
+	"os"
 	"time"
 
 	"varve/repository"
@@ -21,6 +22,14 @@ type Options struct {
 	// AllowOther lets other users read what is mounted. Who is not root needs
 	// user_allow_other in /etc/fuse.conf.
 	AllowOther bool
+	// Writable lets images be written to. What is written lies in a layer above the image, which
+	// all share who open it, and which ends with the mount: the repository stays as it is.
+	Writable bool
+	// Overlay is the directory of the layers; empty: that for temporary files.
+	Overlay string
+	// OverlaySize is how many bytes all layers may take; zero means 10 GiB. Who finds no room
+	// gets ENOSPC.
+	OverlaySize int64
 	// Refresh is how long what was listed is believed; zero means two seconds, and less not
 	// at all.
 	Refresh time.Duration
@@ -43,6 +52,12 @@ func (o Options) withDefaults(repo *repository.Repository) Options {
 		o.Cache = 512 << 20
 	}
 	o.Cache = max(o.Cache, minCache, 4*int64(repo.ChunkSize()))
+	if o.Overlay == "" {
+		o.Overlay = os.TempDir()
+	}
+	if o.OverlaySize == 0 {
+		o.OverlaySize = 10 << 30
+	}
 	if o.Refresh == 0 {
 		o.Refresh = 2 * time.Second
 	}

@@ -21,7 +21,11 @@ type reading struct {
 }
 
 // add appends bytes that lie in memory.
-func (r *reading) add(p []byte) { r.slices = append(r.slices, p) }
+func (r *reading) add(p []byte) {
+	if len(p) > 0 {
+		r.slices = append(r.slices, p)
+	}
+}
 
 func (r *reading) done() {
 	for _, p := range r.pins {
@@ -32,6 +36,33 @@ func (r *reading) done() {
 
 // readAt reads what the image holds at off, up to len(room) bytes: less at its end only.
 func (o *opened) readAt(ctx context.Context, room []byte, off int64) (*reading, syscall.Errno) {
+	l := o.m.layers.find(o.key)
+	if l == nil || off >= o.size {
+		return o.readBelow(ctx, room, off)
+	}
+	room = room[:min(int64(len(room)), o.size-off)]
+	rest, err := l.overlay(room, off)
+	if err != nil {
+		return nil, o.m.trouble("an image cannot be read", err)
+	}
+	all := &reading{cache: o.m.cache}
+	at := int64(0)
+	for _, s := range rest {
+		all.add(room[at:s.from])
+		r, errno := o.readBelow(ctx, room[s.from:s.to], off+s.from)
+		if errno != 0 {
+			all.done()
+			return nil, errno
+		}
+		all.slices, all.pins = append(all.slices, r.slices...), append(all.pins, r.pins...)
+		at = s.to
+	}
+	all.add(room[at:])
+	return all, 0
+}
+
+// readBelow reads what the revision holds, whatever was written above it.
+func (o *opened) readBelow(ctx context.Context, room []byte, off int64) (*reading, syscall.Errno) {
 	r := &reading{cache: o.m.cache}
 	if off >= o.size {
 		return r, 0

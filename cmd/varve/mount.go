@@ -39,13 +39,23 @@ the bytes that it costs, and for no others.
 
 The command returns when DIR can be used, and a process in the background serves
 it until it is unmounted: umount DIR, or fusermount3 -u DIR for who is not root.
-What it has to say goes to the system's log.`,
+What it has to say goes to the system's log.
+
+With --writable, images can be written to, so that a journal is replayed, a file
+system repaired, a machine started. The repository stays as it is: what is written
+lies in a layer above the image, which all share who open it, in a file without a
+name, and is gone when DIR is unmounted. When all layers together have
+--overlay-size, writing fails for want of room.`,
 		example: `varve mount /mnt/backups
 mount -o ro,loop,noload /mnt/backups/db1/latest.img /mnt/db1     # an ext4 file system
 varve mount /mnt/backups 'vms/*' --foreground                   # until Ctrl-C
+varve mount /mnt/backups db1 --writable --overlay /srv/scratch
 umount /mnt/backups`,
 		codes: "4  something is mounted at DIR already",
 		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "writable", Destination: &f.writable, Usage: "let images be written to; what is written is gone in the end"},
+			&cli.StringFlag{Name: "overlay", Destination: &f.overlay, DefaultText: defaultOverlay, Usage: "what is written lies in `DIR` meanwhile"},
+			&cli.GenericFlag{Name: "overlay-size", Value: &f.overlaySize, DefaultText: "10GiB", Usage: "of all that is written, keep up to `SIZE`"},
 			&cli.GenericFlag{Name: "cache", Value: &f.cache, DefaultText: "512MiB", Usage: "keep up to `SIZE` of what was read in memory"},
 			&cli.BoolFlag{Name: "allow-other", Destination: &f.allowOther, Usage: "let other users read it, too; who is not root needs\nuser_allow_other in /etc/fuse.conf"},
 			&cli.BoolFlag{Name: "foreground", Destination: &f.foreground, Usage: "do not return until it is unmounted; Ctrl-C unmounts it"},
@@ -57,9 +67,26 @@ umount /mnt/backups`,
 }
 
 type mountFlags struct {
-	cache      amount
-	allowOther bool
-	foreground bool
+	writable    bool
+	overlay     string
+	overlaySize amount
+	cache       amount
+	allowOther  bool
+	foreground  bool
+}
+
+// defaultOverlay is a place that, other than /tmp, is rarely memory.
+const defaultOverlay = "/var/tmp"
+
+// check refuses flags that mean nothing without another.
+func (f *mountFlags) check(s *session) error {
+	if !f.writable && (f.overlay != "" || f.overlaySize != 0) {
+		return &usageError{Text: "--overlay and --overlay-size are for --writable", Command: s.command}
+	}
+	if f.overlay == "" {
+		f.overlay = defaultOverlay
+	}
+	return nil
 }
 
 // mounted is the result of mount. Its fields are API.
@@ -68,6 +95,7 @@ type mounted struct {
 	Repository string `json:"repository"`
 	Volumes    int    `json:"volumes"` // that are shown now
 	PID        int    `json:"pid"`     // of the process that serves
+	Writable   bool   `json:"writable"`
 	foreground bool
 }
 
@@ -85,6 +113,9 @@ func (m *mounted) print(p *page) {
 
 // runMount mounts in a process of its own, or, in that process and with --foreground, serves.
 func runMount(ctx context.Context, s *session, dir string, volumes []string, f *mountFlags) (result, error) {
+	if err := f.check(s); err != nil {
+		return nil, err
+	}
 	handover, err := handoverFromParent()
 	if err != nil {
 		return nil, err
@@ -109,20 +140,26 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMountPoint(dir, s.globals.repo); err != nil {
+	if err := checkOutside(dir, s.globals.repo); err != nil {
 		return nil, err
+	}
+	if f.writable {
+		if err := checkOutside(f.overlay, s.globals.repo); err != nil {
+			return nil, err
+		}
 	}
 	source, err := filepath.Abs(s.globals.repo)
 	if err != nil {
 		return nil, fmt.Errorf("find the repository: %w", err)
 	}
 	m, err := fusemount.Mount(ctx, repo, dir, fusemount.Options{
-		Source: source, Show: show, Describe: describeRevision, Cache: int64(f.cache), AllowOther: f.allowOther, Log: s.log,
+		Source: source, Show: show, Describe: describeRevision, Cache: int64(f.cache), AllowOther: f.allowOther,
+		Writable: f.writable, Overlay: f.overlay, OverlaySize: int64(f.overlaySize), Log: s.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ready := &mounted{Directory: m.Dir(), Repository: source, Volumes: n, PID: os.Getpid(), foreground: handover == nil}
+	ready := &mounted{Directory: m.Dir(), Repository: source, Volumes: n, PID: os.Getpid(), Writable: f.writable, foreground: handover == nil}
 	return nil, s.serve(ctx, m, ready, handover)
 }
 
@@ -187,18 +224,19 @@ func countShown(repo *repository.Repository, show func(revision.Name) bool, text
 	return len(slices.DeleteFunc(all, func(v repository.Volume) bool { return !show(v.Name) })), nil
 }
 
-// A hidingError reports a mount point that would hide the repository, or a part of it.
+// A hidingError reports a directory that is to be used for something else, and is the
+// repository's.
 type hidingError struct{ Dir, Repository string }
 
 func (e *hidingError) Error() string {
 	return fmt.Sprintf("%s is the repository, or lies in it", e.Dir)
 }
 
-// checkMountPoint refuses a directory that is the repository, or in it.
-func checkMountPoint(dir, repo string) error {
+// checkOutside refuses a directory that is the repository, or in it.
+func checkOutside(dir, repo string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return fmt.Errorf("find the mount point: %w", err)
+		return fmt.Errorf("find %s: %w", dir, err)
 	}
 	there, err := os.Stat(repo)
 	if err != nil {

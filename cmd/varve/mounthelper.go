@@ -59,7 +59,7 @@ func helperWords(args []string) (words []string, isToDo bool) {
 }
 
 // helperFlags are those that an option may be.
-var helperFlags = []string{"config", "cache", "allow-other", "verbose"}
+var helperFlags = []string{"config", "cache", "allow-other", "writable", "overlay", "overlay-size", "verbose"}
 
 // isMountsOwn tells whether an option is for mount(8), systemd or the kernel's own idea of
 // mounts, and changes nothing here.

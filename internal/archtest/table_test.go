@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"volume/rbdvolume/rbdtest":     {"volume", "volume/rbdvolume"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
-	"fusemount":                    {"repository", "revision", "chunkstore"},
+	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable"},
 	"drill":                        {"fusemount", "repository"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},

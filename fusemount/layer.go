@@ -1,0 +1,342 @@
+package fusemount
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"varve/internal/durable"
+)
+
+// layers are what was written to images since they were mounted: one for each image, which
+// all who open it share, in a file without a name. They end with the mount, or with its
+// process, and nothing of them stays.
+type layers struct {
+	m    *Mounted
+	dir  *durable.ScratchDir
+	room int64 // blocks
+
+	mu      sync.Mutex
+	byImage map[imageKey]*layer
+	taken   int64 // blocks
+	told    bool  // that all of the room is taken
+}
+
+// blockSize is the unit in which an image is written to.
+const blockSize = 4 << 10
+
+func (m *Mounted) openLayers() error {
+	if !m.opts.Writable {
+		return nil
+	}
+	dir, err := durable.OpenScratchDir(m.opts.Overlay)
+	if err != nil {
+		return fmt.Errorf("open the directory for what is written: %w", err)
+	}
+	f, err := dir.Create() // now, and not when somebody writes, is the time to say that it cannot be
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return errors.Join(err, dir.Close())
+	}
+	m.layers = &layers{m: m, dir: dir, room: m.opts.OverlaySize / blockSize, byImage: map[imageKey]*layer{}}
+	return nil
+}
+
+// of finds the layer of an image, or makes it.
+func (l *layers) of(key imageKey, size int64) (*layer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have := l.byImage[key]; have != nil {
+		return have, nil
+	}
+	f, err := l.dir.Create()
+	if err != nil {
+		return nil, err
+	}
+	made := &layer{all: l, key: key, size: size, file: f, parts: map[int64]*layerPart{}}
+	l.byImage[key] = made
+	return made, nil
+}
+
+// find is the layer of an image, or nil if nothing was written to it.
+func (l *layers) find(key imageKey) *layer {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byImage[key]
+}
+
+// take takes room for blocks, and tells whether there was any.
+func (l *layers) take(blocks int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken+blocks > l.room {
+		l.tellFull("size", l.room*blockSize)
+		return false
+	}
+	l.taken += blocks
+	return true
+}
+
+// tellFull logs, once until there is room again, that what is written finds none.
+func (l *layers) tellFull(args ...any) {
+	if !l.told {
+		l.m.opts.Log.Warn("no room is left for what is written to images", args...)
+		l.told = true
+	}
+}
+
+func (l *layers) give(blocks int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken -= blocks
+	if blocks > 0 {
+		l.told = false
+	}
+}
+
+// forgetGone gives up the layers of images that nobody has open, or can open any more.
+func (l *layers) forgetGone(isOpen func(imageKey) bool) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	var all []imageKey
+	for key := range l.byImage {
+		all = append(all, key)
+	}
+	l.mu.Unlock()
+	for _, key := range all {
+		if isOpen(key) {
+			continue
+		}
+		if _, err := l.m.catalog.find(key); errors.Is(err, errGone) {
+			l.drop(key)
+		}
+	}
+}
+
+func (l *layers) drop(key imageKey) {
+	l.mu.Lock()
+	gone := l.byImage[key]
+	delete(l.byImage, key)
+	l.mu.Unlock()
+	gone.mu.Lock()
+	defer gone.mu.Unlock()
+	l.give(gone.blocks)
+	gone.parts, gone.blocks = nil, 0
+	if err := gone.file.Close(); err != nil {
+		l.m.opts.Log.Warn("what was written to an image was not given up well", "error", err)
+	}
+}
+
+func (l *layers) close() error {
+	if l == nil {
+		return nil
+	}
+	for key := range l.byImage {
+		l.drop(key)
+	}
+	return l.dir.Close()
+}
+
+// A layer is what was written to one image. What it has of it lies in its file at the same
+// place.
+type layer struct {
+	all  *layers
+	key  imageKey
+	size int64
+	file *durable.Scratch
+
+	mu      sync.RWMutex
+	parts   map[int64]*layerPart // by partSize of the image
+	blocks  int64                // in the file
+	written time.Time            // last
+}
+
+// partBlocks is how many blocks a layerPart knows of.
+const (
+	partBlocks = 256
+	partSize   = partBlocks * blockSize
+)
+
+// layerPart tells of each block where it is: in the file, nowhere because it is zeros, or
+// else in the revision.
+type layerPart struct{ here, zero [partBlocks / 64]uint64 }
+
+// A blockState says where a block is.
+type blockState uint8
+
+const (
+	below blockState = iota // in the revision
+	here                    // in the layer's file
+	zeros
+)
+
+// state is that of the block at an offset. The lock is held.
+func (l *layer) state(off int64) blockState {
+	p := l.parts[off/partSize]
+	if p == nil {
+		return below
+	}
+	block := off % partSize / blockSize
+	switch bit := uint64(1) << (block % 64); {
+	case p.here[block/64]&bit != 0:
+		return here
+	case p.zero[block/64]&bit != 0:
+		return zeros
+	}
+	return below
+}
+
+// isBelow tells whether a block is in the revision still. Once it is not, it never is again.
+func (l *layer) isBelow(off int64) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.state(off) == below
+}
+
+// setState notes where a block is now. The lock is held.
+func (l *layer) setState(off int64, s blockState) {
+	p := l.parts[off/partSize]
+	if p == nil {
+		p = &layerPart{}
+		l.parts[off/partSize] = p
+	}
+	block := off % partSize / blockSize
+	bit := uint64(1) << (block % 64)
+	p.here[block/64] &^= bit
+	p.zero[block/64] &^= bit
+	switch s {
+	case here:
+		p.here[block/64] |= bit
+	case zeros:
+		p.zero[block/64] |= bit
+	}
+}
+
+// A span is a range of what is being read or written, by offsets in it.
+type span struct{ from, to int64 }
+
+// overlay puts into p, which lies in the image at off, what the layer has of it, and tells
+// what is to be read from the revision.
+func (l *layer) overlay(p []byte, off int64) (rest []span, err error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for at := int64(0); at < int64(len(p)); {
+		s := l.state(off + at)
+		to := at
+		for to < int64(len(p)) && l.state(off+to) == s {
+			to = min(int64(len(p)), to+blockSize-(off+to)%blockSize)
+		}
+		switch s {
+		case here:
+			if n, err := l.file.ReadAt(p[at:to], off+at); err != nil && !(errors.Is(err, io.EOF) && int64(n) == to-at) {
+				return nil, fmt.Errorf("read what was written to an image: %w", err)
+			}
+		case zeros:
+			clear(p[at:to])
+		default:
+			rest = append(rest, span{at, to})
+		}
+		at = to
+	}
+	return rest, nil
+}
+
+// write writes p at off, both of whole blocks but for the image's last one.
+func (l *layer) write(p []byte, off int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.put(p, off)
+}
+
+// put is write, under the lock.
+func (l *layer) put(p []byte, off int64) error {
+	if l.parts == nil {
+		return syscall.EIO // it was given up
+	}
+	var fresh int64
+	for at := off; at < off+int64(len(p)); at += blockSize {
+		if l.state(at) != here {
+			fresh++
+		}
+	}
+	if !l.all.take(fresh) {
+		return syscall.ENOSPC
+	}
+	if _, err := l.file.WriteAt(p, off); err != nil {
+		l.all.give(fresh)
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			l.all.mu.Lock()
+			defer l.all.mu.Unlock()
+			l.all.tellFull("error", err)
+			return syscall.ENOSPC
+		}
+		return fmt.Errorf("write to the layer of an image: %w", err)
+	}
+	for at := off; at < off+int64(len(p)); at += blockSize {
+		l.setState(at, here)
+	}
+	l.blocks += fresh
+	l.written = time.Now()
+	return nil
+}
+
+// merge writes a part of one block, of which base is what the revision has.
+func (l *layer) merge(p []byte, off int64, base []byte) error {
+	first := off - off%blockSize
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	block := base
+	switch l.state(first) {
+	case zeros:
+		clear(block)
+	case here:
+		if n, err := l.file.ReadAt(block, first); err != nil && !(errors.Is(err, io.EOF) && n == len(block)) {
+			return fmt.Errorf("read what was written to an image: %w", err)
+		}
+	}
+	copy(block[off-first:], p)
+	return l.put(block, first)
+}
+
+// zero makes whole blocks zeros, and gives back what they took.
+func (l *layer) zero(off, length int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parts == nil {
+		return syscall.EIO
+	}
+	var freed int64
+	for at := off; at < off+length; at += blockSize {
+		if l.state(at) == here {
+			freed++
+		}
+		l.setState(at, zeros)
+	}
+	l.blocks -= freed
+	l.written = time.Now()
+	l.all.give(freed)
+	if err := l.file.Punch(off, length); err != nil {
+		return fmt.Errorf("give room of the layer of an image back: %w", err)
+	}
+	return nil
+}
+
+// told is what a file's attributes tell of a layer.
+func (l *layer) told() (blocks int64, written time.Time) {
+	if l == nil {
+		return 0, written
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.blocks, l.written
+}

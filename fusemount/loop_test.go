@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hanwen/go-fuse/v2/posixtest"
+
 	"varve/revision"
 )
 
@@ -238,4 +240,37 @@ func TestPartitions(t *testing.T) {
 	}
 	unmount()
 	detach()
+}
+
+// What go-fuse asks of file systems, asked of one in an image that is written to.
+func TestPosixInAnImage(t *testing.T) {
+	needTools(t, "mkfs.ext4", "losetup", "mount")
+	p := newPlace(t, 64*kib)
+	disk := p.source("disk", 256*mib, 1)
+	mustRun(t, "mkfs.ext4", "-q", "-F", disk)
+	id := p.backup("v", disk)
+	before := p.tree()
+	m, dir := p.mount(Options{Writable: true, Overlay: p.base})
+	device, detach := attach(t, filepath.Join(dir, "v", string(id)+".img"))
+	point := filepath.Join(p.base, "inside")
+	unmount := mountAt(t, "ext4", "rw", device, point)
+	for name, ask := range posixtest.All {
+		if name == "FcntlFlockLocksFile" { // ext4 keeps the locks of flock and fcntl apart
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			at := filepath.Join(point, name)
+			if err := os.Mkdir(at, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			ask(t, at)
+		})
+	}
+	unmount()
+	mustRun(t, "e2fsck", "-fn", device)
+	detach()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.unchanged(before)
 }

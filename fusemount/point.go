@@ -45,21 +45,20 @@ func preparePoint(dir string) (string, error) {
 		return "", err
 	}
 	for range 16 { // one may lie above another
-		info, err := os.Stat(dir)
+		at, is := topMount(dir)
+		err := look(dir, is && at == fsType)
 		switch {
-		case err == nil && !info.IsDir():
-			return "", &PointError{Dir: dir, What: "is not a directory"}
-		case err == nil:
-			if at, is := topMount(dir); is && at == fsType {
-				return "", &PointError{Dir: dir, What: "has revisions mounted already", Mounted: true}
-			}
-			return dir, nil
 		case errors.Is(err, fs.ErrNotExist):
 			return "", &PointError{Dir: dir, What: "does not exist", Cause: err}
+		case errors.Is(err, syscall.ENOTDIR):
+			return "", &PointError{Dir: dir, What: "is not a directory", Cause: err}
+		case err == nil && is && at == fsType:
+			return "", &PointError{Dir: dir, What: "has revisions mounted already", Mounted: true}
+		case err == nil:
+			return dir, nil
 		case !errors.Is(err, syscall.ENOTCONN):
 			return "", fmt.Errorf("look at the mount point: %w", err)
-		}
-		if at, is := topMount(dir); !is || at != fsType {
+		case !is || at != fsType:
 			return "", &PointError{Dir: dir, What: "has something mounted that answers no more, and is not of this program: unmount it first", Cause: err}
 		}
 		if err := detach(dir); err != nil {
@@ -67,6 +66,22 @@ func preparePoint(dir string) (string, error) {
 		}
 	}
 	return "", &PointError{Dir: dir, What: "has too much mounted that answers no more"}
+}
+
+// look tells whether there is a directory that can be looked at. Of one of our mounts, the
+// kernel remembers that for a while after its process is gone; what is free there it asks for.
+func look(dir string, ours bool) error {
+	if ours {
+		var st syscall.Statfs_t
+		if err := syscall.Statfs(dir, &st); err != nil {
+			return &fs.PathError{Op: "statfs", Path: dir, Err: err}
+		}
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "stat", Path: dir, Err: syscall.ENOTDIR}
+	}
+	return err
 }
 
 // realDir is the path that lists of mounts have. What is dead cannot be asked whether it is a

@@ -100,12 +100,23 @@ func (r *reading) readPart(ctx context.Context, m *Mounted, image *repository.Im
 		i, within := off/pieceSize, off%pieceSize
 		n := min(pieceSize-within, len(room))
 		if err := r.readPiece(ctx, m, image, c, i, room[:n], within, whole); err != nil {
-			return err
+			at := int64(index)*int64(image.ChunkSize()) + int64(i)*pieceSize
+			return &pieceError{off: at, length: min(pieceSize, image.Size()-at), cause: err}
 		}
 		room, off = room[n:], off+n
 	}
 	return nil
 }
+
+// A pieceError reports a piece of an image that could not be read, or not all of it.
+type pieceError struct {
+	off, length int64
+	cause       error
+}
+
+func (e *pieceError) Error() string { return e.cause.Error() }
+
+func (e *pieceError) Unwrap() error { return e.cause }
 
 // readPiece reads a part of one piece, and keeps the piece. While somebody decodes it, or its
 // chunk, others wait for that.
@@ -282,6 +293,9 @@ func (m *Mounted) failedRead(ctx context.Context, image *repository.Image, off, 
 		return syscall.EINTR
 	}
 	corrupt := new(chunkstore.CorruptError)
+	if piece := new(pieceError); errors.As(err, &piece) {
+		off, length = piece.off, piece.length
+	}
 	if !m.isNews(image, off) {
 		return syscall.EIO
 	}

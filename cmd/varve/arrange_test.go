@@ -56,6 +56,8 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"show": {[]string{"v@latest"}, nil, map[string]any{"state": "good"}},
 		"restore": {[]string{"v", out}, []string{"--force", "--keep-going", "--range", "10+20", "--dry-run"},
 			map[string]any{"size": 20.0, "dry_run": true}},
+		"mount": {[]string{"POINT", "v"}, []string{"--writable", "--overlay", dir, "--overlay-size=1G", "--cache", "32M", "--allow-other", "--foreground=false"},
+			map[string]any{"volumes": 1.0, "writable": true}},
 		"status":       {nil, []string{"--all"}, map[string]any{"verdict": "safe", "volumes": nil}},
 		"check":        {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
 		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
@@ -98,6 +100,9 @@ func TestFlagsStandAnywhere(t *testing.T) {
 					fresh := filepath.Join(t.TempDir(), "repo")
 					words[slices.Index(words, "REPO")] = fresh
 					words[slices.Index(words, repo)] = fresh // both name the same
+				}
+				if i := slices.Index(words, "POINT"); i >= 0 {
+					words[i] = mountPoint(t)
 				}
 				if name == "rename" || name == "distrust" {
 					mustType(t, "-r", repo, "backup", "w", disk)

@@ -86,16 +86,16 @@ func (c *command) forCLI(run func(ctx context.Context, args []string) error) *cl
 	}
 }
 
-// checkArgs refuses too few arguments, and surplus ones.
+// checkArgs refuses too few arguments, and surplus ones. Whether one that may be there many
+// times may also be missing, the command knows.
 func (c *command) checkArgs(args []string) error {
-	if strings.HasSuffix(c.args, "...") {
-		return nil
-	}
 	names := strings.Fields(c.args)
-	if len(args) > len(names) {
-		return c.misuse("surplus argument %q", args[len(names)])
+	if n := len(names); n > 0 && strings.HasSuffix(names[n-1], "...") {
+		names = names[:n-1]
+	} else if len(args) > n {
+		return c.misuse("surplus argument %q", args[n])
 	}
-	for _, name := range names[len(args):] {
+	for _, name := range names[min(len(args), len(names)):] {
 		if !strings.HasPrefix(name, "[") {
 			return c.misuse("%s is missing", name)
 		}

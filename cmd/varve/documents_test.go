@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -30,6 +31,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutMany()
 	b.aboutMarks()
 	b.aboutAges()
+	b.aboutMounts()
 	b.aboutGarbage()
 	b.aboutDamage()
 	b.aboutStatus()
@@ -443,6 +445,32 @@ func (b *bench) aboutPlumbing() {
 	b.says("adopt-usage", 2, "adopt")
 	b.says("adopt-copied", 0, "adopt --copied")
 	b.says("adopt-moved", 0, "adopt --moved")
+}
+
+// aboutMounts is about mount, and the file beside each image, which is part of what show says.
+func (b *bench) aboutMounts() {
+	b.says("mount-failed", 2, "mount DIR/absent")
+	b.says("mount-usage", 2, "mount DIR --overlay DIR")
+	if cannotMount() != "" {
+		b.seen["mount-done.json"] = true
+		return
+	}
+	b.write("mnt/none", "")
+	unmountAfter(b.t, b.path("mnt"))
+	b.says("mount-done", 0, "mount DIR/mnt")
+	_, shown, _ := typed(b.words("show v --json")...)
+	var document struct{ Result any }
+	var note any
+	text, err := os.ReadFile(noteOf(b.t, filepath.Join(b.path("mnt"), "v")))
+	if err := errors.Join(err, json.Unmarshal(text, &note), json.Unmarshal([]byte(shown), &document)); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, difference := range differences(document.Result, note) {
+		b.t.Errorf("beside an image, %s", difference)
+	}
+	if code, _, stderr := typed(b.words("mount DIR/mnt")...); code != exitBusy {
+		b.t.Errorf("mounting twice ends with %d: %s", code, stderr)
+	}
 }
 
 // aboutProgress is about the lines of --progress json.

@@ -22,7 +22,7 @@ const mountName = "mount"
 func mountCommand(s *session) *command {
 	f := &mountFlags{}
 	return &command{
-		name: mountName, group: everyDay, args: "DIR [VOLUME...]",
+		name: mountName, group: everyDay, args: "DIR [VOLUME]...",
 		summary: "show revisions as image files that can be mounted",
 		about: `Shows below DIR a folder for each volume, or for those that are named or have the
 form of a pattern, and in it an image file for each revision:

@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"varve": main})
+	testscript.Main(m, map[string]func(){"varve": main, helperName: main})
 }
 
 // TestScript runs testdata/script: one file per behaviour, written as people type.
@@ -42,11 +42,15 @@ func scripts(dir string) testscript.Params {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C")
 			env.Setenv("CEPH_CONF", filepath.Join(env.WorkDir, "none.conf"))
+			env.Defer(func() { unmountBelow(env.WorkDir) })
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "bind" { // may we mount something read-only, where only we see it?
 				return exec.Command("unshare", "-m", "mount", "--bind", "/", "/").Run() == nil, nil
+			}
+			if name == "fuse" { // may we mount what this program serves?
+				return cannotMount() == "", nil
 			}
 			if name == "ceph" { // was this built with it?
 				return strings.Contains(knownVolumes, "RBD"), nil

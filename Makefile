@@ -50,6 +50,8 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 .PHONY: install
 install: man ## program, manual, completions and an example to PREFIX (/usr/local)
 	install -D -m 0755 build/varve $(DESTDIR)$(PREFIX)/bin/varve
+	install -d $(DESTDIR)$(PREFIX)/sbin
+	ln -sfn ../bin/varve $(DESTDIR)$(PREFIX)/sbin/mount.fuse.varve
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man5
 	install -m 0644 build/man/*.1 $(SHARE)/man/man1
 	install -m 0644 build/man/*.5 $(SHARE)/man/man5

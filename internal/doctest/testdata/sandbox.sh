@@ -45,6 +45,7 @@ mkdir "$root"/dev/{pts,shm,mapper,vg}
 for node in null zero full random urandom tty loop-control; do
 	cp -a "/dev/$node" "$root/dev/$node"
 done
+[ ! -e /dev/fuse ] || cp -a /dev/fuse "$root/dev/fuse"
 for n in {0..63}; do
 	mknod -m 660 "$root/dev/loop$n" b 7 "$n"
 	chgrp disk "$root/dev/loop$n"

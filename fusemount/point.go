@@ -194,12 +194,29 @@ func explain(dir string, opts Options, err error) error {
 	case derr == nil && device.Mode()&fs.ModeCharDevice == 0:
 		return &MissingError{What: "/dev/fuse is no device", Cause: err}
 	}
-	if _, terr := fusermount(); terr != nil && syscall.Geteuid() != 0 {
+	if syscall.Geteuid() == 0 {
+		return fmt.Errorf("mount at %s: %w", dir, err)
+	}
+	if _, terr := fusermount(); terr != nil {
 		return terr
 	}
-	text := fmt.Sprintf("mount at %s: %%w", dir)
-	if opts.AllowOther && syscall.Geteuid() != 0 {
-		text += " (for other users to be let in, /etc/fuse.conf has to say user_allow_other)"
+	const readAndWrite = 6
+	if aerr := syscall.Access("/dev/fuse", readAndWrite); aerr != nil {
+		return &MissingError{What: fmt.Sprintf("this user may not use /dev/fuse: %v", aerr), Cause: err}
 	}
-	return fmt.Errorf(text, err)
+	why := "what fusermount3 said of it stands above"
+	if opts.AllowOther {
+		why += "; for other users to be let in, /etc/fuse.conf has to say user_allow_other"
+	}
+	return &mountError{dir, why, err}
 }
+
+// A mountError reports that fusermount3 did not mount, and told a person why.
+type mountError struct {
+	dir, why string
+	cause    error
+}
+
+func (e *mountError) Error() string { return fmt.Sprintf("mount at %s: %s", e.dir, e.why) }
+
+func (e *mountError) Unwrap() error { return e.cause }

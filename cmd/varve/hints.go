@@ -85,11 +85,11 @@ func hintOnMount(err error, _ about) string {
 	case errors.As(err, &point) && errors.Is(err, fs.ErrNotExist):
 		return "make it: mkdir -p " + human.ShellWord(point.Dir)
 	case errors.As(err, &point) && point.Mounted:
-		return "umount " + human.ShellWord(point.Dir) + " unmounts it"
+		return unmounting(point.Dir) + " unmounts it"
 	case errors.As(err, &missing):
 		return "varve restore VOLUME@REV FILE needs nothing of the kernel"
 	case errors.As(err, &busy):
-		return "umount it when nobody uses it any more: umount " + human.ShellWord(busy.Dir)
+		return "when nobody uses it any more: " + unmounting(busy.Dir)
 	}
 	return ""
 }

@@ -101,14 +101,19 @@ type mounted struct {
 
 func (m *mounted) print(p *page) {
 	p.line("%s", p.bold(fmt.Sprintf("%s shows %s of %s", m.Directory, formatCount(m.Volumes, "volume"), m.Repository)))
-	end := "umount " + human.ShellWord(m.Directory)
-	if os.Geteuid() != 0 {
-		end = "fusermount3 -u " + human.ShellWord(m.Directory)
-	}
+	end := unmounting(m.Directory)
 	if m.foreground {
 		end = "Ctrl-C, or " + end
 	}
 	p.line("  end    %s", end)
+}
+
+// unmounting is what to type to unmount a directory.
+func unmounting(dir string) string {
+	if os.Geteuid() != 0 {
+		return "fusermount3 -u " + human.ShellWord(dir)
+	}
+	return "umount " + human.ShellWord(dir)
 }
 
 // runMount mounts in a process of its own, or, in that process and with --foreground, serves.

@@ -79,9 +79,21 @@ func (m *Mounted) open(ctx context.Context, key imageKey) (*opened, syscall.Errn
 	} else {
 		o = &opened{m: m, key: key, size: image.Size(), grip: &grip{image: image, lender: l, uses: 1}}
 		s.images[key] = o
+		s.shareRegions()
 	}
 	o.refs++
 	return o, 0
+}
+
+// keptRegions is how many resolved regions all open images keep together, as long as there
+// are no more images than that.
+const keptRegions = 48
+
+// shareRegions has each open image keep its share of regions, under the shelf's lock.
+func (s *shelf) shareRegions() {
+	for _, o := range s.images {
+		o.grip.image.KeepRegions(keptRegions / len(s.images))
+	}
 }
 
 // borrow gives the current lender, with a grip on it, or takes a lease.
@@ -186,6 +198,7 @@ func (m *Mounted) release(o *opened) {
 	if o.refs--; o.refs == 0 {
 		delete(s.images, o.key)
 		m.giveUp(o.grip)
+		s.shareRegions()
 	}
 }
 
@@ -267,6 +280,7 @@ func (m *Mounted) move(images []*opened, next *lender) {
 		}
 	}
 	m.replace(next)
+	s.shareRegions()
 }
 
 // keepRenewing renews until the mount ends.

@@ -28,6 +28,7 @@ type Image struct {
 	rescued bool       // the maps were checked, and copies put in for those that are damaged
 	regions map[uint64]*region
 	recent  []uint64 // regions in the order of their use, the latest last
+	keep    int      // how many of them
 }
 
 // region is a resolved region, or one being resolved.
@@ -37,8 +38,8 @@ type region struct {
 	err    error
 }
 
-// maxRegions bounds the resolved regions that an Image keeps; each takes up to
-// about half a megabyte, and more where stacks are long.
+// maxRegions bounds the resolved regions that an Image keeps, unless it is told otherwise;
+// each takes up to about half a megabyte, and more where stacks are long.
 const maxRegions = 12
 
 // Image opens a revision. Opening reads the headers of its chain, nothing else.
@@ -48,7 +49,7 @@ func (rd *Reader) Image(ctx context.Context, v Volume, id revision.ID) (*Image, 
 		var maps []*mapFile
 		maps, err = rd.chain(v, id)
 		if err == nil {
-			return &Image{rd: rd, volume: v, id: id, maps: maps, regions: map[uint64]*region{}}, nil
+			return &Image{rd: rd, volume: v, id: id, maps: maps, regions: map[uint64]*region{}, keep: maxRegions}, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -173,11 +174,25 @@ func (im *Image) region(n uint64) *region {
 		im.regions[n] = reg
 	}
 	im.recent = append(slices.DeleteFunc(im.recent, func(m uint64) bool { return m == n }), n)
-	if len(im.recent) > maxRegions {
+	im.dropRegions()
+	return reg
+}
+
+// dropRegions gives up the regions that were not used for the longest time, under the lock.
+func (im *Image) dropRegions() {
+	for len(im.recent) > im.keep {
 		delete(im.regions, im.recent[0])
 		im.recent = im.recent[1:]
 	}
-	return reg
+}
+
+// KeepRegions says how many resolved regions are kept, one at least: more for who reads here
+// and there, fewer for who has many images open.
+func (im *Image) KeepRegions(n int) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.keep = max(n, 1)
+	im.dropRegions()
 }
 
 // forget lets a region that failed be tried again.

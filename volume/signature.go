@@ -14,8 +14,13 @@ type Signature struct {
 	ID   string // tells this disk from others of the kind; empty where the mark does not
 }
 
-// ZFSDisk is what the signature of a pool of ZFS says.
-const ZFSDisk = "a disk of a ZFS pool"
+// What the signatures say that others go by.
+const (
+	LVMDisk   = "an LVM physical volume"
+	LUKSDisk  = "a LUKS encrypted disk"
+	LinuxRAID = "a member of a Linux RAID"
+	ZFSDisk   = "a disk of a ZFS pool"
+)
 
 // signatureProbe is how much of the beginning, and of the end, is looked at.
 const signatureProbe = 1 << 20
@@ -87,7 +92,7 @@ func (d probed) marked(what string, off int64, mark string, idAt, idLength int64
 // 1.1 at the beginning, 1.2 after 4 KiB, 1.0 at the last multiple of 4 KiB that leaves 8 KiB after it, and 0.90 in the
 // last whole 64 KiB that begin at a multiple of that.
 func (d probed) mdRAID() Signature {
-	const what, mark = "a member of a Linux RAID", "\xfc\x4e\x2b\xa9" // little-endian 0xa92b4efc
+	const what, mark = LinuxRAID, "\xfc\x4e\x2b\xa9" // little-endian 0xa92b4efc
 	for _, off := range []int64{0, 4096, d.size&^0xfff - 0x2000} {
 		sb := d.at(off, 256)
 		if sb == nil || string(sb[:4]) != mark || binary.LittleEndian.Uint32(sb[4:]) != 1 {
@@ -126,7 +131,7 @@ func (d probed) firmwareRAID() Signature {
 func (d probed) lvm() Signature {
 	for off := int64(0); off < 4*512; off += 512 {
 		if d.has(off, "LABELONE") && d.has(off+24, "LVM2 001") {
-			return Signature{What: "an LVM physical volume", ID: string(d.at(off+32, 32))}
+			return Signature{What: LVMDisk, ID: string(d.at(off+32, 32))}
 		}
 	}
 	return Signature{}
@@ -137,7 +142,7 @@ func (d probed) luks() Signature {
 	if !d.has(0, "LUKS\xba\xbe\x00\x01") && !d.has(0, "LUKS\xba\xbe\x00\x02") {
 		return Signature{}
 	}
-	return Signature{What: "a LUKS encrypted disk", ID: string(bytes.TrimRight(d.at(168, 40), "\x00"))}
+	return Signature{What: LUKSDisk, ID: string(bytes.TrimRight(d.at(168, 40), "\x00"))}
 }
 
 // btrfs looks for a file system of several devices: overwriting one hurts it, although another is mounted.

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"volume/filevolume":            {"volume", "internal/durable"},
 	"volume/rbdvolume":             {"volume"},
 	"volume/rbdvolume/rbdtest":     {"volume", "volume/rbdvolume"},
+	"disk":                         {"volume"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable"},
@@ -72,6 +73,7 @@ var mayNotImport = map[string][]string{
 	"retention": {"os", "net", "syscall"},
 	"schedule":  {"os", "net", "syscall"},
 	"status":    {"os", "net", "syscall"},
+	"disk":      {"os", "net", "syscall"},
 }
 
 // A reservation keeps some functions to a few packages.

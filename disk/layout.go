@@ -44,7 +44,7 @@ type Content struct {
 	What    string // in words, with an article: "an ext4 file system", "an LVM physical volume"
 	Label   string // of the file system
 	UUID    string // of the file system, as its tools write it; empty: it has none, or it is not known here
-	Unclean bool   // it was not unmounted: what changed last is in its journal alone, as far as that can be told from outside
+	Unclean bool   // it was not unmounted, as far as its superblock tells: what changed last may be in its journal alone
 }
 
 // whole is the part that is all of the disk.

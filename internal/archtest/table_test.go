@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"volume/rbdvolume":             {"volume"},
 	"volume/rbdvolume/rbdtest":     {"volume", "volume/rbdvolume"},
 	"disk":                         {"volume"},
+	"loopmount":                    {"disk", "volume"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable"},
@@ -58,7 +59,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":               {"cmd/varve"},
 	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
 	"golang.org/x/time":               {"backup"},
-	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume"},
+	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
 	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler
@@ -110,6 +111,7 @@ var reservations = []reservation{
 			"scripts/mutants os.WriteFile":  "likewise",
 			"scripts/mutants os.RemoveAll":  "likewise",
 			"volume/filevolume os.OpenFile": "devices are opened with flags of their own (O_EXCL, O_DIRECT) and never created",
+			"loopmount unix.Openat2":        "opens for reading, within an image that is mounted read-only",
 			"chunkstore os.Remove":          "the catalog is a cache of this host outside every repository; damaged, it is deleted and built anew",
 		},
 	},

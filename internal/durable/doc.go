@@ -12,6 +12,9 @@
 // failed sync: after one, the kernel may have dropped the data, and a second sync
 // that succeeds would say nothing.
 //
+// [Dir] is for what is not Varve's own: files of every kind that come out of an image, with owners, modes, times and
+// attributes, put together in a directory of their own ([Dir.Stage]) and then moved to their name.
+//
 // An FS and its Files are safe for concurrent use. A lock belongs to the handle
 // that took it: two handles on one file exclude each other, also in one process.
 package durable

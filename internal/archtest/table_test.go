@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"volume/rbdvolume/rbdtest":     {"volume", "volume/rbdvolume"},
 	"disk":                         {"volume"},
 	"loopmount":                    {"disk", "volume"},
+	"filecopy":                     {"loopmount", "internal/durable"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable"},
@@ -59,7 +60,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":               {"cmd/varve"},
 	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
 	"golang.org/x/time":               {"backup"},
-	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount"},
+	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
 	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler

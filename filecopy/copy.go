@@ -103,7 +103,7 @@ type ExistsError struct {
 
 func (e *ExistsError) Error() string {
 	if e.Directory {
-		return fmt.Sprintf("%q exists, and no directory takes the place of anything, nor anything that of a directory", e.Path)
+		return fmt.Sprintf("%q exists, and a directory is neither replaced nor takes the place of a file", e.Path)
 	}
 	return fmt.Sprintf("%q exists", e.Path)
 }

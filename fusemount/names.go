@@ -1,6 +1,7 @@
 package fusemount
 
 import (
+	"path"
 	"strings"
 
 	"varve/revision"
@@ -14,6 +15,11 @@ const (
 	goodName   = "latest-good" + imageExt
 	tagsName   = "by-tag"
 )
+
+// ImagePath is where the image of a revision is below the mount point.
+func ImagePath(volume revision.Name, id revision.ID) string {
+	return path.Join(append(folders(volume), string(id)+imageExt)...)
+}
 
 // folders gives the path of a volume's folder. A slash of the name parts folders where
 // something stands on both sides of it. What would be no name of a folder, or another's, is

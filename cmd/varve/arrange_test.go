@@ -58,6 +58,8 @@ func TestFlagsStandAnywhere(t *testing.T) {
 			map[string]any{"size": 20.0, "dry_run": true}},
 		"mount": {[]string{"POINT", "v"}, []string{"--writable", "--overlay", dir, "--overlay-size=1G", "--cache", "32M", "--allow-other", "--foreground=false"},
 			map[string]any{"volumes": 1.0, "writable": true}},
+		"ls":           {[]string{"v"}, []string{"--partition", "0"}, map[string]any{"path": "", "partition": nil}},
+		"cp":           {[]string{"ext4:/lost+found", "COPY"}, []string{"--force", "--partition=0"}, map[string]any{"directories": 1.0}},
 		"status":       {nil, []string{"--all"}, map[string]any{"verdict": "safe", "volumes": nil}},
 		"check":        {nil, []string{"-w", "1d", "--critical=2d", "--volume", "v"}, map[string]any{"state": "OK"}},
 		"history":      {nil, []string{"-n", "1", "--since", "1d", "--volume=v", "--result", "ok"}, map[string]any{"total": nil}},
@@ -109,6 +111,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 				}
 				if name == "distrust" {
 					defer mustType(t, "-r", repo, "verify", "w", "--against", disk)
+				}
+				if i := slices.Index(words, "COPY"); i >= 0 {
+					words[i] = filepath.Join(t.TempDir(), "copy")
+					backUpExt4(t, repo, "ext4", map[string]string{})
 				}
 				if i := slices.Index(words, "OLD"); i >= 0 { // likewise: of one time there is one revision
 					words[i] = "old " + place

@@ -16,7 +16,7 @@ func (c *completion) named(name, typed string) []candidate {
 	switch name = strings.Trim(strings.TrimSuffix(name, "..."), "[]'"); name {
 	case "VOLUME", "OLD", "GLOB":
 		return c.volumes(true)
-	case "VOLUME[@REV", "VOLUME@A", "VOLUME@B":
+	case "VOLUME[@REV", "VOLUME[@REV][:/PATH", "VOLUME[@REV]:/PATH", "VOLUME@A", "VOLUME@B":
 		return c.addresses(typed, false)
 	case "VOLUME@REV":
 		return c.addresses(typed, true)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -43,13 +44,14 @@ var groups = []string{everyDay, areWe, keepAndDelete, sources, plumbing}
 // commands lists what this program can do, in the order of the overview.
 func commands(s *session) []*command {
 	return []*command{
-		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s), mountCommand(s),
+		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
+		lsCommand(s), cpCommand(s), mountCommand(s),
 		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
 		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),
 		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), metricsCommand(s),
 		mergeCommand(s), rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
-		probeLockCommand(), guardianCommand(s), completeCommand(s), manCommand(s),
+		probeLockCommand(), guardianCommand(s), serveImageCommand(s), completeCommand(s), manCommand(s),
 	}
 }
 
@@ -90,9 +92,11 @@ func (c *command) forCLI(run func(ctx context.Context, args []string) error) *cl
 // times may also be missing, the command knows.
 func (c *command) checkArgs(args []string) error {
 	names := strings.Fields(c.args)
-	if n := len(names); n > 0 && strings.HasSuffix(names[n-1], "...") {
+	isMany := func(name string) bool { return strings.HasSuffix(name, "...") }
+	switch n := len(names); {
+	case n > 0 && isMany(names[n-1]):
 		names = names[:n-1]
-	} else if len(args) > n {
+	case len(args) > n && !slices.ContainsFunc(names, isMany):
 		return c.misuse("surplus argument %q", args[n])
 	}
 	for _, name := range names[min(len(args), len(names)):] {

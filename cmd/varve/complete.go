@@ -189,8 +189,14 @@ func (c *completion) valueOf(f cli.Flag, typed, before string) (words []candidat
 func (c *completion) argument() []candidate {
 	given := len(c.line.words) - 1 - slices.Index(c.line.words, "--")
 	names := strings.Fields(c.line.command.args)
-	if n := len(names); given >= n && n > 0 && strings.HasSuffix(names[n-1], "...") {
-		given = n - 1
+	for i, name := range names {
+		if strings.HasSuffix(name, "...") && given > i { // any number of them; the last may be what comes after
+			if i == len(names)-1 {
+				given = i
+				continue
+			}
+			return append(c.named(name, c.word), c.named(names[i+1], c.word)...)
+		}
 	}
 	if given >= len(names) {
 		return nil

@@ -36,6 +36,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutDamage()
 	b.aboutStatus()
 	b.aboutSets()
+	b.aboutInside()
 	b.aboutPlumbing()
 	b.aboutProgress()
 	b.noneLeft()

@@ -9,6 +9,7 @@ import (
 	"varve/fusemount"
 	"varve/internal/human"
 	"varve/job"
+	"varve/loopmount"
 	"varve/repository"
 	"varve/revision"
 	"varve/volume"
@@ -117,6 +118,16 @@ func exitOf(g job.Gravity) int {
 	return exitFailed
 }
 
+// gravityOfCode is what an exit code of this program says.
+func gravityOfCode(code int) job.Gravity {
+	for _, g := range []job.Gravity{job.Busy, job.Misuse, job.Damaged} {
+		if exitOf(g) == code {
+			return g
+		}
+	}
+	return job.Failed
+}
+
 // gravityOf judges an error, also one of those that only commands know.
 func gravityOf(err error) job.Gravity {
 	var (
@@ -132,10 +143,21 @@ func gravityOf(err error) job.Gravity {
 		childless     *repository.ChildlessError
 		point         *fusemount.PointError
 		hidden        *hidingError
+		noPart        *noPartError
+		noPath        *noPathError
+		severalParts  *severalPartsError
+		server        *servedError
+		inside        *loopmount.PathError
 	)
 	switch {
+	case errors.As(err, &server):
+		return gravityOfCode(server.Exit)
 	case errors.As(err, &point) && point.Mounted:
 		return job.Busy
+	case errors.As(err, &noPart), errors.As(err, &noPath) && noPath.opened > 0, errors.As(err, &severalParts):
+		return job.Misuse
+	case errors.As(err, &inside):
+		return job.Damaged
 	case errors.As(err, &point), errors.As(err, &hidden), errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless), errors.As(err, &selection),
 		errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:

@@ -21,7 +21,9 @@ import (
 // hint says what a person can type, or do, about an error; or nothing. Packages
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
-	for _, advise := range []func(error, about) string{hintOnWords, hintOnMount, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnVolume, hintOnSystem} {
+	for _, advise := range []func(error, about) string{
+		hintOnWords, hintOnMount, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnInside, hintOnVolume, hintOnSystem,
+	} {
 		if text := advise(err, a); text != "" {
 			return text
 		}

@@ -36,6 +36,7 @@ func TestSelectorsOfEveryCommand(t *testing.T) {
 	}{
 		"show":     {[]string{"show", "REV"}, false},
 		"verify":   {[]string{"verify", "REV"}, false},
+		"ls":       {[]string{"ls", "REV"}, false},
 		"restore":  {[]string{"restore", "REV", filepath.Join(dir, "out"), "--force"}, false},
 		"diff A":   {[]string{"diff", "REV", "vms/v@tag:first"}, false},
 		"diff B":   {[]string{"diff", "vms/v@tag:first", "REV"}, false},
@@ -45,9 +46,9 @@ func TestSelectorsOfEveryCommand(t *testing.T) {
 		"distrust": {[]string{"distrust", "REV", "--reason", "x"}, true},
 		"rm":       {[]string{"rm", "REV", "--dry-run"}, true},
 	}
-	// What is in the trash goes by its id alone; merge is rm, of what others build on.
-	excused := []string{"undelete", "merge"}
-	names := []string{"show", "verify", "restore", "diff A", "diff B", "tag", "pin", "unpin", "rm", "distrust"}
+	// What is in the trash goes by its id alone; merge is rm, of what others build on; cp finds revisions as ls does, and needs root.
+	excused := []string{"undelete", "merge", "cp"}
+	names := []string{"show", "ls", "verify", "restore", "diff A", "diff B", "tag", "pin", "unpin", "rm", "distrust"}
 	forms := []struct {
 		rev, want string // short ids; empty: exit 2
 		strict    string // of strict commands

@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // needInside skips where files in images cannot be read, or an ext4 not be made.
@@ -104,6 +110,131 @@ func (b *bench) hurtIn(repo, text string) {
 		}
 	}
 	b.t.Fatalf("no pack has %q", text)
+}
+
+// asVarve is a command that runs this program as a process of its own.
+func asVarve(words ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = append([]string{"varve"}, words...)
+	return cmd
+}
+
+// TestOnlyRootLooksInside: anybody who can read the repository sees the partitions, and is told who sees the files.
+func TestOnlyRootLooksInside(t *testing.T) {
+	b := newBench(t)
+	b.does("init DIR/repo")
+	backUpExt4(t, b.path("repo"), "v", map[string]string{"f": "text"})
+	for path, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"v":    {0, "it is an ext4 file system"},
+		"v:/f": {exitFailed, "only root can open a file system within an image"},
+	} {
+		cmd := asVarve("-r", b.path("repo"), "ls", path)
+		const override, search = 1, 2 // CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: it can read what root can, and is not root
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: []uintptr{override, search}}
+		out, err := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != want.code || !strings.Contains(string(out), want.text) {
+			t.Errorf("ls %s: exit code %d, %v\n%s", path, code, err, out)
+		}
+	}
+}
+
+// TestKilledCopyLeavesNothing kills a copy, and the process that serves it the image, at some moment: no mount, loop device or process
+// stays, nothing has its name that is not whole, and the next copy takes away what was begun.
+func TestKilledCopyLeavesNothing(t *testing.T) {
+	b := newBench(t)
+	b.does("init DIR/repo")
+	files := map[string]string{}
+	for i := range 500 {
+		files[fmt.Sprintf("tree/%d", i)] = fmt.Sprint(i)
+	}
+	name := fmt.Sprintf("killed-%d", os.Getpid()) // others may have a v, too
+	backUpExt4(t, b.path("repo"), name, files)
+	for _, whom := range []string{"copy", "server"} {
+		to := b.path("after-" + whom)
+		cmd := asVarve("-r", b.path("repo"), "cp", name+":/tree", to)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		err := errors.Join(awaitEntry(to+".varve-partial"), cmd.Process.Signal(syscall.SIGSTOP))
+		server := serverOf(t, cmd.Process.Pid)
+		victim := cmd.Process.Pid
+		if whom == "server" {
+			victim = server
+		}
+		if !hasLoop(t, name) {
+			t.Error("there is no loop device, or this does not see it")
+		}
+		if err := errors.Join(err, syscall.Kill(victim, syscall.SIGKILL), cmd.Process.Signal(syscall.SIGCONT)); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()                                                                                // the code of who was killed tells nothing
+		if code := cmd.ProcessState.ExitCode(); whom == "server" && code != exitDamage && code != 0 { // it had read everything
+			t.Errorf("without its server, the copy ends with %d", code)
+		}
+		if _, err := os.Lstat(to); whom == "copy" && err == nil {
+			t.Error("it was killed, and there is a copy")
+		}
+		for gone := false; !gone; { // nothing holds it: or this never ends
+			_, err := os.Stat(fmt.Sprintf("/proc/%d/root/", server))
+			gone = err != nil && !hasLoop(t, name)
+		}
+	}
+	mustType(t, "-r", b.path("repo"), "cp", name+":/tree", b.path("after-copy"))
+	if names, err := os.ReadDir(b.path("after-copy")); len(names) != len(files) || err != nil {
+		t.Errorf("%d files, %v", len(names), err)
+	}
+	if left, err := filepath.Glob(b.path("*.varve-partial")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// awaitEntry waits until something fits a pattern.
+func awaitEntry(pattern string) error {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		if found, err := filepath.Glob(pattern); len(found) > 0 || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("there is no %s", pattern)
+}
+
+// serverOf finds the process that serves an image to another.
+func serverOf(t *testing.T, parent int) int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // who has ended since has none
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 2 || fields[1] != strconv.Itoa(parent) { // state, parent
+			continue
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return child
+	}
+	t.Fatal("nobody serves the image")
+	return 0
+}
+
+// hasLoop tells whether a loop device is over an image of a volume.
+func hasLoop(t *testing.T, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, _ := os.ReadFile(file) // one that is gone since has none
+		return strings.Contains(string(text), "/"+name+"/")
+	})
 }
 
 func TestCutPath(t *testing.T) {

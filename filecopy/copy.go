@@ -17,6 +17,9 @@ import (
 // away by the next one.
 const partialSuffix = ".varve-partial"
 
+// longestName is how many bytes a name can have on all file systems that matter.
+const longestName = 255
+
 // A Source is a file, or a directory with all that is below it.
 type Source struct {
 	Node *loopmount.Node
@@ -25,7 +28,7 @@ type Source struct {
 
 // Options tunes [Copy]. The zero value is ready to use.
 type Options struct {
-	Force bool   // what exists is replaced, unless it is, or would become, a directory
+	Force bool   // files and links that exist are replaced, unless by a directory
 	Meter *Meter // told as it goes; may be nil
 }
 
@@ -99,10 +102,14 @@ func Copy(ctx context.Context, directory string, sources []Source, opts Options)
 type ExistsError struct {
 	Path      string
 	Directory bool // it is that of a directory, or for one
+	Special   bool // it is that of a device, a pipe or a socket
 }
 
 func (e *ExistsError) Error() string {
-	if e.Directory {
+	switch {
+	case e.Special:
+		return fmt.Sprintf("%q exists, and is neither a file nor a link", e.Path)
+	case e.Directory:
 		return fmt.Sprintf("%q exists, and a directory is neither replaced nor takes the place of a file", e.Path)
 	}
 	return fmt.Sprintf("%q exists", e.Path)
@@ -121,8 +128,9 @@ func (c *copier) checkFree(s Source, directory string) error {
 		return err
 	}
 	isDirectory := info.IsDir() || s.Node.Mode.IsDir()
-	if isDirectory || !c.opts.Force {
-		return &ExistsError{Path: filepath.Join(directory, s.Name), Directory: isDirectory}
+	isSpecial := !info.IsDir() && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink
+	if isDirectory || isSpecial || !c.opts.Force {
+		return &ExistsError{Path: filepath.Join(directory, s.Name), Directory: isDirectory, Special: isSpecial}
 	}
 	return nil
 }
@@ -144,7 +152,7 @@ type file struct{ device, inode uint64 }
 
 // source copies one of them, and gives it its name.
 func (c *copier) source(ctx context.Context, s Source) (err error) {
-	partial := s.Name + partialSuffix
+	partial := s.Name[:min(len(s.Name), longestName-len(partialSuffix))] + partialSuffix
 	if c.stage, err = c.target.Stage(partial); err != nil {
 		return err
 	}

@@ -79,6 +79,12 @@ func TestCopyReplacesOnlyWhatItMay(t *testing.T) {
 	if _, err := copied(t.Context(), t, fsys, to, filecopy.Options{Force: true}, "/dir"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a directory in the place of a file: %v", err)
 	}
+	if err := errors.Join(os.Remove(to+"/free"), unix.Mkfifo(to+"/free", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := copied(t.Context(), t, fsys, to, filecopy.Options{Force: true}, "/free"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a file in the place of a pipe: %v", err)
+	}
 	if _, err := copied(t.Context(), t, fsys, t.TempDir(), filecopy.Options{}, "/dir/f", "/file", "/../file"); err == nil {
 		t.Error("two of one name: no error")
 	}
@@ -228,6 +234,17 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("with a link in its place: %v", err)
 	}
 	has(t, to+"/precious/f", "mine")
+}
+
+// TestCopyOfTheLongestName: what it is called meanwhile is not longer.
+func TestCopyOfTheLongestName(t *testing.T) {
+	name := "/" + strings.Repeat("n", 255)
+	fsys := open(t, image(t, func(dir string) { write(t, dir+name, "text") }))
+	to := t.TempDir()
+	if _, err := copied(t.Context(), t, fsys, to, filecopy.Options{}, name); err != nil {
+		t.Fatal(err)
+	}
+	has(t, to+name, "text")
 }
 
 // TestCopiesOfLinksStayLinks: a tree with links that lead out of it is copied as it is, and nothing comes with it.

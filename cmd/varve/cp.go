@@ -32,7 +32,7 @@ Kept are modes, owners (as numbers), times, extended attributes and ACLs, holes,
 hard links within each PATH, devices, pipes and sockets. What TARGET's file system
 cannot keep is told, and the exit code is 1.
 
-What exists is not replaced without --force, and a directory never is. Each copy
+What exists is not replaced without --force, and only files and links are. Each copy
 is put together in NAME.varve-partial beside its place, which only root enters,
 and gets its name when it is complete and on the disk. A file that cannot be read
 is told and left out, all others are copied, and the exit code is 3.
@@ -44,7 +44,7 @@ varve cp vms/web:/home/ann /srv/ann --partition 3`,
 		codes: "1  also if something could not be kept, or made, in TARGET\n" +
 			"3  stored data, or the file system, is damaged: what could be read was copied",
 		flags: []cli.Flag{
-			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "replace files that exist"},
+			&cli.BoolFlag{Name: "force", Destination: &f.force, Usage: "replace files and links that exist"},
 			partitionFlagFor(&f.part),
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runCp(ctx, s, f, args) },

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"varve/disk"
 	"varve/filecopy"
@@ -43,9 +45,11 @@ func hintOnInside(err error, a about) string {
 		return "modprobe loop; in a container, let it have /dev/loop-control and the devices"
 	case errors.Is(err, loopmount.ErrOldKernel), errors.As(err, &unknown):
 		return "on a host whose kernel can: varve ls; or " + a.restorePart(nil) + " and look with a program that reads it"
+	case errors.As(err, &mount) && mount.Part.Kind == disk.Btrfs && (errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.EBUSY)):
+		return "the same btrfs is mounted here, and this kernel has no two of one uuid: look on another host"
 	case errors.As(err, &mount):
 		return a.restorePart(&mount.Part) + ", then let its own fsck look at FILE"
-	case errors.As(err, &exists) && exists.Directory:
+	case errors.As(err, &exists) && (exists.Directory || exists.Special):
 		return "move it away, or name another TARGET"
 	case errors.As(err, &exists):
 		return "--force replaces it; or name another TARGET"

@@ -29,6 +29,9 @@ const serveImageName = "__serve-image"
 // wherever FUSE is, and into which nothing of that process looks, nor a library. If something did, it would wait for itself.
 const servedAt = "/sys/fs/fuse/connections"
 
+// serveImageCache bounds what is kept of the image: the kernel keeps what was read of it, too.
+const serveImageCache = 128 << 20
+
 // serveImageCommand is what serves a revision until its standard input ends. It first says, in a line, where the image is, or why there is none.
 func serveImageCommand(s *session) *command {
 	return &command{
@@ -69,7 +72,7 @@ func (s *session) serveImage(ctx context.Context, text string, ready func(path s
 		s.close("close /dev/fuse", f)
 	}
 	m, err := fusemount.Mount(ctx, repo, servedAt, fusemount.Options{
-		Show: func(each revision.Name) bool { return each == name }, Log: s.log,
+		Show: func(each revision.Name) bool { return each == name }, Cache: serveImageCache, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -141,7 +144,8 @@ func (s *session) startServer(rev repository.Revision) (_ *imageServer, err erro
 func (s *session) passOn(complaints io.Reader) {
 	lines := bufio.NewScanner(complaints)
 	for lines.Scan() {
-		if text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "WARNING")); text != "" {
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "WARNING"))
+		if text != "" && !strings.HasPrefix(text, "reading without a lease") { // which this process has said, if it matters
 			s.warn("%s", text)
 		}
 	}

@@ -19,7 +19,7 @@ func insideMutants() []mutant {
 		{
 			name: "copy-replaces", what: "a copy out of an image replaces files that nobody gave leave to",
 			file: "filecopy/copy.go",
-			old:  "\tif isDirectory || !c.opts.Force {\n", new: "\tif isDirectory && !c.opts.Force {\n",
+			old:  "\tif isDirectory || isSpecial || !c.opts.Force {\n", new: "\tif isDirectory || isSpecial {\n",
 			tests: []tests{unitCopies},
 		},
 		{

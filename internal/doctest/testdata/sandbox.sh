@@ -42,7 +42,7 @@ chmod 700 "$root/root"
 mount --rbind /sys "$root/sys"
 mount -t tmpfs -o mode=755 dev "$root/dev"
 mkdir "$root"/dev/{pts,shm,mapper,vg}
-for node in null zero full random urandom tty loop-control fuse; do
+for node in null zero full random urandom tty loop-control; do
 	cp -a "/dev/$node" "$root/dev/$node"
 done
 [ ! -e /dev/fuse ] || cp -a /dev/fuse "$root/dev/fuse"

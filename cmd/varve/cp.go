@@ -23,19 +23,20 @@ func cpCommand(s *session) *command {
 		name: "cp", group: everyDay, args: "VOLUME[@REV]:/PATH... TARGET",
 		summary: "copy files out of a disk",
 		about: `Copies files and directories of the file system in a revision's disk to this
-host. Into TARGET, if it is a directory or ends with a slash; otherwise TARGET is
-what the copy is called. All PATHs are of one revision. A PATH that is a symbolic
-link stands for what it leads to, within the disk; those below a directory are
-copied as links.
+host. Into TARGET, if it is a directory or ends with a slash; otherwise TARGET
+is what the copy is called. All PATHs are of one revision. A PATH that is a
+symbolic link stands for what it leads to, within the disk; those below a
+directory are copied as links.
 
-Kept are modes, owners (as numbers), times, extended attributes and ACLs, holes,
-hard links within each PATH, devices, pipes and sockets. What TARGET's file system
-cannot keep is told, and the exit code is 1.
+Kept are modes, owners (as numbers), times, extended attributes and ACLs,
+holes, hard links within each PATH, devices, pipes and sockets. What TARGET's
+file system cannot keep is told, and the exit code is 1.
 
-What exists is not replaced without --force, and only files and links are. Each copy
-is put together in NAME.varve-partial beside its place, which only root enters,
-and gets its name when it is complete and on the disk. A file that cannot be read
-is told and left out, all others are copied, and the exit code is 3.
+What exists is not replaced without --force, and only files and links are. Each
+copy is put together in NAME.varve-partial beside its place, which only root
+enters, and gets its name when it is complete and on the disk. A file that
+cannot be read is told and left out, all others are copied, and the exit code
+is 3.
 
 See varve help ls for which partition is meant, and what can be looked into.`,
 		example: `varve cp db1@yesterday:/etc/fstab .

@@ -21,15 +21,16 @@ func lsCommand(s *session) *command {
 them holds. With one: lists the directory PATH of the file system in it, or a
 file. Nothing is restored for that.
 
-Where several partitions hold a file system, it is the one that has PATH; if more
-than one has it, --partition says which. A disk without partitions can hold a file
-system as a whole.
+Where several partitions hold a file system, it is the one that has PATH; if
+more than one has it, --partition says which. A disk without partitions can
+hold a file system as a whole.
 
-Files are read by this host's kernel, as root alone may have it do: ext2 to ext4,
-xfs, btrfs, and whatever else it knows. The file system is mounted read-only, where
-nobody else sees it, and its journal is left alone; where that has something which
-is nowhere else, a warning says so. What lies in LVM, in LUKS or on several disks
-is not opened. Owners are numbers: their names are in the image.`,
+Files are read by this host's kernel, as root alone may have it do: ext2 to
+ext4, xfs, btrfs, and whatever else it knows. The file system is mounted
+read-only, where nobody else sees it, and its journal is left alone; where that
+has something which is nowhere else, a warning says so. What lies in LVM, in
+LUKS or on several disks is not opened. Owners are numbers: their names are in
+the image.`,
 		example: `varve ls db1                                # what is on the disk
 varve ls db1@yesterday:/etc
 varve ls vms/web@k3f9:/var/lib --partition 2`,

@@ -254,6 +254,27 @@ func TestCutPath(t *testing.T) {
 	}
 }
 
+func TestLsPrints(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	out := &lsResult{Path: "/", Unreadable: []string{`open "/x": input/output error`}, Entries: []file{
+		{Name: "null", UID: 0, GID: 6, Modified: at, mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, major: 1, minor: 3},
+		{Name: "new\nline", UID: 1000, GID: 1000, Size: 5000, Modified: at, mode: 0o600},
+		{Name: "link", Modified: at, Size: 4, Target: "\x1b[2J", mode: fs.ModeSymlink | 0o777},
+	}}
+	p := testPage()
+	out.print(p)
+	const want = `MODE            OWNER     SIZE  MODIFIED          NAME
+crw-rw-rw-        0:6     1, 3  Mon 23 Nov 13:00  null
+-rw-------  1000:1000  4.9 KiB  Mon 23 Nov 13:00  "new\nline"
+lrwxrwxrwx        0:0  4 bytes  Mon 23 Nov 13:00  link -> ?[2J
+UNREADABLE  open "/x": input/output error
+`
+	if got := p.text.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestModeText(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[fs.FileMode][2]string{

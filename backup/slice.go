@@ -27,9 +27,9 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 	}
 	buffers := newBuffers(c.opts.Workers, int(c.geo.chunkSize))
 	holes := c.opts.CompareHoles
-	for first, end := p.slice.First, p.slice.First; first < p.slice.First+p.slice.Count; first = end {
+	for first := p.slice.First; first < p.slice.First+p.slice.Count; {
 		region := first / revision.RegionChunks
-		_, end = c.geo.span(region)
+		_, end := c.geo.span(region)
 		end = min(end, p.slice.First+p.slice.Count)
 		look, err := c.selection(ctx, p, region)
 		if err != nil {
@@ -49,6 +49,7 @@ func (c *creation) compareSlice(ctx context.Context, p *plan) (*lie, error) {
 		if l, err := s.firstLie(ctx, p, region); l != nil || err != nil {
 			return l, err
 		}
+		first = end
 	}
 	return nil, nil
 }

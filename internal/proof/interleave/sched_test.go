@@ -76,6 +76,7 @@ type actor struct {
 	loseAt int         // before that call, it loses a lock; 0: never
 	loses  string      // which: the beginning of the file's name
 	lost   bool
+	losing bool             // nobody sees the calls that this takes
 	open   map[*handle]bool // with a lock
 }
 
@@ -183,6 +184,8 @@ func (a *actor) kill() {
 // lose ends, behind the back of the actor, a lock of its: as on a file server that was
 // started again, or that took it for dead.
 func (a *actor) lose() error {
+	a.losing = true
+	defer func() { a.losing = false }()
 	for h := range a.open {
 		if !strings.HasPrefix(h.Name(), a.loses) {
 			continue
@@ -210,6 +213,9 @@ func (a *actor) before(op, name string) error {
 	s := a.s
 	if a.dead.Load() {
 		return errKilled
+	}
+	if a.losing {
+		return nil
 	}
 	if s.running.Load() != a { // it slept
 		a.park()

@@ -110,7 +110,8 @@ check: ## formatting, linters, the import picture, tidiness
 	@scripts/check
 
 .PHONY: bench
-bench: build ## Varve beside restic, borg, casync and qemu-img, on one workload; and rbd export-diff
+bench: build ## Varve beside restic, borg, casync and qemu, on one workload, and mounted; and rbd export-diff
 	@scripts/install-deps bench $(if $(TAGS),test)
 	@scripts/bench/run
+	@scripts/bench/mount
 	$(if $(TAGS),@scripts/bench/ceph)

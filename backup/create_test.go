@@ -58,6 +58,24 @@ func TestOneChangedByteCostsOneBlock(t *testing.T) {
 	}
 }
 
+// Up to three quarters of a chunk are stored as what differs; more, and it is stored anew.
+func TestAChunkThatChangedForTheMostPart(t *testing.T) {
+	t.Parallel()
+	p := testPlace(t)
+	src := &memSource{data: randomBytes(2*chunkSize, 1)}
+	p.mustCreate(t, src, backup.CreateOptions{})
+	const most = chunkSize / block * 3 / 4
+	for i := range most {
+		src.data[i*block] ^= 1
+	}
+	for i := range most + 1 {
+		src.data[chunkSize+i*block] ^= 1
+	}
+	if s := p.mustCreate(t, src, backup.CreateOptions{}).Statement.Statistics; s.Patches != 1 || s.NewChunks != 1 {
+		t.Errorf("statistics: %+v", s)
+	}
+}
+
 func TestStacksAreBounded(t *testing.T) {
 	t.Parallel()
 	p := testPlace(t)

@@ -12,10 +12,11 @@ import (
 const fullStack = 8
 
 // TakesPatch tells whether a patch of so many blocks may be put on a stack of the
-// image: not on a high one, and not if the patches would outweigh the chunk.
+// image: not on a high one, not of more than three quarters of the chunk, and not if the
+// patches would outweigh it.
 func (im *Image) TakesPatch(ctx context.Context, s chunkstore.Stack, blocks int) (bool, error) {
 	chunkSize := int64(im.ChunkSize())
-	if blocks == 0 || len(s.Patches) >= fullStack || s.Base.ID.IsZero() || int64(blocks)*chunkstore.BlockSize*2 > chunkSize {
+	if blocks == 0 || len(s.Patches) >= fullStack || s.Base.ID.IsZero() || int64(blocks)*chunkstore.BlockSize*4 > chunkSize*3 {
 		return false, nil
 	}
 	base, patches, err := im.StoredSize(ctx, s)

@@ -134,14 +134,10 @@ func copyTarget(text string, count int) (dir, name string, err error) {
 	if real, err = filepath.Abs(real); err != nil {
 		return "", "", fmt.Errorf("target %q: %w", text, err)
 	}
-	for above := real; ; above = filepath.Dir(above) {
-		if holds, err := holdsRepository(above); err != nil || holds {
-			return "", "", errors.Join(err, fmt.Errorf("target %q: %w", text, &withinError{Repository: above}))
-		}
-		if above == filepath.Dir(above) {
-			return dir, name, nil
-		}
+	if err := checkOutside(real); err != nil {
+		return "", "", fmt.Errorf("target %q: %w", text, err)
 	}
+	return dir, name, nil
 }
 
 // copyFiles copies what was found.

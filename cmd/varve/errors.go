@@ -142,7 +142,6 @@ func gravityOf(err error) job.Gravity {
 		several       *repository.SeveralInTrashError
 		childless     *repository.ChildlessError
 		point         *fusemount.PointError
-		hidden        *hidingError
 		noPart        *noPartError
 		noPath        *noPathError
 		severalParts  *severalPartsError
@@ -158,8 +157,8 @@ func gravityOf(err error) job.Gravity {
 		return job.Misuse
 	case errors.As(err, &inside):
 		return job.Damaged
-	case errors.As(err, &point), errors.As(err, &hidden), errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless), errors.As(err, &selection),
-		errors.As(err, &unmounted), errors.As(err, &configuration),
+	case errors.As(err, &point), errors.As(err, &usage), errors.As(err, &trashed), errors.As(err, &several), errors.As(err, &childless),
+		errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse
 	case errors.As(err, &distrusted), errors.As(err, &findings):

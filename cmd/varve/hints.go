@@ -79,11 +79,8 @@ func hintOnWords(err error, a about) string {
 func hintOnMount(err error, _ about) string {
 	var point *fusemount.PointError
 	var missing *fusemount.MissingError
-	var hidden *hidingError
 	var busy *fusemount.BusyError
 	switch {
-	case errors.As(err, &hidden):
-		return "name a directory outside of " + hidden.Repository
 	case errors.As(err, &point) && errors.Is(err, fs.ErrNotExist):
 		return "make it: mkdir -p " + human.ShellWord(point.Dir)
 	case errors.As(err, &point) && point.Mounted:

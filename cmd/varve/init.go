@@ -130,16 +130,8 @@ func (s *session) recordInit(ctx context.Context) {
 	s.record(ctx, repo, repository.Event{Op: repository.OpInit}, nil)
 }
 
-// A withinError reports a place for a repository that lies within another one.
-type withinError struct{ Repository string }
-
-func (e *withinError) Error() string {
-	return fmt.Sprintf("it lies within the repository %s, which is nobody else's to keep things in", e.Repository)
-}
-
 // checkWithin refuses a directory below one that has a repository, links followed: what
-// cleans up in that one knows nothing of another. What cannot be looked into is passed
-// over.
+// cleans up in that one knows nothing of another.
 func checkWithin(dir string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	above := filepath.Dir(real)
@@ -150,32 +142,7 @@ func checkWithin(dir string) error {
 	if err != nil {
 		return err
 	}
-	for {
-		holds, err := holdsRepository(above)
-		if err != nil {
-			return err
-		}
-		if holds {
-			return &withinError{Repository: above}
-		}
-		if above == filepath.Dir(above) {
-			return nil
-		}
-		above = filepath.Dir(above)
-	}
-}
-
-// holdsRepository tells whether a directory has a repository; if it cannot be looked
-// into, no.
-func holdsRepository(dir string) (bool, error) {
-	tree, err := durable.OpenTree(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return repository.Holds(tree), tree.Close()
+	return checkOutside(above)
 }
 
 // makeDir makes a directory and those above it, so that they survive a power cut.

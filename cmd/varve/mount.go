@@ -145,12 +145,12 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOutside(dir, s.globals.repo); err != nil {
+	if err := checkApart(dir); err != nil {
 		return nil, err
 	}
 	if f.writable {
-		if err := checkOutside(f.overlay, s.globals.repo); err != nil {
-			return nil, err
+		if err := checkApart(f.overlay); err != nil {
+			return nil, fmt.Errorf("--overlay %q: %w", f.overlay, err)
 		}
 	}
 	source, err := filepath.Abs(s.globals.repo)
@@ -229,35 +229,17 @@ func countShown(repo *repository.Repository, show func(revision.Name) bool, text
 	return len(slices.DeleteFunc(all, func(v repository.Volume) bool { return !show(v.Name) })), nil
 }
 
-// A hidingError reports a directory that is to be used for something else, and is the
-// repository's.
-type hidingError struct{ Dir, Repository string }
-
-func (e *hidingError) Error() string {
-	return fmt.Sprintf("%s is the repository, or lies in it", e.Dir)
-}
-
-// checkOutside refuses a directory that is the repository, or in it.
-func checkOutside(dir, repo string) error {
+// checkApart refuses a directory for a mount, or for what is written to it, that lies in a repository. One that is not there,
+// or whose mount is dead, mounting has something to say of.
+func checkApart(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", dir, err)
 	}
-	there, err := os.Stat(repo)
-	if err != nil {
-		return fmt.Errorf("look at the repository: %w", err)
-	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
-	for at := dir; ; at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err == nil && os.SameFile(info, there) {
-			return &hidingError{Dir: dir, Repository: repo}
-		}
-		if at == filepath.Dir(at) {
-			return nil
-		}
-	}
+	return checkOutside(dir)
 }
 
 // serve tells that the mount is there, and returns when it is no more. A signal unmounts; what

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -14,7 +13,6 @@ import (
 	"varve/fusemount"
 	"varve/internal/human"
 	"varve/repository"
-	"varve/revision"
 )
 
 const mountName = "mount"
@@ -129,7 +127,7 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 		return nil, s.mountInBackground(ctx)
 	}
 	s.doing = "mount at " + dir
-	show, err := s.shownVolumes(volumes)
+	shown, err := s.parseVolumes(volumes)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +139,7 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	n, err := countShown(repo, show, volumes)
+	n, err := shown.count(repo)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +156,7 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 		return nil, fmt.Errorf("find the repository: %w", err)
 	}
 	m, err := fusemount.Mount(ctx, repo, dir, fusemount.Options{
-		Source: source, Show: show, Describe: describeRevision, Cache: int64(f.cache), AllowOther: f.allowOther,
+		Source: source, Show: shown.has, Describe: describeRevision, Cache: int64(f.cache), AllowOther: f.allowOther,
 		Writable: f.writable, Overlay: f.overlay, OverlaySize: int64(f.overlaySize), Log: s.log,
 	})
 	if err != nil {
@@ -174,59 +172,6 @@ func describeRevision(rev repository.Revision) ([]byte, error) {
 		return marshalIndented(newEntry(rev))
 	}
 	return marshalIndented(&shown{entry: newEntry(rev), Statement: rev.Statement})
-}
-
-// shownVolumes tells by names and patterns which volumes are shown; without any, all are.
-func (s *session) shownVolumes(texts []string) (func(revision.Name) bool, error) {
-	if len(texts) == 0 {
-		return nil, nil
-	}
-	var globs []revision.Glob
-	names := map[revision.Name]bool{}
-	for _, text := range texts {
-		if revision.IsGlob(text) {
-			g, err := revision.ParseGlob(text)
-			if err != nil {
-				return nil, &usageError{Text: err.Error(), Command: s.command}
-			}
-			globs = append(globs, g)
-			continue
-		}
-		name, err := revision.ParseName(text)
-		if err != nil {
-			return nil, &usageError{Text: err.Error(), Command: s.command}
-		}
-		names[name] = true
-	}
-	return func(name revision.Name) bool {
-		return names[name] || slices.ContainsFunc(globs, func(g revision.Glob) bool { return g.Match(name) })
-	}, nil
-}
-
-// countShown counts the volumes that are shown. Each name, and each pattern, has to stand for
-// one at least.
-func countShown(repo *repository.Repository, show func(revision.Name) bool, texts []string) (int, error) {
-	all, err := repo.Volumes() // with those that can be read; of the others the mount tells
-	if err != nil && len(all) == 0 {
-		return 0, err
-	}
-	if show == nil {
-		return len(all), nil
-	}
-	for _, text := range texts {
-		fits := func(v repository.Volume) bool { return v.Name.String() == text }
-		if revision.IsGlob(text) {
-			g, err := revision.ParseGlob(text)
-			if err != nil {
-				return 0, err
-			}
-			fits = func(v repository.Volume) bool { return g.Match(v.Name) }
-		}
-		if !slices.ContainsFunc(all, fits) {
-			return 0, fmt.Errorf("%w: %q", repository.ErrNoVolume, text)
-		}
-	}
-	return len(slices.DeleteFunc(all, func(v repository.Volume) bool { return !show(v.Name) })), nil
 }
 
 // checkApart refuses a directory for a mount, or for what is written to it, that lies in a repository. One that is not there,

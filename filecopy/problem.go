@@ -13,7 +13,7 @@ import (
 
 // attributesOf gives what can be kept of a file's attributes. With an error come those that could be read.
 func attributesOf(n *loopmount.Node) (durable.Attributes, error) {
-	a := durable.Attributes{Mode: n.Mode, UID: n.UID, GID: n.GID, Read: n.Read, Changed: n.Changed}
+	a := durable.Attributes{Mode: n.Mode, UID: n.UID, GID: n.GID, Accessed: n.Accessed, Modified: n.Modified}
 	all, err := n.Attributes()
 	for name, value := range all {
 		if isKept(name) {

@@ -22,14 +22,14 @@ type Node struct {
 
 // Info is what a file system says of a file.
 type Info struct {
-	Mode          fs.FileMode // its kind, its permissions, set-uid, set-gid and sticky
-	Links         uint32
-	UID, GID      uint32
-	Size          int64 // in bytes
-	Device        uint64
-	Inode         uint64
-	Major, Minor  uint32 // of a device
-	Read, Changed time.Time
+	Mode               fs.FileMode // its kind, its permissions, set-uid, set-gid and sticky
+	Links              uint32
+	UID, GID           uint32
+	Size               int64 // in bytes
+	Device             uint64
+	Inode              uint64
+	Major, Minor       uint32    // of a device
+	Accessed, Modified time.Time // the content
 }
 
 // Lookup finds what an absolute path leads to, by the symbolic links on its way; by the last one, too, if it is to be
@@ -76,7 +76,7 @@ func (n *Node) stat() error {
 	n.Info = Info{
 		Mode: modeOf(st.Mode), Links: uint32(st.Nlink), UID: st.Uid, GID: st.Gid, Size: st.Size, Device: st.Dev, Inode: st.Ino,
 		Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev),
-		Read: time.Unix(st.Atim.Sec, st.Atim.Nsec), Changed: time.Unix(st.Mtim.Sec, st.Mtim.Nsec),
+		Accessed: time.Unix(st.Atim.Sec, st.Atim.Nsec), Modified: time.Unix(st.Mtim.Sec, st.Mtim.Nsec),
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (out *lsResult) add(dir *loopmount.Node, name string) error {
 // newFile describes a file. With an error, all but where a link leads is told.
 func newFile(n *loopmount.Node) (file, error) {
 	f := file{
-		Name: path.Base(n.Path), Kind: kindOfFile(n.Mode), Mode: modeBits(n.Mode), UID: n.UID, GID: n.GID, Size: n.Size, Modified: n.Changed.UTC(),
+		Name: path.Base(n.Path), Kind: kindOfFile(n.Mode), Mode: modeBits(n.Mode), UID: n.UID, GID: n.GID, Size: n.Size, Modified: n.Modified.UTC(),
 		mode: n.Mode, major: n.Major, minor: n.Minor,
 	}
 	if n.Mode.Type() != fs.ModeSymlink {

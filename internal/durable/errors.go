@@ -1,6 +1,9 @@
 package durable
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrLink reports a symbolic link where a file or directory was expected.
 var ErrLink = errors.New("is a symbolic link, and links are not followed")
@@ -13,3 +16,16 @@ var ErrTooLarge = errors.New("file is too large")
 
 // ErrNoFlock reports a file system whose locks exclude nobody.
 var ErrNoFlock = errors.New("the file system has no working flock")
+
+// ErrStaged reports a name at which another run is putting something together.
+var ErrStaged = errors.New("another run is writing it")
+
+// An AttributeError reports an attribute that this file system, or this user, cannot give to a file.
+type AttributeError struct {
+	What string // "owner", "mode", "times", or the name of an extended attribute
+	Err  error
+}
+
+func (e *AttributeError) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Err) }
+
+func (e *AttributeError) Unwrap() error { return e.Err }

@@ -3,15 +3,10 @@ package durable
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
-
-// ErrStaged reports a name at which another run is putting something together.
-var ErrStaged = errors.New("another run is writing it")
 
 // Stage makes and opens a directory in which something is put together before it gets its name. Nobody else enters it, nothing
 // in it inherits from this one, and the name belongs to who has it locked: one without a lock was left by a run that is
@@ -105,5 +100,3 @@ func (d *Dir) inheritNothing() error {
 	}
 	return d.failed("chmod", "", unix.Fchmod(d.fd(), 0o700))
 }
-
-func sorted(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }

@@ -43,7 +43,7 @@ func insideMutants() []mutant {
 		},
 		{
 			name: "copy-loses-set-uid", what: "the owner of a copy is given after its mode, which takes bits of that away",
-			file: "internal/durable/dir.go",
+			file: "internal/durable/attributes.go",
 			old:  "\tnote(\"owner\", unix.Fchownat(d.fd(), name, int(a.UID), int(a.GID), unix.AT_SYMLINK_NOFOLLOW))\n", new: "",
 			edits: []edit{{"\ttimes := []unix.Timespec{", "\tnote(\"owner\", unix.Fchownat(d.fd(), name, int(a.UID), int(a.GID), unix.AT_SYMLINK_NOFOLLOW))\n\ttimes := []unix.Timespec{"}},
 			tests: []tests{unitCopies},

@@ -35,38 +35,7 @@ type Options struct {
 // A Meter tells how far a copy is. It is safe for concurrent use.
 type Meter struct {
 	Bytes atomic.Int64 // of content that was copied
-	Total atomic.Int64 // of content that is to be; 0: not known
-	Files atomic.Int64 // of any kind that were made
 }
-
-// A Report says what a copy did.
-type Report struct {
-	Made        []string // the names that were made in the directory, in the order of their sources
-	Files       int64    // regular ones, each name of them
-	Directories int64
-	Links       int64 // symbolic ones
-	Others      int64 // devices, pipes, sockets
-	Bytes       int64 // of content
-	Problems    []Problem
-}
-
-// A Problem is something that is not in the copy as it is in the image.
-type Problem struct {
-	Kind  ProblemKind
-	Path  string // in the image; of several, the first
-	Text  string
-	Count int // of how many files
-}
-
-// A ProblemKind says how a copy differs from what was to be copied.
-type ProblemKind string
-
-// The kinds of problems.
-const (
-	Unreadable ProblemKind = "unreadable" // left out: it, or what it should hold, could not be read from the image
-	NotMade    ProblemKind = "not-made"   // left out: the host's file system does not take it
-	NotKept    ProblemKind = "not-kept"   // it is there, without an attribute or a link that the host's file system does not take
-)
 
 // Copy copies the sources into a directory of this host. Nothing is written if one has a name that is taken. An error
 // is of the host, or that ctx is done: sources that came before are whole then, and what was begun is taken away. The report
@@ -97,26 +66,6 @@ func Copy(ctx context.Context, directory string, sources []Source, opts Options)
 	}
 	return c.report, nil
 }
-
-// An ExistsError reports a name that is taken.
-type ExistsError struct {
-	Path      string
-	Directory bool // it is that of a directory, or for one
-	Special   bool // it is that of a device, a pipe or a socket
-}
-
-func (e *ExistsError) Error() string {
-	switch {
-	case e.Special:
-		return fmt.Sprintf("%q exists, and is neither a file nor a link", e.Path)
-	case e.Directory:
-		return fmt.Sprintf("%q exists, and a directory is neither replaced nor takes the place of a file", e.Path)
-	}
-	return fmt.Sprintf("%q exists", e.Path)
-}
-
-// Is makes it an [fs.ErrExist].
-func (e *ExistsError) Is(target error) bool { return target == fs.ErrExist }
 
 // checkFree refuses a source whose name is taken by what may not be replaced.
 func (c *copier) checkFree(s Source, directory string) error {
@@ -162,8 +111,8 @@ func (c *copier) source(ctx context.Context, s Source) (err error) {
 	if err != nil || !made {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err := c.stage.SyncAll(); err != nil {
 		return err
@@ -178,7 +127,7 @@ func (c *copier) source(ctx context.Context, s Source) (err error) {
 // node copies one file of any kind into a directory, and tells whether it is there. Its place is where that is within the
 // stage. The error is of what ends the whole copy.
 func (c *copier) node(ctx context.Context, n *loopmount.Node, to *durable.Dir, name, place string) (made bool, err error) {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
 	attributes, err := attributesOf(n)

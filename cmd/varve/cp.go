@@ -143,12 +143,9 @@ func copyTarget(text string, count int) (dir, name string, err error) {
 // copyFiles copies what was found.
 func (s *session) copyFiles(ctx context.Context, l *looking, dir string, sources []filecopy.Source, f copyFlags) (result, error) {
 	meter := new(filecopy.Meter)
-	if total, known := totalOf(sources); known {
-		meter.Total.Store(total)
-	}
-	begun := time.Now()
+	begun, total := time.Now(), totalOf(sources)
 	s.good = "the repository; what is not complete has no name in " + dir
-	stop := s.watch("copying", func() sample { return sample{done: meter.Bytes.Load(), total: meter.Total.Load()} })
+	stop := s.watch("copying", func() sample { return sample{done: meter.Bytes.Load(), total: total} })
 	report, err := filecopy.Copy(ctx, dir, sources, filecopy.Options{Force: f.force, Meter: meter})
 	stop()
 	out := newCopied(l.rev, dir, report, time.Since(begun))
@@ -158,13 +155,13 @@ func (s *session) copyFiles(ctx context.Context, l *looking, dir string, sources
 	return out, out.failure()
 }
 
-// totalOf is how much is to be copied, if that is known without looking through directories.
-func totalOf(sources []filecopy.Source) (total int64, known bool) {
+// totalOf is how much is to be copied; 0: that is not known without looking through directories.
+func totalOf(sources []filecopy.Source) (total int64) {
 	for _, source := range sources {
 		if !source.Node.Mode.IsRegular() {
-			return 0, false
+			return 0
 		}
 		total += source.Node.Size
 	}
-	return total, true
+	return total
 }

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -36,6 +37,14 @@ type Part struct {
 	Name    string // that the table gives it; MBR has none
 	Problem string // what is wrong with it; empty: nothing
 	Content
+}
+
+// Words is what people call the part: "partition 2", "the disk".
+func (p *Part) Words() string {
+	if p.Number == 0 {
+		return "the disk"
+	}
+	return fmt.Sprintf("partition %d", p.Number)
 }
 
 // Content is what a part holds, by its marks.
@@ -94,20 +103,12 @@ func noteOverlaps(parts []Part) {
 	for i := range parts {
 		order[i] = &parts[i]
 	}
-	slices.SortStableFunc(order, func(a, b *Part) int {
-		switch {
-		case a.Offset < b.Offset:
-			return -1
-		case a.Offset > b.Offset:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b *Part) int { return cmp.Compare(a.Offset, b.Offset) })
 	for i := 1; i < len(order); i++ {
 		before, p := order[i-1], order[i]
 		if p.Offset < before.End() {
 			if p.Problem == "" {
-				p.Problem = fmt.Sprintf("it overlaps partition %d", before.Number)
+				p.Problem = "it overlaps " + before.Words()
 			}
 			if before.End() > p.End() { // the next may lie in it, too
 				order[i] = before

@@ -25,15 +25,7 @@ func (e *ContentError) Error() string {
 	if e.Part.Problem != "" {
 		what += "; " + e.Part.Problem
 	}
-	return fmt.Sprintf("%s holds no file system: it is %s", PartName(e.Part), what)
-}
-
-// PartName is how people call a part.
-func PartName(p disk.Part) string {
-	if p.Number == 0 {
-		return "the disk"
-	}
-	return fmt.Sprintf("partition %d", p.Number)
+	return fmt.Sprintf("%s holds no file system: it is %s", e.Part.Words(), what)
 }
 
 // An UnknownError reports a file system that this kernel does not know.
@@ -49,7 +41,7 @@ type MountError struct {
 }
 
 func (e *MountError) Error() string {
-	text := fmt.Sprintf("the kernel does not mount the %s of %s: %v", e.Part.Kind, PartName(e.Part), e.Err)
+	text := fmt.Sprintf("the kernel does not mount the %s of %s: %v", e.Part.Kind, e.Part.Words(), e.Err)
 	if len(e.Said) > 0 {
 		text += " (" + strings.Join(e.Said, "; ") + ")"
 	}

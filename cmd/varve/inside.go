@@ -102,7 +102,7 @@ func (s *session) lookInto(ctx context.Context, text string) (_ *looking, err er
 
 func (l *looking) close() {
 	for _, f := range l.opened {
-		l.s.close("unmount "+loopmount.PartName(f.Part), f)
+		l.s.close("unmount "+f.Part.Words(), f)
 	}
 	if l.server != nil {
 		l.s.close("end the process that serves the image", l.server)
@@ -152,7 +152,7 @@ func (l *looking) open(part disk.Part) (*loopmount.FileSystem, error) {
 	l.opened = append(l.opened, f)
 	if f.Part.Unclean {
 		l.s.warn("the %s of %s was in use: what its journal alone has is not seen, so that what changed last may be missing or old",
-			part.Kind, loopmount.PartName(part))
+			part.Kind, part.Words())
 	}
 	return f, nil
 }
@@ -188,7 +188,7 @@ func (l *looking) find(path string, want partitionFlag, follow bool) (*inner, er
 		switch {
 		case isAbsent(err):
 		case err != nil:
-			closed = append(closed, fmt.Errorf("%s: %w", loopmount.PartName(part), err))
+			closed = append(closed, fmt.Errorf("%s: %w", part.Words(), err))
 		default:
 			all = append(all, &inner{fsys, node})
 		}
@@ -219,7 +219,7 @@ func isAbsent(err error) bool {
 
 // partWords says which partition it is, and what it holds: "partition 2 (ext4 root)".
 func partWords(p disk.Part) string {
-	return fmt.Sprintf("%s (%s)", loopmount.PartName(p), strings.TrimSpace(string(p.Kind)+" "+p.Label))
+	return fmt.Sprintf("%s (%s)", p.Words(), strings.TrimSpace(string(p.Kind)+" "+p.Label))
 }
 
 func partsWords(parts []disk.Part) string {

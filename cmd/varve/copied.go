@@ -76,7 +76,7 @@ func (out *copied) lasting() string {
 	if len(out.Made) == 0 {
 		return "nothing was made"
 	}
-	return strings.Join(out.Made, ", ") + " " + map[bool]string{true: "is", false: "are"}[len(out.Made) == 1] + " there"
+	return "made, and complete: " + strings.Join(out.Made, ", ")
 }
 
 func (out *copied) print(p *page) {
@@ -89,19 +89,16 @@ func (out *copied) print(p *page) {
 		{out.Files, "file", "files"}, {out.Directories, "directory", "directories"}, {out.Links, "link", "links"},
 		{out.Others, "device, pipe or socket", "devices, pipes and sockets"},
 	} {
-		switch {
-		case c.n == 1:
-			counts = append(counts, "1 "+c.one)
-		case c.n > 1:
-			counts = append(counts, formatBytes(c.n)+" "+c.many)
+		if c.n > 0 {
+			counts = append(counts, formatCountOf(c.n, c.one, c.many))
 		}
 	}
 	if len(out.Made) > 0 {
-		verdict := p.bold("copied from " + address(out.Volume, out.Revision))
+		paint := p.bold
 		if len(out.Problems) > 0 {
-			verdict = p.red("copied from " + address(out.Volume, out.Revision))
+			paint = p.red
 		}
-		p.line("%s to %s: %s, %s in %s", verdict, strings.Join(out.Made, ", "), strings.Join(counts, ", "), human.Size(out.Bytes),
+		p.line("%s to %s: %s, %s in %s", paint("copied from "+address(out.Volume, out.Revision)), strings.Join(out.Made, ", "), strings.Join(counts, ", "), human.Size(out.Bytes),
 			formatDuration(time.Duration(out.Seconds*float64(time.Second))))
 	}
 	for _, problem := range out.Problems {

@@ -123,11 +123,15 @@ func wrap(text string, width int) []string {
 
 // formatCount writes "1 chunk", "391 chunks".
 func formatCount[T int | int64 | uint64](n T, what string) string {
-	digits := group(strconv.FormatInt(int64(n), 10))
+	return formatCountOf(n, what, what+"s")
+}
+
+// formatCountOf writes "1 directory", "391 directories".
+func formatCountOf[T int | int64 | uint64](n T, one, many string) string {
 	if n == 1 {
-		return digits + " " + what
+		return "1 " + one
 	}
-	return digits + " " + what + "s"
+	return group(strconv.FormatInt(int64(n), 10)) + " " + many
 }
 
 // formatThey writes "1 map was", "2 maps were".

@@ -33,7 +33,9 @@ func hintOnInside(err error, a about) string {
 		return fmt.Sprintf("--partition %d looks into that one alone", several.Parts[len(several.Parts)-1].Number)
 	case errors.As(err, &noPart):
 		return "varve ls " + a.address() + " lists them"
-	case errors.As(err, &noPath) && noPath.opened == 0 && len(noPath.Layout.Parts) > 0:
+	case errors.As(err, &noPath) && len(noPath.Layout.Parts) == 0:
+		return a.restorePart(nil) + " gives it as a file, to look for what it had"
+	case errors.As(err, &noPath) && noPath.opened == 0:
 		return "varve ls " + a.address() + " shows what they are; --partition N says what helps"
 	case errors.As(err, &noPath):
 		return "varve ls " + a.address() + ":/ lists what is at the top"

@@ -7,12 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"varve/disk"
-	"varve/internal/human"
 	"varve/loopmount"
 	"varve/repository"
 	"varve/revision"
@@ -25,29 +23,6 @@ func cutPath(text string) (address, path string) {
 		address = strings.TrimSuffix(address, ":")
 	}
 	return address, path
-}
-
-// partitionFlag is the number of a partition.
-type partitionFlag struct {
-	given  bool
-	number int
-}
-
-// Set implements [flag.Value].
-func (n *partitionFlag) Set(text string) error {
-	number, err := strconv.Atoi(text)
-	if err != nil || number < 0 {
-		return &human.ValueError{Text: text, Want: "want the number of a partition, or 0 for the disk as a whole"}
-	}
-	*n = partitionFlag{given: true, number: number}
-	return nil
-}
-
-func (n *partitionFlag) String() string {
-	if n == nil || !n.given {
-		return ""
-	}
-	return strconv.Itoa(n.number)
 }
 
 // A looking is a look into the disk of a revision.
@@ -243,6 +218,9 @@ func (e *noPartError) Error() string {
 	return fmt.Sprintf("there is no partition %d; there is %s", e.Number, partsWords(e.Layout.Parts))
 }
 
+// emptyTable says what is on a disk that has no part at all.
+const emptyTable = "the disk has a partition table, and no partition"
+
 // A noPathError reports a path that no file system of a disk has.
 type noPathError struct {
 	Path   string
@@ -252,7 +230,7 @@ type noPathError struct {
 
 func (e *noPathError) Error() string {
 	if len(e.Layout.Parts) == 0 {
-		return "the disk has a partition table, and no partition"
+		return emptyTable
 	}
 	if e.opened == 0 {
 		return "nothing on it is a file system; there is " + partsWords(e.Layout.Parts)

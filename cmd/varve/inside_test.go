@@ -293,3 +293,13 @@ func TestModeText(t *testing.T) {
 		}
 	}
 }
+
+// What is said of a disk with a table and no partition does not lead back to where it was said.
+func TestHintOnADiskWithoutPartitions(t *testing.T) {
+	t.Parallel()
+	a := about{volume: "db1", id: "20261124T010003Z-k3f9"}
+	err := error(&noPathError{Path: "/etc"})
+	if got := hint(err, a); err.Error() != emptyTable || !strings.HasPrefix(got, "varve restore db1@k3f9 FILE") {
+		t.Errorf("%v: %s", err, got)
+	}
+}

@@ -153,7 +153,7 @@ func visibleName(name string) string {
 func (out *lsResult) printParts(p *page) {
 	switch {
 	case len(out.Partitions) == 0:
-		p.line("the disk has a partition table, and no partition")
+		p.line(emptyTable)
 		return
 	case out.Table == disk.NoTable:
 		p.line("the disk has no partitions: it is %s%s%s", out.Partitions[0].what, prefixed(", label ", out.Partitions[0].Label), prefixed("; ", out.Partitions[0].Problem))

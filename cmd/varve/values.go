@@ -136,6 +136,29 @@ func (n *count) String() string {
 	return strconv.FormatUint(uint64(*n), 10)
 }
 
+// partitionFlag is the number of a partition; 0 is the disk as a whole.
+type partitionFlag struct {
+	given  bool
+	number int
+}
+
+// Set implements [flag.Value].
+func (n *partitionFlag) Set(text string) error {
+	number, err := strconv.Atoi(text)
+	if err != nil || number < 0 {
+		return &human.ValueError{Text: text, Want: "want the number of a partition, or 0 for the disk as a whole"}
+	}
+	*n = partitionFlag{given: true, number: number}
+	return nil
+}
+
+func (n *partitionFlag) String() string {
+	if n == nil || !n.given {
+		return ""
+	}
+	return strconv.Itoa(n.number)
+}
+
 // tags is a list of tags, one for each time that the flag is given.
 type tags []string
 

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,8 +17,6 @@ const (
 	nearChunks = 16
 	// nearBytes is how much may lie between two parts of a chunk that are read as one.
 	nearBytes = 32 << 10
-	// wholeShare: a chunk of which more than the second part is to be read is read whole.
-	wholeShare = 2
 )
 
 // narrow asks a change tracker that knows more what changed in the selected chunks, block by block. Those in which nothing
@@ -75,13 +74,13 @@ func (c *creation) narrowRun(ctx context.Context, t *told, look *selection, firs
 }
 
 // partsOf gives the parts of a selected chunk that may have changed, those that are near each other as one; known is
-// false if that is not known, or so much that it is read whole.
+// false if that is not known, or more than half of the chunk, which is read whole then.
 func (s *selection) partsOf(i uint64, chunk repository.Extent) (parts []repository.Extent, known bool) {
 	if !s.inParts.has(i) {
 		return nil, false
 	}
 	at, _ := slices.BinarySearchFunc(s.parts, chunk.Offset+1, func(e repository.Extent, off int64) int {
-		return int(min(max(e.End()-off, -1), 1))
+		return cmp.Compare(e.End(), off)
 	})
 	for ; at < len(s.parts) && s.parts[at].Offset < chunk.End(); at++ {
 		part, _ := cut(s.parts[at], chunk)
@@ -91,7 +90,7 @@ func (s *selection) partsOf(i uint64, chunk repository.Extent) (parts []reposito
 		}
 		parts = append(parts, part)
 	}
-	return parts, Total(parts)*wholeShare <= chunk.Length
+	return parts, Total(parts) <= chunk.Length/2
 }
 
 // readParts puts a chunk together of what the parent holds, which goes to below too, and of the parts that changed. If the

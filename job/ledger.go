@@ -71,8 +71,8 @@ func (is *snapshotOwner) newest() *revision.Statement {
 	return is.all[len(is.all)-1].Statement
 }
 
-// Again reads anew what is said of one volume, whose lock is held.
-func (l *Ledger) Again(uuid string) error {
+// Reread reads anew what is said of one volume, whose lock is held.
+func (l *Ledger) Reread(uuid string) error {
 	volumes, err := l.repo.Volumes()
 	if len(volumes) == 0 && err != nil {
 		return err

@@ -66,7 +66,7 @@ func (k *keeping) removeOf(ctx context.Context, uuid string, going []*keptEntry,
 	var went []string
 	var failures []error
 	err = k.repo.WhileIdle(ctx, v, time.Duration(k.s.globals.wait), func() error {
-		if err := k.ledger.Again(uuid); err != nil {
+		if err := k.ledger.Reread(uuid); err != nil {
 			return err
 		}
 		for _, e := range going {

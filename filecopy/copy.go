@@ -3,7 +3,6 @@ package filecopy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -52,7 +51,7 @@ func Copy(ctx context.Context, directory string, sources []Source, opts Options)
 	names := map[string]bool{}
 	for _, s := range sources {
 		if names[s.Name] {
-			return c.report, fmt.Errorf("two of them would be called %q in %q", s.Name, directory)
+			return c.report, &SameNameError{Name: s.Name, Directory: directory}
 		}
 		names[s.Name] = true
 		if err := c.checkFree(s, directory); err != nil {

@@ -30,6 +30,13 @@ func (e *ExistsError) Error() string {
 // Is makes it an [fs.ErrExist].
 func (e *ExistsError) Is(target error) bool { return target == fs.ErrExist }
 
+// A SameNameError reports two sources that are to have the same name.
+type SameNameError struct{ Name, Directory string }
+
+func (e *SameNameError) Error() string {
+	return fmt.Sprintf("two of them would be called %q in %q", e.Name, e.Directory)
+}
+
 // A fatalError ends the whole copy.
 type fatalError struct{ err error }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"varve/backup"
+	"varve/filecopy"
 	"varve/fusemount"
 	"varve/internal/human"
 	"varve/job"
@@ -147,13 +148,14 @@ func gravityOf(err error) job.Gravity {
 		severalParts  *severalPartsError
 		server        *servedError
 		inside        *loopmount.PathError
+		same          *filecopy.SameNameError
 	)
 	switch {
 	case errors.As(err, &server):
 		return gravityOfCode(server.Exit)
 	case errors.As(err, &point) && point.Mounted:
 		return job.Busy
-	case errors.As(err, &noPart), errors.As(err, &noPath) && noPath.opened > 0, errors.As(err, &severalParts):
+	case errors.As(err, &noPart), errors.As(err, &noPath) && noPath.opened > 0, errors.As(err, &severalParts), errors.As(err, &same):
 		return job.Misuse
 	case errors.As(err, &inside):
 		return job.Damaged

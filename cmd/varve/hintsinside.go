@@ -23,6 +23,7 @@ func hintOnInside(err error, a about) string {
 		unknown *loopmount.UnknownError
 		mount   *loopmount.MountError
 		exists  *filecopy.ExistsError
+		same    *filecopy.SameNameError
 		notKept *notKeptError
 		inside  *loopmount.PathError
 	)
@@ -55,6 +56,8 @@ func hintOnInside(err error, a about) string {
 		return "move it away, or name another TARGET"
 	case errors.As(err, &exists):
 		return "--force replaces it; or name another TARGET"
+	case errors.As(err, &same):
+		return "copy one after the other, each to a TARGET of its own"
 	case errors.Is(err, durable.ErrStaged):
 		return "wait until the other run has ended"
 	case errors.As(err, &notKept):

@@ -12,12 +12,12 @@ import (
 
 // sight is one chunk as it is now, beside what the parent has there.
 type sight struct {
-	index   uint64
-	before  *revision.Chunk // the parent's; nil: nothing to build on, nor to hand on
-	now     []byte
-	below   []byte    // room for what the parent holds
-	isBelow readState // whether it is there
-	fp      chunkstore.Fingerprint
+	index      uint64
+	before     *revision.Chunk // the parent's; nil: nothing to build on, nor to hand on
+	now        []byte
+	below      []byte    // room for what the parent holds
+	belowState readState // whether it is there
+	fp         chunkstore.Fingerprint
 }
 
 // readState says whether something was read.
@@ -170,18 +170,18 @@ func (c *creation) account(put chunkstore.Put, blocks int, plain int64) {
 // readBelow reads what the parent holds there, once. If that is damaged, or cannot be
 // read this time, it is a finding, and the chunk is stored whole.
 func (c *creation) readBelow(ctx context.Context, s *sight) (readable bool, err error) {
-	if s.isBelow != notTried {
-		return s.isBelow == wasRead, nil
+	if s.belowState != notTried {
+		return s.belowState == wasRead, nil
 	}
 	err = c.backup.Parent().ReadChunk(ctx, *s.before, s.below)
 	if err == nil {
-		s.isBelow = wasRead
+		s.belowState = wasRead
 		return true, nil
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	s.isBelow = unreadable
+	s.belowState = unreadable
 	e := c.geo.extent(s.index)
 	kind, cause := FoundTrouble, err.Error()
 	if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {

@@ -43,16 +43,16 @@ func (d *ScratchDir) Create() (*Scratch, error) {
 		return &Scratch{os.NewFile(uintptr(fd), d.dir.Name())}, nil
 	}
 	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EINVAL) {
-		return nil, fmt.Errorf("make a file in %s: %w", d.dir.Name(), err)
+		return nil, fmt.Errorf("make a file in %q: %w", d.dir.Name(), err)
 	}
 	name := d.temps.In("")
 	fd, err = unix.Openat(int(d.dir.Fd()), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("make a file in %s: %w", d.dir.Name(), err)
+		return nil, fmt.Errorf("make a file in %q: %w", d.dir.Name(), err)
 	}
 	f := &Scratch{os.NewFile(uintptr(fd), d.dir.Name())}
 	if err := unix.Unlinkat(int(d.dir.Fd()), name, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("take the name of a file in %s away: %w", d.dir.Name(), err), f.Close())
+		return nil, errors.Join(fmt.Errorf("take the name of a file in %q away: %w", d.dir.Name(), err), f.Close())
 	}
 	return f, nil
 }

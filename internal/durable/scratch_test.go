@@ -21,7 +21,11 @@ func TestScratch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		t.Cleanup(func() {
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 		files = append(files, f)
 		if _, err := f.WriteAt(bytes.Repeat([]byte{byte(i + 1)}, 8192), 1<<30); err != nil {
 			t.Fatal(err)

@@ -118,6 +118,31 @@ func TestBlocksOverDamage(t *testing.T) {
 	}
 }
 
+// What cannot be read of the parent is stored anew, as the finding says, also where what was written is what was there.
+func TestBlocksThatDidNotChangeOverDamage(t *testing.T) {
+	t.Parallel()
+	p := testPlace(t)
+	k := newPrecise(randomBytes(8*chunkSize, 1))
+	p.mustCreate(t, k, backup.CreateOptions{CompareAll: 1 << 20})
+	p.mustCreate(t, k, backup.CreateOptions{CompareAll: 1 << 20}) // the slice has passed chunk 0
+	damage(t, p.glob(t, "packs/*/*.pack")[0], 3*chunkSize+100)
+	k.alter = func([]volume.Extent) (told []volume.Extent, err error) {
+		for i := range int64(8) {
+			told = append(told, volume.Extent{Offset: i * chunkSize, Length: block})
+		}
+		return told, nil
+	}
+	k.data[0], k.data[4*chunkSize] = k.data[0]^1, k.data[4*chunkSize]^1 // one of each object
+	night := p.mustCreate(t, k, backup.CreateOptions{CompareAll: 1 << 20})
+	if len(night.Findings) != 1 || night.Findings[0].Kind != backup.FoundDamage || !strings.Contains(night.Findings[0].Text, "stored anew") {
+		t.Errorf("findings: %+v", night.Findings)
+	}
+	if lost := p.verify(t, night.Statement.ID); len(lost) > 0 {
+		t.Errorf("lost: %v", lost)
+	}
+	p.mustHold(t, night, k.data)
+}
+
 // Whatever changes, and however it is resized, a night that reads blocks has what the source has.
 func TestNightsOfBlocks(t *testing.T) {
 	t.Parallel()

@@ -18,30 +18,44 @@ const idleTime = 2 * time.Second
 // none has needed it for [idleTime]. It may be used by several goroutines.
 type line struct {
 	cluster Cluster
-	at      volume.Image
+	dial    func() (*connection, error)
 
-	mu    sync.Mutex
+	mu    sync.Mutex          // held for no call of librados: it may hang
 	conn  *connection         // for who comes next; nil: it is dialed
 	users map[*connection]int // those that are in use, conn and ones that nobody gets any more
 }
 
 func newLine(cluster Cluster, at volume.Image) *line {
-	return &line{cluster: cluster, at: at, users: map[*connection]int{}}
+	dial := func() (*connection, error) { return cluster.dial(at) }
+	return &line{cluster: cluster, dial: dial, users: map[*connection]int{}}
 }
 
 // take gives a connection, which is to be given back.
 func (l *line) take() (*connection, error) {
+	if c := l.join(); c != nil {
+		return c, nil
+	}
+	c, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil {
-		conn, err := l.cluster.dial(l.at)
-		if err != nil {
-			return nil, err
-		}
-		l.conn = conn
+	if l.conn == nil { // else somebody was faster, and this one goes when it is given back
+		l.conn = c
 	}
-	l.users[l.conn]++
-	return l.conn, nil
+	l.users[c]++
+	return c, nil
+}
+
+// join gives the connection that there is; nil: there is none.
+func (l *line) join() *connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		l.users[l.conn]++
+	}
+	return l.conn
 }
 
 // give gives a connection back. The last user of one that nobody else gets ends it; else it waits for the next.
@@ -74,7 +88,7 @@ func (l *line) end(c *connection) {
 	}
 }
 
-// leave lets nobody have the connection any more: something failed with it, or does not end.
+// leave lets nobody have the connection any more: something failed with it, or does not end. It waits for nothing.
 func (l *line) leave() {
 	l.mu.Lock()
 	c := l.conn
@@ -82,7 +96,7 @@ func (l *line) leave() {
 	l.conn = nil
 	l.mu.Unlock()
 	if idle {
-		c.close()
+		go c.close()
 	}
 }
 

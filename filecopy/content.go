@@ -15,7 +15,7 @@ import (
 // piece is how much is read at once.
 const piece = 1 << 20
 
-// content copies a regular file. Holes stay holes. One that cannot be read to its end is not made.
+// content copies a regular file. Holes stay holes. One that cannot be read or written to its end is not made.
 func (c *copier) content(ctx context.Context, n *loopmount.Node, to *durable.Dir, name string) (made bool, err error) {
 	from, err := n.Open()
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *copier) content(ctx context.Context, n *loopmount.Node, to *durable.Dir
 	return false, failure
 }
 
-// pieces copies what holds data. An error of reading is a [*loopmount.PathError], any other one is fatal.
+// pieces copies what holds data. An error of reading is a [*loopmount.PathError].
 func (c *copier) pieces(ctx context.Context, from, to *os.File, n *loopmount.Node) (written int64, err error) {
 	if c.buf == nil {
 		c.buf = make([]byte, piece)
@@ -70,17 +70,14 @@ func (c *copier) pieces(ctx context.Context, from, to *os.File, n *loopmount.Nod
 				return written, unreadable(err)
 			}
 			if _, err := to.WriteAt(p, off); err != nil {
-				return written, &fatalError{err}
+				return written, err
 			}
 			off += int64(len(p))
 			written += int64(len(p))
 			c.opts.Meter.Bytes.Add(int64(len(p)))
 		}
 	}
-	if err := to.Truncate(n.Size); err != nil {
-		return written, &fatalError{err}
-	}
-	return written, nil
+	return written, to.Truncate(n.Size)
 }
 
 // data is where the next data lie, from an offset on; at the end of the file, if nothing but a hole comes. A file system that

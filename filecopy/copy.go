@@ -160,7 +160,7 @@ func (c *copier) node(ctx context.Context, n *loopmount.Node, to *durable.Dir, n
 		return false, err
 	}
 	for _, failure := range to.Dress(name, attributes) {
-		if isFatal(failure) {
+		if isFatal(failure) && !isTooMuch(failure, attributes) {
 			return false, failure
 		}
 		c.notKept(n.Path, failure.What, failure.Err)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"varve/internal/durable"
 	"varve/loopmount"
 )
 
@@ -50,13 +51,20 @@ func isFatal(err error) bool {
 	}
 	for _, errno := range []unix.Errno{
 		unix.EEXIST, unix.EINVAL, unix.ENAMETOOLONG, unix.EPERM, unix.EACCES, unix.EOPNOTSUPP, unix.EMLINK, unix.EILSEQ, unix.ERANGE, unix.E2BIG,
-		unix.ENODATA, unix.EOVERFLOW,
+		unix.ENODATA, unix.EOVERFLOW, unix.EFBIG,
 	} {
 		if errors.Is(err, errno) {
 			return false
 		}
 	}
 	return !errors.Is(err, fs.ErrInvalid)
+}
+
+// isTooMuch tells of an extended attribute that a file has no room for, as file systems call it: if it is the disk that has none,
+// the next file tells.
+func isTooMuch(failure *durable.AttributeError, a durable.Attributes) bool {
+	_, isExtended := a.Extended[failure.What]
+	return isExtended && (errors.Is(failure, unix.ENOSPC) || errors.Is(failure, unix.EDQUOT))
 }
 
 // cause is an error without the path that it is about.

@@ -154,8 +154,8 @@ func (n *Node) Target() (string, error) {
 	}
 }
 
-// Attributes lists the extended attributes, ACLs among them.
-func (n *Node) Attributes() (map[string][]byte, error) {
+// Attributes lists the extended attributes, ACLs among them. With an error come those that could be read.
+func (n *Node) Attributes() (all map[string][]byte, err error) {
 	list, err := attribute(func(p []byte) (int, error) { return unix.Listxattr(n.self(), p) })
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, nil
@@ -163,18 +163,21 @@ func (n *Node) Attributes() (map[string][]byte, error) {
 	if err != nil {
 		return nil, n.failed("list the attributes of", err)
 	}
-	all := map[string][]byte{}
+	all = map[string][]byte{}
+	var failure error
 	for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
 		if name == "" {
 			continue
 		}
 		value, err := attribute(func(p []byte) (int, error) { return unix.Getxattr(n.self(), name, p) })
-		if err != nil {
-			return nil, n.failed("read the attribute "+name+" of", err)
+		switch {
+		case err == nil:
+			all[name] = value
+		case failure == nil:
+			failure = n.failed("read the attribute "+name+" of", err)
 		}
-		all[name] = value
 	}
-	return all, nil
+	return all, failure
 }
 
 // attribute reads what a call has that tells its length for no room at all.

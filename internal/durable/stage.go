@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var errReplaced = errors.New("somebody else put a directory of his own in its place")
+
 // Stage makes and opens a directory in which something is put together before it gets its name. Nobody else enters it, nothing
 // in it inherits from this one, and the name belongs to who has it locked: one without a lock was left by a run that is
 // dead, and is removed with all that is in it. So it is a name that nobody else gives.
@@ -24,6 +26,9 @@ func (d *Dir) Stage(name string) (*Dir, error) {
 			return nil, err
 		}
 		mine, err := d.owns(stage, name)
+		if err == nil && mine {
+			err = stage.isOurs()
+		}
 		if err == nil && mine {
 			err = stage.inheritNothing()
 		}
@@ -88,6 +93,22 @@ func (d *Dir) is(stage *Dir, name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil && os.SameFile(mine, there), err
+}
+
+// isOurs makes sure that nobody put a directory of his own in the place of the one that was made, by whose names he would have what
+// he likes changed: a file that is made in it has its owner. Some file systems give all files the same one, whoever makes them.
+func (d *Dir) isOurs() error {
+	const probe = "owner"
+	f, err := d.Create(probe)
+	if err != nil {
+		return err
+	}
+	var ours, stage unix.Stat_t
+	err = errors.Join(unix.Fstat(int(f.Fd()), &ours), unix.Fstat(d.fd(), &stage), f.Close(), d.RemoveAll(probe))
+	if err == nil && ours.Uid != stage.Uid {
+		err = d.failed("stage", "", errReplaced)
+	}
+	return err
 }
 
 // inheritNothing takes away what the directory above has new ones inherit: ACLs and its group.

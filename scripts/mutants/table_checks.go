@@ -185,6 +185,12 @@ func commitMutants() []mutant {
 			tests: []tests{unitBackup},
 		},
 		{
+			name: "unread-parent-handed-on", what: "a chunk is left to a parent whose copy of it was just found to be hurt",
+			file: "backup/chunk.go",
+			old:  " && s.isBelow != unreadable && ", new: " && ",
+			tests: []tests{{"backup", "BlocksThatDidNotChange"}},
+		},
+		{
 			name: "parent-regions-not-resolved", what: "a parent is built on whose map has a hole",
 			file: "repository/backup.go",
 			old:  "\t\t\tif err = im.checkRegions(ctx); err == nil {\n", new: "\t\t\tif err == nil {\n",

@@ -49,7 +49,7 @@ func (c *creation) chunk(ctx context.Context, index uint64, before *revision.Chu
 		return zeroChunk(), nil
 	}
 	s.fp = c.repo.Hasher().Fingerprint(s.now)
-	if s.before != nil && s.before.Fingerprint == s.fp && s.isBelow != unreadable && !c.backup.IsLost(index) {
+	if s.before != nil && s.before.Fingerprint == s.fp && s.belowState != unreadable && !c.backup.IsLost(index) {
 		return outcome{}, nil
 	}
 	out, err := c.store(ctx, &s)

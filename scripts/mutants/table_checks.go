@@ -187,7 +187,7 @@ func commitMutants() []mutant {
 		{
 			name: "unread-parent-handed-on", what: "a chunk is left to a parent whose copy of it was just found to be hurt",
 			file: "backup/chunk.go",
-			old:  " && s.isBelow != unreadable && ", new: " && ",
+			old:  " && s.belowState != unreadable && ", new: " && ",
 			tests: []tests{{"backup", "BlocksThatDidNotChange"}},
 		},
 		{

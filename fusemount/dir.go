@@ -108,7 +108,7 @@ func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 		return d.child(ctx, n, syscall.S_IFREG, "image", at.volume.UUID.String(), string(id)), 0
 	case ext == noteExt && d.m.opts.Describe != nil:
 		n := &noteNode{m: d.m, key: imageKey{at.volume.UUID, id}}
-		if errno := n.attr(rev, &out.Attr); errno != 0 {
+		if errno := n.attr(l, rev, &out.Attr); errno != 0 {
 			return nil, errno
 		}
 		out.SetAttrTimeout(d.m.opts.Refresh)

@@ -23,6 +23,9 @@
 // [Options.Writable], what is written lies in layers of their own, one for each image that
 // was written to, in files without names that end with the mount.
 //
+// The process that serves may use what it serves, but is then the worse for being killed:
+// what it waits for from itself, nobody answers any more. Others had better do it.
+//
 // A Mounted is safe for concurrent use. Locks are held for moments, never while a pack is
 // read. docs/decisions/0030-mounts-serve-whole-images.md has the reasons.
 package fusemount

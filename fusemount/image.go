@@ -78,7 +78,7 @@ func (n *imageNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 	if errno != 0 {
 		return nil, 0, errno
 	}
-	return &handle{o: o}, fuse.FOPEN_KEEP_CACHE, 0
+	return &handle{o: o}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
 }
 
 // A handle is an open image.
@@ -208,29 +208,35 @@ func (n *noteNode) text(rev repository.Revision) ([]byte, syscall.Errno) {
 	return text, 0
 }
 
-func (n *noteNode) attr(rev repository.Revision, out *fuse.Attr) syscall.Errno {
-	text, errno := n.text(rev)
-	if errno != 0 {
-		return errno
+// attr tells what the note is like. How long it is, is found out once in each listing.
+func (n *noteNode) attr(l *listed, rev repository.Revision, out *fuse.Attr) syscall.Errno {
+	length, known := l.notes.Load(rev.ID)
+	if !known {
+		text, errno := n.text(rev)
+		if errno != 0 {
+			return errno
+		}
+		length = len(text)
+		l.notes.Store(rev.ID, length)
 	}
 	begun := rev.ID.Begun()
 	if rev.Statement != nil {
 		begun = rev.Statement.Begun
 	}
 	n.m.noteAttr(out)
-	out.Size = uint64(len(text))
+	out.Size = uint64(length.(int))
 	out.SetTimes(&begun, &begun, &begun)
 	return 0
 }
 
 // Getattr implements [fs.NodeGetattrer].
 func (n *noteNode) Getattr(_ context.Context, f fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	rev, err := n.m.catalog.find(n.key)
+	rev, l, err := n.m.catalog.findListed(n.key)
 	if err != nil {
 		return syscall.ENOENT
 	}
 	out.SetTimeout(n.m.opts.Refresh)
-	return n.attr(rev, &out.Attr)
+	return n.attr(l, rev, &out.Attr)
 }
 
 // Open implements [fs.NodeOpener]. What is open stays as it is; the kernel keeps none of it.
@@ -243,7 +249,7 @@ func (n *noteNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 		return nil, 0, syscall.ENOENT
 	}
 	text, errno := n.text(rev)
-	return text, fuse.FOPEN_DIRECT_IO, errno
+	return text, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, errno
 }
 
 // Read implements [fs.NodeReader].

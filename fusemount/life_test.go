@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"varve/internal/durable"
 	"varve/repository"
@@ -35,10 +36,24 @@ func serveForATest(dir, place, overlay string) int {
 	if err != nil {
 		return 1
 	}
+	low, err := os.Open(os.DevNull) // what is open before the device is closed before it
+	if err != nil {
+		return 1
+	}
 	m, err := Mount(context.Background(), repo, dir, Options{Writable: true, Overlay: overlay, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		slog.Error("mount", "error", err)
 		return 1
+	}
+	if hold := os.Getenv("FUSEMOUNT_HOLD"); hold != "" {
+		f, err := os.Open(hold)
+		if err == nil {
+			err = syscall.Dup3(int(f.Fd()), int(low.Fd()), 0)
+		}
+		if err != nil {
+			slog.Error("open", "error", err)
+			return 1
+		}
 	}
 	_, _ = os.Stdout.WriteString("ready\n")
 	if m.Wait() != nil {
@@ -102,6 +117,43 @@ func TestMountedOverWhatWasKilled(t *testing.T) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil || strings.Count(string(text), " "+dir+" ") != 1 {
 		t.Errorf("at the mount point lies more than one mount: %v", err)
+	}
+}
+
+// A process that has a file open that it serves itself can be killed: nothing that the kernel
+// does for it then asks the process.
+func TestWhoUsesWhatItServesCanBeKilled(t *testing.T) {
+	p := newPlace(t, 64*kib)
+	id := p.backup("v", p.source("src", mib, 1, extent{0, mib}))
+	dir := filepath.Join(p.base, "mnt")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command("/proc/self/exe")
+	server.Env = append(os.Environ(), "FUSEMOUNT_SERVE="+dir, "FUSEMOUNT_REPOSITORY="+p.dir, "FUSEMOUNT_OVERLAY="+p.base,
+		"FUSEMOUNT_HOLD="+filepath.Join(dir, "v", string(id)+".img"))
+	server.Stderr = p.log
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = detach(dir) })
+	if n, err := out.Read(make([]byte, 10)); n == 0 {
+		t.Fatalf("the process that serves did not: %v\n%s", err, p.log.lines(""))
+	}
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		_ = syscall.Unmount(dir, syscall.MNT_FORCE) // which ends the wait
+		t.Error("it waits for an answer that only it could give")
 	}
 }
 

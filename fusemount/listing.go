@@ -95,6 +95,7 @@ type listed struct {
 	latest    revision.ID
 	good      revision.ID
 	tags      map[string]revision.ID // the newest that has it
+	notes     *sync.Map              // how long the notes of revisions are, as far as somebody asked
 	count     atomic.Int64
 	used      time.Time // under the catalog's lock
 }
@@ -172,11 +173,12 @@ func (c *catalog) list(v repository.Volume) (*listed, error) {
 }
 
 func (l *listed) snapshot() *listed {
-	return &listed{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags}
+	return &listed{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags, notes: l.notes}
 }
 
 // fill takes over a listing, oldest first.
 func (l *listed) fill(revisions []repository.Revision) {
+	l.notes = &sync.Map{}
 	l.revisions, l.tags = make(map[revision.ID]repository.Revision, len(revisions)), map[string]revision.ID{}
 	l.count.Store(int64(len(revisions)))
 	l.order, l.latest, l.good = make([]revision.ID, 0, len(revisions)), "", ""
@@ -229,25 +231,31 @@ func (c *catalog) of(v repository.Volume) *listed {
 // errGone reports a volume or a revision that is there no more.
 var errGone = errors.New("it is not there any more")
 
-// revision finds one revision of a volume, under whatever name that has now.
+// find finds one revision of a volume, under whatever name that has now.
 func (c *catalog) find(key imageKey) (repository.Revision, error) {
+	rev, _, err := c.findListed(key)
+	return rev, err
+}
+
+// findListed is find for who wants the listing, too.
+func (c *catalog) findListed(key imageKey) (repository.Revision, *listed, error) {
 	f, err := c.trees()
 	if err != nil {
-		return repository.Revision{}, err
+		return repository.Revision{}, nil, err
 	}
 	v, is := f.byUUID[key.volume]
 	if !is {
-		return repository.Revision{}, errGone
+		return repository.Revision{}, nil, errGone
 	}
 	l, err := c.list(v)
 	if err != nil {
-		return repository.Revision{}, err
+		return repository.Revision{}, nil, err
 	}
 	rev, is := l.revisions[key.id]
 	if !is {
-		return repository.Revision{}, errGone
+		return repository.Revision{}, nil, errGone
 	}
-	return rev, nil
+	return rev, l, nil
 }
 
 // An imageKey tells an image from all others, whatever its volume is called.

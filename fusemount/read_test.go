@@ -8,10 +8,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"varve/internal/durable"
+	"varve/repository"
 	"varve/revision"
 )
 
@@ -164,4 +169,93 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 	if err != nil || len(leases) != 0 {
 		t.Errorf("with nothing open there are leases: %v, %v", leases, err)
 	}
+}
+
+// Who reads the same at the same moment shares one decoding.
+func TestManyReadersDecodeOnce(t *testing.T) {
+	p := newPlace(t, mib)
+	const size = 8 * mib
+	src := p.source("src", size, 1, extent{0, size})
+	id := p.backup("v", src)
+	want := read(t, src)
+	tree, err := durable.OpenTree(p.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &countingFS{FS: tree}
+	repo, err := repository.Open(counted, repository.Options{Command: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close(repo)
+	dir := filepath.Join(p.base, "mnt")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Mount(t.Context(), repo, dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := repo.Volume("v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, errno := m.open(t.Context(), imageKey{v.UUID, id})
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	var readers sync.WaitGroup
+	begin := make(chan bool)
+	for range 12 {
+		readers.Go(func() {
+			<-begin
+			room := make([]byte, 128*kib)
+			for off := int64(0); off < size; off += int64(len(room)) {
+				r, errno := o.readAt(t.Context(), room, off)
+				if errno != 0 {
+					t.Errorf("read at %d: %v", off, errno)
+					return
+				}
+				if got := slices.Concat(r.slices...); !bytes.Equal(got, want[off:off+int64(len(room))]) {
+					t.Errorf("wrong bytes at %d", off)
+				}
+				r.done()
+			}
+		})
+	}
+	close(begin)
+	readers.Wait()
+	m.release(o)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Every byte once, the first chunk's pieces again with the whole chunk, and tables of contents.
+	if got := counted.read.Load(); got > size*3/2 {
+		t.Errorf("12 readers of %d bytes read %d bytes of packs", size, got)
+	}
+}
+
+// countingFS counts the bytes that are read of packs.
+type countingFS struct {
+	durable.FS
+	read atomic.Int64
+}
+
+func (c *countingFS) Open(name string) (durable.File, error) {
+	f, err := c.FS.Open(name)
+	if err != nil || !strings.HasPrefix(name, "packs/") {
+		return f, err
+	}
+	return &countingFile{f, &c.read}, nil
+}
+
+type countingFile struct {
+	durable.File
+	read *atomic.Int64
+}
+
+func (f *countingFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	f.read.Add(int64(n))
+	return n, err
 }

@@ -97,8 +97,10 @@ func (m *Mounted) failedWrite(err error) syscall.Errno {
 // nothing to be made durable.
 func (h *handle) Fsync(context.Context, uint32) syscall.Errno { return 0 }
 
-// Flush implements [fs.FileFlusher].
-func (h *handle) Flush(context.Context) syscall.Errno { return 0 }
+// Flush implements [fs.FileFlusher]. There is nothing to be done when a file is closed, and a
+// kernel that is told so does not ask again: one that asks waits for the answer, for ever if
+// who closes the file is the process that serves, and is being killed.
+func (h *handle) Flush(context.Context) syscall.Errno { return syscall.ENOSYS }
 
 // What fallocate asks for.
 const (

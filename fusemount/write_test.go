@@ -235,3 +235,41 @@ func TestFullOverlay(t *testing.T) {
 		t.Errorf("what was written is not there: %v", err)
 	}
 }
+
+// A file system that is full below the layers is the same to who writes.
+func TestFullFileSystemOfLayers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a small tmpfs")
+	}
+	p := newPlace(t, 64*kib)
+	id := p.backup("v", p.source("src", 8*mib, 1))
+	small := filepath.Join(p.base, "small")
+	if err := os.Mkdir(small, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("small", small, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("needs to mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	_, dir := p.mount(Options{Writable: true, Overlay: small})
+	f, err := os.OpenFile(filepath.Join(dir, "v", string(id)+".img"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data := bytes.Repeat([]byte("data"), mib/4)
+	var failed error
+	for off := int64(0); off < 8*mib && failed == nil; off += mib {
+		_, failed = f.WriteAt(data, off)
+	}
+	if !errors.Is(failed, syscall.ENOSPC) {
+		t.Errorf("writing to a full disk gave %v", failed)
+	}
+	if told := p.log.lines("no room is left"); len(told) != 1 {
+		t.Errorf("that the disk is full was logged as %q", told)
+	}
+	got := make([]byte, 64*kib)
+	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, data[:64*kib]) {
+		t.Errorf("what was written before is not there: %v", err)
+	}
+}

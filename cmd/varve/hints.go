@@ -160,8 +160,11 @@ func hintOnRepository(err error, a about) string {
 	var unmounted *unmountedError
 	var unsupported *revision.UnsupportedError
 	var within *withinError
+	var hides *hidingError
 	var absent *absentError
 	switch {
+	case errors.As(err, &hides):
+		return "name a directory that has nothing in it"
 	case errors.As(err, &within):
 		return "name a directory outside of " + within.Repository
 	case errors.As(err, &busy):

@@ -146,6 +146,9 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 	if err := checkApart(dir); err != nil {
 		return nil, err
 	}
+	if err := checkBeside(dir, s.globals.repo); err != nil {
+		return nil, err
+	}
 	if f.writable {
 		if err := checkApart(f.overlay); err != nil {
 			return nil, fmt.Errorf("--overlay %q: %w", f.overlay, err)
@@ -185,6 +188,29 @@ func checkApart(dir string) error {
 		dir = real
 	}
 	return checkOutside(dir)
+}
+
+// checkBeside refuses a directory for a mount in which the repository lies.
+func checkBeside(dir, repo string) error {
+	there, err := os.Stat(dir)
+	if err != nil {
+		return nil // mounting has something to say of it
+	}
+	at, err := filepath.Abs(repo)
+	if err != nil {
+		return fmt.Errorf("find the repository: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(at); err == nil {
+		at = real
+	}
+	for up := at; ; up = filepath.Dir(up) {
+		if info, err := os.Stat(up); err == nil && os.SameFile(info, there) {
+			return &hidingError{Repository: at}
+		}
+		if up == filepath.Dir(up) {
+			return nil
+		}
+	}
 }
 
 // serve tells that the mount is there, and returns when it is no more. A signal unmounts; what

@@ -68,6 +68,9 @@ func (s *session) openRepository(why purpose) (*repository.Repository, error) {
 
 func stateFor(why purpose) string {
 	dir := stateDir()
+	if whole, err := filepath.Abs(dir); err == nil && dir != "" { // who serves a mount leaves the directory it was started in
+		dir = whole
+	}
 	switch why {
 	case toList:
 		return ""

@@ -19,6 +19,13 @@ func (e *withinError) Error() string {
 	return fmt.Sprintf("it lies within the repository %s, which is nobody else's to keep things in", e.Repository)
 }
 
+// A hidingError reports a mount point in which the repository lies: whoever looks for it would not find it.
+type hidingError struct{ Repository string }
+
+func (e *hidingError) Error() string {
+	return fmt.Sprintf("the repository %s lies in it, and would be hidden", e.Repository)
+}
+
 // checkOutside refuses a directory that is a repository, or lies in one. Its path is absolute, and links in it must have
 // been followed. What cannot be looked into is passed over.
 func checkOutside(dir string) error {

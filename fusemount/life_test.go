@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -19,12 +20,45 @@ import (
 	"varve/repository"
 )
 
-// TestMain is also the process that a test kills: one that mounts, and serves.
+// TestMain is also the process that a test kills: one that mounts, and serves; and the one that
+// watches over all tests.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("FUSEMOUNT_SERVE"); dir != "" {
-		os.Exit(serveForATest(dir, os.Getenv("FUSEMOUNT_REPOSITORY"), os.Getenv("FUSEMOUNT_OVERLAY")))
+	switch {
+	case os.Getenv("FUSEMOUNT_WATCH") != "":
+		watch(os.Getppid(), os.TempDir())
+	case os.Getenv("FUSEMOUNT_SERVE") != "":
+		os.Exit(serveForATest(os.Getenv("FUSEMOUNT_SERVE"), os.Getenv("FUSEMOUNT_REPOSITORY"), os.Getenv("FUSEMOUNT_OVERLAY")))
+	default:
+		guard := exec.Command("/proc/self/exe")
+		guard.Env = append(os.Environ(), "FUSEMOUNT_WATCH=yes")
+		if err := guard.Start(); err != nil {
+			panic(err)
+		}
+		code := m.Run()
+		_ = guard.Process.Kill() // it is not needed any more
+		_ = guard.Wait()
+		os.Exit(code)
 	}
-	os.Exit(m.Run())
+}
+
+// watch ends what tests have mounted once their process is dead. They read what they serve
+// themselves; one that is killed meanwhile, for it took too long, waits for an answer that
+// only it could give.
+func watch(pid int, below string) {
+	for ; ; time.Sleep(100 * time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err == nil && !strings.Contains(string(stat), ") Z ") {
+			continue
+		}
+		text, _ := os.ReadFile("/proc/self/mountinfo") // without it, nothing can be done
+		for _, m := range parseMounts(string(text)) {
+			if m.kind == fsType && strings.HasPrefix(m.point, below+"/Test") {
+				_ = syscall.Unmount(m.point, syscall.MNT_FORCE)
+				_ = syscall.Unmount(m.point, syscall.MNT_DETACH)
+			}
+		}
+		return
+	}
 }
 
 func serveForATest(dir, place, overlay string) int {

@@ -219,7 +219,7 @@ func (g guest) works(t testing.TB, p *place, image string, dirty bool) {
 	detach()
 }
 
-// A disk with partitions: the kernel finds them.
+// A disk with partitions: each is mounted where it begins.
 func TestPartitions(t *testing.T) {
 	needTools(t, "sfdisk", "mkfs.ext4", "losetup", "mount")
 	p := newPlace(t, 64*kib)

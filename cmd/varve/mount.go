@@ -217,7 +217,7 @@ func checkBeside(dir, repo string) error {
 // is in use then leaves the tree, and is served until nobody uses it.
 func (s *session) serve(ctx context.Context, m *fusemount.Mounted, ready *mounted, handover *handover) error {
 	code := s.report(ctx, ready, nil)
-	s.answered = &code
+	s.answered, s.json = &code, false // the document is out: what comes now is for standard error
 	if handover != nil {
 		if err := handover.release(); err != nil {
 			return errors.Join(err, m.Close())

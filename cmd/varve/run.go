@@ -22,10 +22,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 	}
 	res, err := s.execute(ctx, words)
-	if err == nil && s.answered != nil {
+	if s.answered == nil {
+		return s.report(ctx, res, err)
+	}
+	if err == nil {
 		return *s.answered
 	}
-	return s.report(ctx, res, err)
+	p := s.page(s.stderr.w)
+	s.failure(p, err)
+	s.tell(p)
+	return exitCode(err)
 }
 
 // execute parses the words and runs the command that they name.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,8 +47,7 @@ func TestMain(m *testing.M) {
 // only it could give.
 func watch(pid int, below string) {
 	for ; ; time.Sleep(100 * time.Millisecond) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err == nil && !strings.Contains(string(stat), ") Z ") {
+		if isAlive(pid) {
 			continue
 		}
 		text, _ := os.ReadFile("/proc/self/mountinfo") // without it, nothing can be done
@@ -59,6 +59,30 @@ func watch(pid int, below string) {
 		}
 		return
 	}
+}
+
+// isAlive tells whether a process is there, and not about to end: then its first thread is a
+// zombie, or has a SIGKILL to come to while it waits.
+func isAlive(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch name {
+		case "State":
+			if value[0] == 'Z' || value[0] == 'X' {
+				return false
+			}
+		case "SigPnd", "ShdPnd":
+			if mask, err := strconv.ParseUint(value, 16, 64); err == nil && mask>>(syscall.SIGKILL-1)&1 != 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func serveForATest(dir, place, overlay string) int {

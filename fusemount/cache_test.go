@@ -12,7 +12,7 @@ import (
 func TestCache(t *testing.T) {
 	const room = 4 * cacheShards
 	c := newCache(room * pieceSize)
-	defer c.close()
+	defer func() { _ = c.close() }()
 	key := func(i int) pieceKey { return pieceKey{chunkstore.ID{byte(i), byte(i >> 8), 1}, 0} }
 	data := func(i int) []byte { return bytes.Repeat([]byte{byte(i), byte(i >> 8)}, pieceSize/2) }
 	c.keep(key(0), data(0))
@@ -53,7 +53,7 @@ func TestCache(t *testing.T) {
 // All pieces pinned, nothing more is kept, and nothing breaks.
 func TestCacheOfPinnedPieces(t *testing.T) {
 	c := newCache(cacheShards * pieceSize)
-	defer c.close()
+	defer func() { _ = c.close() }()
 	a, b := pieceKey{chunkstore.ID{1}, 0}, pieceKey{chunkstore.ID{1}, cacheShards}
 	c.keep(a, bytes.Repeat([]byte{1}, pieceSize))
 	p := c.pin(a)

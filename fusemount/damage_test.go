@@ -21,7 +21,7 @@ func (p *place) stored(name revision.Name, id revision.ID, chunk uint64) (pack s
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer rd.Close()
+	defer closeIt(p.t, rd)
 	v, err := p.repo.Volume(name)
 	if err != nil {
 		p.t.Fatal(err)
@@ -30,7 +30,7 @@ func (p *place) stored(name revision.Name, id revision.ID, chunk uint64) (pack s
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer im.Close()
+	defer closeIt(p.t, im)
 	c, found, err := im.Chunk(chunk)
 	if err != nil || !found {
 		p.t.Fatalf("no chunk %d: %v", chunk, err)
@@ -76,7 +76,7 @@ func TestDamageIsAnErrorForThatRangeAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer closeIt(t, f)
 	lost := map[int64]bool{}
 	for range 2 {
 		for off := int64(0); off < size; off += 4 * kib {

@@ -222,12 +222,12 @@ func same(t testing.TB, got, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close()
+	defer closeIt(t, a)
 	b, err := os.Open(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer closeIt(t, b)
 	x, y := make([]byte, mib), make([]byte, mib)
 	for off := int64(0); ; off += mib {
 		n, err := io.ReadFull(a, x)
@@ -241,5 +241,13 @@ func same(t testing.TB, got, want string) {
 			}
 			t.Fatalf("%s and %s at %d: %v, %v", got, want, off, err, kerr)
 		}
+	}
+}
+
+// closeIt closes what was only read, or was closed before.
+func closeIt(t testing.TB, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		t.Errorf("close: %v", err)
 	}
 }

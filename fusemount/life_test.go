@@ -205,8 +205,11 @@ func TestWhoUsesWhatItServesCanBeKilled(t *testing.T) {
 	if err := server.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	ended := make(chan bool, 1)
+	go func() {
+		_ = server.Wait() // it was killed
+		ended <- true
+	}()
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):
@@ -222,7 +225,7 @@ func use(path string, writes bool, begun chan<- bool) error {
 		begun <- false
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // of what is dead
 	buf := make([]byte, 128*kib)
 	for i := 0; ; i++ {
 		off := int64(i) % 200 * int64(len(buf))
@@ -373,7 +376,7 @@ func readNewest(t testing.TB, link string, size int64) {
 		t.Errorf("open %s: %v", link, err)
 		return
 	}
-	defer f.Close()
+	defer closeIt(t, f)
 	raw, err := syscall.Mmap(-1, 0, 4*kib, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Error(err)

@@ -85,7 +85,7 @@ func readAtRandom(t testing.TB, path string, want []byte) {
 				t.Error(err)
 				return
 			}
-			defer f.Close()
+			defer closeIt(t, f)
 			random := rand.New(rand.NewPCG(seed, 7))
 			buf := make([]byte, 3*mib)
 			for range 60 {
@@ -122,12 +122,12 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer closeIt(t, f)
 	other, err := os.Open(filepath.Join(dir, "stays", string(stays)+".img"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	defer closeIt(t, other)
 	p.backup("gone", young)
 	p.remove("gone", gone)
 	m.renew()

@@ -50,7 +50,7 @@ func sparse(t testing.TB, path string) (data []extent, allocated int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer closeIt(t, f)
 	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)

@@ -256,7 +256,7 @@ func TestFullFileSystemOfLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer closeIt(t, f)
 	data := bytes.Repeat([]byte("data"), mib/4)
 	var failed error
 	for off := int64(0); off < 8*mib && failed == nil; off += mib {

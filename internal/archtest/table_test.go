@@ -7,6 +7,7 @@ package archtest
 var mayImport = map[string][]string{
 	"internal/durable":             {},
 	"internal/human":               {},
+	"internal/mountinfo":           {},
 	"internal/process":             {},
 	"internal/durable/durabletest": {"internal/durable"},
 	"internal/archtest":            {},
@@ -25,7 +26,7 @@ var mayImport = map[string][]string{
 	"retention":                    {"revision", "internal/human"},
 	"volume":                       {},
 	"volume/volumetest":            {"volume"},
-	"volume/filevolume":            {"volume", "internal/durable"},
+	"volume/filevolume":            {"volume", "internal/durable", "internal/mountinfo", "internal/process"},
 	"volume/rbdvolume":             {"volume"},
 	"volume/rbdvolume/rbdtest":     {"volume", "volume/rbdvolume"},
 	"disk":                         {"volume"},

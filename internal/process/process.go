@@ -61,3 +61,12 @@ func Boot() string {
 	}
 	return strings.TrimSpace(string(id))
 }
+
+// Name is what a process of this host is called, with its number: "sh (process 17)".
+func Name(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid)
+}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"varve/internal/mountinfo"
 )
 
 // Unmounted tells where something should be mounted for a path to lie on it, as /etc/fstab says, and is not: what is
@@ -48,7 +50,7 @@ func parseFstab(table string) []string {
 		if len(fields) < 3 || strings.HasPrefix(fields[0], "#") || fields[2] == "swap" || fields[2] == "tmpfs" {
 			continue
 		}
-		if point := filepath.Clean(unescape(fields[1])); filepath.IsAbs(point) && point != "/" {
+		if point := filepath.Clean(mountinfo.Unescape(fields[1])); filepath.IsAbs(point) && point != "/" {
 			points = append(points, point)
 		}
 	}

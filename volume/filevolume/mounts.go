@@ -3,11 +3,12 @@ package filevolume
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
+
+	"varve/internal/mountinfo"
 )
 
-// A mount is a line of /proc/self/mountinfo.
+// A mount is what the kernel says of one, with the device as a number.
 type mount struct {
 	number   uint64 // of the mount itself
 	id       deviceID
@@ -20,36 +21,16 @@ type mount struct {
 
 // readMounts lists the mounts of this namespace.
 func readMounts() ([]mount, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
-	}
-	return parseMounts(string(text)), nil
+	all, err := mountinfo.Read()
+	return mountsOf(all), err
 }
 
-// parseMounts reads lines such as
-//
-//	36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
-//
-// with any number of fields before the dash. A line that is not like that is left out.
-func parseMounts(text string) []mount {
-	var mounts []mount
-	for line := range strings.Lines(text) {
-		front, back, found := strings.Cut(line, " - ")
-		left, right := strings.Fields(front), strings.Fields(back)
-		if !found || len(left) < 5 || len(right) < 3 {
-			continue
+// mountsOf takes over what has a device's number.
+func mountsOf(all []mountinfo.Mount) (mounts []mount) {
+	for _, m := range all {
+		if id, ok := parseDeviceID(m.Device); ok {
+			mounts = append(mounts, mount{number: m.Number, id: id, root: m.Root, point: m.Point, fsType: m.Type, source: m.Source, writable: m.Writable})
 		}
-		number, err := strconv.ParseUint(left[0], 10, 64)
-		id, ok := parseDeviceID(left[2])
-		if !ok || err != nil {
-			continue
-		}
-		options := strings.Split(right[2], ",")
-		mounts = append(mounts, mount{
-			number: number, id: id, root: unescape(left[3]), point: unescape(left[4]), fsType: right[0], source: unescape(right[1]),
-			writable: options[0] == "rw",
-		})
 	}
 	return mounts
 }
@@ -91,29 +72,8 @@ func parseSwaps(text string) []string {
 	var paths []string
 	for line := range strings.Lines(text) {
 		if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], "/") {
-			paths = append(paths, unescape(fields[0]))
+			paths = append(paths, mountinfo.Unescape(fields[0]))
 		}
 	}
 	return paths
-}
-
-// unescape undoes what /proc does to blanks and backslashes: "\040" is a space.
-func unescape(text string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, `\`)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		if len(after) >= 3 {
-			if c, err := strconv.ParseUint(after[:3], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				text = after[3:]
-				continue
-			}
-		}
-		b.WriteByte('\\')
-		text = after
-	}
 }

@@ -5,9 +5,11 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"varve/internal/mountinfo"
 )
 
-func TestParseMounts(t *testing.T) {
+func TestMounts(t *testing.T) {
 	const text = `27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
 36 35 98:0 /sub /mnt\040two ro,noatime master:1 propagate_from:2 - ext3 /dev/sd\134a rw
 40 27 0:45 /@home /home rw shared:9 - btrfs /dev/sdb ro,space_cache=v2
@@ -21,7 +23,7 @@ x 27 0:3 / /bad rw - ext4 /dev/vda rw
 		{36, id(98, 0), "/sub", "/mnt two", "ext3", `/dev/sd\a`, true}, // another mount of it may be writable
 		{40, id(0, 45), "/@home", "/home", "btrfs", "/dev/sdb", false},
 	}
-	if got := parseMounts(text); !slices.Equal(got, want) {
+	if got := mountsOf(mountinfo.Parse(text)); !slices.Equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
@@ -33,22 +35,12 @@ func TestParseSwaps(t *testing.T) {
 	}
 }
 
-func TestUnescape(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "", "plain": "plain", `a\040b\011c`: "a b\tc", `\134`: `\`, `end\`: `end\`, `\04`: `\04`, `\999`: `\999`,
-	} {
-		if got := unescape(text); got != want {
-			t.Errorf("unescape(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
-
 // FuzzMounts feeds what the kernel says, in which names are whatever people gave.
 func FuzzMounts(f *testing.F) {
 	f.Add("36 35 98:0 /root /mnt\\040x rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue\n")
 	f.Add("Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, m := range parseMounts(text) {
+		for _, m := range mountsOf(mountinfo.Parse(text)) {
 			if m.fsType == "" || m.source == "" && m.point == "" {
 				t.Errorf("%q gives a mount of nothing: %+v", text, m)
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"varve/internal/process"
 )
 
 // writers names the processes that have a file open for writing that matches, as far as they can be seen: those of
@@ -19,7 +21,7 @@ func writers(matches func(*unix.Statx_t) bool) []string {
 	var found []string
 	for _, entry := range pids {
 		if pid, err := strconv.Atoi(entry.Name()); err == nil && writes(pid, matches) {
-			found = append(found, processName(pid))
+			found = append(found, process.Name(pid))
 		}
 	}
 	return found
@@ -56,14 +58,6 @@ func isOpenForWriting(pid int, fd string) bool {
 		}
 	}
 	return false
-}
-
-func processName(pid int) string {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return fmt.Sprintf("process %d", pid)
-	}
-	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid)
 }
 
 // isDevice matches descriptors of the block devices.

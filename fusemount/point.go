@@ -7,9 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"varve/internal/mountinfo"
 )
 
 // fsType is what lists of mounts call what this package mounts.
@@ -108,56 +109,16 @@ func realDir(dir string) (string, error) {
 
 // topMount gives the kind of what is mounted at a directory, the last if there are several.
 func topMount(dir string) (kind string, is bool) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := mountinfo.Read()
 	if err != nil {
 		return "", false
 	}
-	for _, m := range parseMounts(string(text)) {
-		if m.point == dir {
-			kind, is = m.kind, true
+	for _, m := range mounts {
+		if m.Point == dir {
+			kind, is = m.Type, true
 		}
 	}
 	return kind, is
-}
-
-// A mounting is a line of /proc/self/mountinfo.
-type mounting struct{ point, kind, source string }
-
-// parseMounts reads lines such as
-//
-//	36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
-//
-// with any number of fields before the dash. A line that is not like that is left out.
-func parseMounts(text string) (all []mounting) {
-	for line := range strings.Lines(text) {
-		front, back, found := strings.Cut(line, " - ")
-		left, right := strings.Fields(front), strings.Fields(back)
-		if found && len(left) > 4 && len(right) > 1 {
-			all = append(all, mounting{unescape(left[4]), right[0], unescape(right[1])})
-		}
-	}
-	return all
-}
-
-// unescape undoes what /proc does to blanks and backslashes: "\040" is a space.
-func unescape(text string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, `\`)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		if len(after) >= 3 {
-			if c, err := strconv.ParseUint(after[:3], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				text = after[3:]
-				continue
-			}
-		}
-		b.WriteByte('\\')
-		text = after
-	}
 }
 
 // detach takes a mount out of the tree. What is open in it stays so.

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"varve/internal/mountinfo"
+	"varve/internal/process"
 )
 
 // Users names what uses the mount: processes that have something of it open, or are in it,
@@ -33,7 +36,7 @@ func usersOf(dir string) []string {
 	for _, p := range pids {
 		pid, err := strconv.Atoi(p.Name())
 		if err == nil && pid != os.Getpid() && slices.ContainsFunc(pathsOf(pid), within) {
-			users = append(users, processName(pid))
+			users = append(users, process.Name(pid))
 		}
 	}
 	devices := loopsOver(within)
@@ -61,14 +64,6 @@ func pathsOf(pid int) (paths []string) {
 	return paths
 }
 
-func processName(pid int) string {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return fmt.Sprintf("process %d", pid)
-	}
-	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), pid)
-}
-
 // loopsOver finds the loop devices over such files.
 func loopsOver(within func(path string) bool) (devices []string) {
 	paths, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
@@ -85,17 +80,17 @@ func loopsOver(within func(path string) bool) (devices []string) {
 
 // mountsOf finds what is mounted of the devices or their partitions, and below the mount.
 func mountsOf(devices []string, within func(path string) bool, dir string) (points []string) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := mountinfo.Read()
 	if err != nil {
 		return nil
 	}
-	for _, each := range parseMounts(string(text)) {
+	for _, each := range mounts {
 		isOf := func(device string) bool {
-			rest, is := strings.CutPrefix(each.source, device)
+			rest, is := strings.CutPrefix(each.Source, device)
 			return is && (rest == "" || rest[0] == 'p')
 		}
-		if slices.ContainsFunc(devices, isOf) || within(each.point) && each.point != dir {
-			points = append(points, "what is mounted at "+each.point)
+		if slices.ContainsFunc(devices, isOf) || within(each.Point) && each.Point != dir {
+			points = append(points, "what is mounted at "+each.Point)
 		}
 	}
 	return points

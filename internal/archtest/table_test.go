@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"filecopy":                     {"loopmount", "internal/durable"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
-	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable"},
+	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
 	"drill":                        {"fusemount", "repository"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},

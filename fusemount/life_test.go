@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"varve/internal/durable"
+	"varve/internal/mountinfo"
 	"varve/repository"
 )
 
@@ -50,11 +51,11 @@ func watch(pid int, below string) {
 		if isAlive(pid) {
 			continue
 		}
-		text, _ := os.ReadFile("/proc/self/mountinfo") // without it, nothing can be done
-		for _, m := range parseMounts(string(text)) {
-			if m.kind == fsType && strings.HasPrefix(m.point, below+"/Test") {
-				_ = syscall.Unmount(m.point, syscall.MNT_FORCE)
-				_ = syscall.Unmount(m.point, syscall.MNT_DETACH)
+		mounts, _ := mountinfo.Read() // without it, nothing can be done
+		for _, m := range mounts {
+			if m.Type == fsType && strings.HasPrefix(m.Point, below+"/Test") {
+				_ = syscall.Unmount(m.Point, syscall.MNT_FORCE)
+				_ = syscall.Unmount(m.Point, syscall.MNT_DETACH)
 			}
 		}
 		return

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/disk"
 	"varve/loopmount"
@@ -90,11 +91,23 @@ func mounted(t testing.TB, path string) *loopmount.FileSystem {
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
-		if left := loopsOver(path); left != "" {
+		if left := lastingLoopsOver(path); left != "" {
 			t.Errorf("left behind: %s", left)
 		}
 	})
 	return f
+}
+
+// lastingLoopsOver lists the loop devices over a file that do not go by themselves: the kernel takes them down after what
+// used them, when it comes to that.
+func lastingLoopsOver(path string) (left string) {
+	for range 1000 {
+		if left = loopsOver(path); left == "" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return left
 }
 
 // loopsOver lists the loop devices over a file.
@@ -169,7 +182,7 @@ func TestOpen(t *testing.T) {
 				if unknown := new(loopmount.UnknownError); !errors.As(err, &unknown) && err != nil {
 					t.Error(err) // a module that is loaded now is fine
 				}
-				if left := loopsOver(path); left != "" {
+				if left := lastingLoopsOver(path); left != "" {
 					t.Errorf("left behind: %s", left)
 				}
 				return
@@ -248,7 +261,7 @@ done`, "sfdisk", "mkfs.ext4", "losetup", "mount")
 			t.Error(err)
 		}
 	}
-	if left := loopsOver(path); left != "" {
+	if left := lastingLoopsOver(path); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
 }
@@ -269,7 +282,7 @@ func TestOpenRefuses(t *testing.T) {
 		} else if !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v", test.script, err)
 		}
-		if left := loopsOver(path); left != "" {
+		if left := lastingLoopsOver(path); left != "" {
 			t.Errorf("left behind: %s", left)
 		}
 	}
@@ -366,7 +379,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed
-	if left := loopsOver(path); left != "" {
+	if left := lastingLoopsOver(path); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
 }

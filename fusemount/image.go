@@ -78,6 +78,9 @@ func (n *imageNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 	if errno != 0 {
 		return nil, 0, errno
 	}
+	if n.m.layers != nil { // what the kernel keeps may be of a layer that is gone
+		return &handle{o: o}, fuse.FOPEN_NOFLUSH, 0
+	}
 	return &handle{o: o}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
 }
 

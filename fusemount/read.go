@@ -123,9 +123,7 @@ func (e *pieceError) Unwrap() error { return e.cause }
 func (r *reading) readPiece(ctx context.Context, m *Mounted, image *repository.Image, c revision.Chunk, i int, room []byte, within int, whole bool) error {
 	key := pieceKey{c.Content, i}
 	for {
-		if p := m.cache.pin(key); p != nil {
-			r.pins = append(r.pins, p)
-			r.add(p.data[within:][:len(room)])
+		if r.isKept(m.cache, key, room, within) {
 			return nil
 		}
 		want := key
@@ -137,14 +135,14 @@ func (r *reading) readPiece(ctx context.Context, m *Mounted, image *repository.I
 			if err := f.wait(ctx); err != nil {
 				return err
 			}
-			switch {
-			case f.err == nil: // it is kept; or so little is kept that it is gone again
-			case f.whole: // another piece may be hurt, and this one not
+			if f.err != nil && f.whole { // another piece may be hurt, and this one not
 				whole = false
-			default:
-				return r.exactly(image, c, i, room, within, f.err)
 			}
-			continue
+			continue // it is kept; or so little is kept that it is gone again; or it is for each to try by its own image
+		}
+		if r.isKept(m.cache, key, room, within) { // since the look before, by one that has landed
+			m.flights.land(want, f, nil)
+			return nil
 		}
 		err := m.decode(image, c, want.index, func(data []byte) {
 			if whole {
@@ -162,6 +160,17 @@ func (r *reading) readPiece(ctx context.Context, m *Mounted, image *repository.I
 		}
 		whole = false
 	}
+}
+
+// isKept takes a part of a piece from the cache, if that has it.
+func (r *reading) isKept(cache *cache, key pieceKey, room []byte, within int) bool {
+	p := cache.pin(key)
+	if p == nil {
+		return false
+	}
+	r.pins = append(r.pins, p)
+	r.add(p.data[within:][:len(room)])
+	return true
 }
 
 // exactly reads no more than what is wanted of a piece that could not be read as a whole: the

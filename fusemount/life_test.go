@@ -340,7 +340,7 @@ func TestReadsGoOnWhileAllElseDoes(t *testing.T) {
 		stamp(t, src, size, byte(round))
 		p.backup("v", src)
 		p.dropOld(3)
-		m.renew()
+		renew(m)
 		if _, err := p.repo.CollectGarbage(t.Context(), gcNow()); err != nil {
 			t.Error(err)
 		}

@@ -130,11 +130,11 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 	defer closeIt(t, other)
 	p.backup("gone", young)
 	p.remove("gone", gone)
-	m.renew()
+	renew(m)
 	if _, err := p.repo.CollectGarbage(t.Context(), gcNow()); err != nil {
 		t.Fatal(err)
 	}
-	m.renew()
+	renew(m)
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a removed revision is listed still: %v", err)
 	}
@@ -152,7 +152,7 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(t, m, 1)
-	m.renew()
+	renew(m)
 	if _, err := p.repo.CollectGarbage(t.Context(), gcNow()); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(t, m, 0)
-	m.renew()
+	renew(m)
 	m.shelf.burials.Wait()
 	leases, err := os.ReadDir(filepath.Join(p.dir, "locks", "leases"))
 	if err != nil || len(leases) != 0 {

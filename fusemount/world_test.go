@@ -35,12 +35,19 @@ func settle(t testing.TB, m *Mounted, open int) {
 		n := len(m.shelf.images)
 		m.shelf.mu.Unlock()
 		if n == open {
+			m.shelf.burials.Wait()
 			return
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%d images are open, want %d", n, open)
 		}
 	}
+}
+
+// renew takes another lease, and waits until the former ones are buried.
+func renew(m *Mounted) {
+	m.renew()
+	m.shelf.burials.Wait()
 }
 
 // sparse tells the extents of a file that are no holes.

@@ -85,7 +85,7 @@ func TestWrites(t *testing.T) {
 		t.Error("an image holds something else than was written to it")
 	}
 	settle(t, m, 0)
-	m.renew()
+	renew(m)
 	if !bytes.Equal(read(t, path), model) {
 		t.Error("an image holds something else than was written to it, once it was closed and opened again")
 	}

@@ -247,7 +247,7 @@ func TestPosixInAnImage(t *testing.T) {
 	needTools(t, "mkfs.ext4", "losetup", "mount")
 	p := newPlace(t, 64*kib)
 	disk := p.source("disk", 256*mib, 1)
-	mustRun(t, "mkfs.ext4", "-q", "-F", disk)
+	mustRun(t, "mkfs.ext4", "-q", "-F", "-O", "ea_inode", disk) // so that it takes large attributes
 	id := p.backup("v", disk)
 	before := p.tree()
 	m, dir := p.mount(Options{Writable: true, Overlay: p.base})

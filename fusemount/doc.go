@@ -27,5 +27,5 @@
 // what it waits for from itself, nobody answers any more. Others had better do it.
 //
 // A Mounted is safe for concurrent use. Locks are held for moments, never while a pack is
-// read. docs/decisions/0030-mounts-serve-whole-images.md has the reasons.
+// read. docs/decisions/0027-mounts-serve-whole-images.md has the reasons.
 package fusemount

@@ -4,7 +4,7 @@
 // that, read-only, without replaying its journal, without devices, set-uid bits or programs. The mount is attached
 // nowhere: it has no path, nobody else sees it, and it needs no mount point. Mount and loop device are held by open files alone,
 // so that the kernel takes both away with this process, however that ends. See
-// docs/decisions/0027-file-systems-in-images-are-mounted-nowhere.md.
+// docs/decisions/0026-file-systems-in-images-are-mounted-nowhere.md.
 //
 // A [Node] is one file of it, by an open file that nothing was read through. Names are resolved within the image: its
 // symbolic links lead nowhere else, whatever they say.

@@ -114,8 +114,9 @@ func (c *creation) readParts(ctx context.Context, s *sight, parts []repository.E
 // lieBeside finds bytes of a chunk beside the parts that changed in which it is not what the parent has there. What the parent has
 // there and cannot be read is looked at when the chunk is stored.
 func (c *creation) lieBeside(ctx context.Context, before *revision.Chunk, chunk repository.Extent, parts []repository.Extent, now, below []byte) (*lie, error) {
-	clear(below)
-	if before != nil && c.backup.Parent().ReadChunk(ctx, *before, below) != nil {
+	if before == nil {
+		clear(below)
+	} else if c.backup.Parent().ReadChunk(ctx, *before, below) != nil {
 		return nil, ctx.Err()
 	}
 	at := chunk.Offset

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"varve/volume"
 )
@@ -136,7 +137,17 @@ func (h head) u64(off int) uint64            { return binary.LittleEndian.Uint64
 // text is what stands in a field of fixed length.
 func (h head) text(off, n int) string {
 	text, _, _ := strings.Cut(string(h.at(off, n)), "\x00")
-	return strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	return inOneLine(text)
+}
+
+// inOneLine is a text that somebody else wrote, as it can be shown: what would move the cursor is a question mark.
+func inOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(strings.TrimSpace(text), "?"))
 }
 
 // uuid writes 16 bytes as people do; of nothing but zeros, nothing.

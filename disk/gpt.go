@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"strings"
 	"unicode/utf16"
 )
 
@@ -150,7 +149,7 @@ func utf16Text(b []byte) string {
 		}
 		units = append(units, unit)
 	}
-	return strings.TrimSpace(string(utf16.Decode(units)))
+	return inOneLine(string(utf16.Decode(units)))
 }
 
 // gptType names what a partition is for.

@@ -201,3 +201,18 @@ func (h hurt) ReadAt(p []byte, off int64) (int, error) {
 }
 
 var _ io.ReaderAt = hurt{}
+
+// A label is somebody else's, and does not write lines of its own into what is printed.
+func TestLabelsAreOfOneLine(t *testing.T) {
+	t.Parallel()
+	swap := make([]byte, 1<<20)
+	copy(swap[4096-10:], "SWAPSPACE2")
+	copy(swap[1024+28:], "a\nb\x1b[2Kc")
+	l, err := disk.Look(bytes.NewReader(swap), int64(len(swap)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Parts) != 1 || l.Parts[0].Label != "a?b?[2Kc" {
+		t.Errorf("found %+v", l)
+	}
+}

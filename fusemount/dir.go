@@ -34,7 +34,7 @@ var (
 
 // folder is what the folder holds now; the listing is nil unless it is a volume's.
 func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
-	f, err := d.m.catalog.trees()
+	f, err := d.m.listings.trees()
 	if err != nil {
 		return nil, nil, d.m.trouble("the volumes cannot be listed", err)
 	}
@@ -45,7 +45,7 @@ func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
 	if at == nil || at.volume == nil {
 		return at, nil, 0
 	}
-	l, err := d.m.catalog.list(*at.volume)
+	l, err := d.m.listings.list(*at.volume)
 	switch {
 	case errors.Is(err, repository.ErrNoVolume):
 		return nil, nil, syscall.ENOENT
@@ -58,7 +58,7 @@ func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
 // Getattr implements [fs.NodeGetattrer].
 func (d *dirNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	at := d.m.begun
-	if f, err := d.m.catalog.trees(); err == nil {
+	if f, err := d.m.listings.trees(); err == nil {
 		at = d.m.changed(f.root.find(d.path))
 	}
 	d.m.dirAttr(&out.Attr, at)
@@ -185,7 +185,7 @@ var (
 )
 
 func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
-	f, err := t.m.catalog.trees()
+	f, err := t.m.listings.trees()
 	if err != nil {
 		return nil, t.m.trouble("the volumes cannot be listed", err)
 	}
@@ -193,7 +193,7 @@ func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
 	if !is {
 		return nil, syscall.ENOENT
 	}
-	l, err := t.m.catalog.list(v)
+	l, err := t.m.listings.list(v)
 	if err != nil {
 		return nil, t.m.trouble("the revisions of a volume cannot be listed", err, "volume", v.Name)
 	}
@@ -203,7 +203,7 @@ func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
 // Getattr implements [fs.NodeGetattrer].
 func (t *tagsNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	at := t.m.begun
-	if f, err := t.m.catalog.trees(); err == nil {
+	if f, err := t.m.listings.trees(); err == nil {
 		if v, is := f.byUUID[t.volume]; is {
 			at = t.m.changed(&folder{volume: &v})
 		}

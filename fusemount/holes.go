@@ -35,7 +35,7 @@ const (
 // blocks tells how many blocks of 512 bytes an image takes that leaves out its holes; known
 // is false if they were not counted and are not to be. Where the maps cannot be read, it is
 // taken for one without holes.
-func (h *holes) blocks(c *catalog, key imageKey, st *revision.Statement, count bool) (blocks uint64, known bool) {
+func (h *holes) blocks(c *listings, key imageKey, st *revision.Statement, count bool) (blocks uint64, known bool) {
 	chunks, known := h.count(key)
 	if !known && count {
 		chunks = h.find(c, key, st)
@@ -51,7 +51,7 @@ func (h *holes) count(key imageKey) (uint64, bool) {
 	return n, known
 }
 
-func (h *holes) find(c *catalog, key imageKey, st *revision.Statement) uint64 {
+func (h *holes) find(c *listings, key imageKey, st *revision.Statement) uint64 {
 	h.counting.Lock() // each builds on what the one before it found
 	defer h.counting.Unlock()
 	if n, known := h.count(key); known {

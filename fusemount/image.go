@@ -52,7 +52,7 @@ func (n *imageNode) attr(out *fuse.Attr, count bool) {
 	out.Size = n.statement.Size
 	out.SetTimes(&n.statement.Begun, &n.statement.Begun, &n.statement.Begun)
 	out.Blocks = unknownBlocks
-	if blocks, known := n.m.holes.blocks(n.m.catalog, n.key, n.statement, count); known {
+	if blocks, known := n.m.holes.blocks(n.m.listings, n.key, n.statement, count); known {
 		out.Blocks = blocks
 	}
 	if blocks, written := n.m.layers.find(n.key).told(); !written.IsZero() {
@@ -141,7 +141,7 @@ func (h *handle) Release(context.Context) syscall.Errno {
 
 // xattrs is what getfattr shows. It is of now: a revision's parent, tags and state change.
 func (n *imageNode) xattrs() map[string]string {
-	rev, err := n.m.catalog.find(n.key)
+	rev, err := n.m.listings.find(n.key)
 	if err != nil || rev.Statement == nil {
 		rev = repository.Revision{ID: n.key.id, Statement: n.statement}
 	}
@@ -234,7 +234,7 @@ func (n *noteNode) attr(l *listed, rev repository.Revision, out *fuse.Attr) sysc
 
 // Getattr implements [fs.NodeGetattrer].
 func (n *noteNode) Getattr(_ context.Context, f fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	rev, l, err := n.m.catalog.findListed(n.key)
+	rev, l, err := n.m.listings.findListed(n.key)
 	if err != nil {
 		return syscall.ENOENT
 	}
@@ -247,7 +247,7 @@ func (n *noteNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, syscall.EROFS
 	}
-	rev, err := n.m.catalog.find(n.key)
+	rev, err := n.m.listings.find(n.key)
 	if err != nil {
 		return nil, 0, syscall.ENOENT
 	}

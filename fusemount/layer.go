@@ -117,7 +117,7 @@ func (l *layers) forgetGone(isOpen func(imageKey) bool) {
 		if isOpen(key) {
 			continue
 		}
-		if _, err := l.m.catalog.find(key); errors.Is(err, errGone) {
+		if _, err := l.m.listings.find(key); errors.Is(err, errGone) {
 			l.drop(key)
 		}
 	}

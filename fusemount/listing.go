@@ -10,8 +10,8 @@ import (
 	"varve/revision"
 )
 
-// A catalog knows what there is to show, as of a moment ago.
-type catalog struct {
+// listings know what there is to show, as of a moment ago.
+type listings struct {
 	repo *repository.Repository
 	opts Options
 
@@ -97,19 +97,19 @@ type listed struct {
 	tags      map[string]revision.ID // the newest that has it
 	notes     *sync.Map              // how long the notes of revisions are, as far as somebody asked
 	count     atomic.Int64
-	used      time.Time // under the catalog's lock
+	used      time.Time // under the lock of all listings
 }
 
 // maxRevisions bounds how many revisions are kept of all listings together; the one in use
 // is, whatever its size.
 const maxRevisions = 16_000
 
-func newCatalog(repo *repository.Repository, opts Options) *catalog {
-	return &catalog{repo: repo, opts: opts, volumes: map[revision.UUID]*listed{}}
+func newListings(repo *repository.Repository, opts Options) *listings {
+	return &listings{repo: repo, opts: opts, volumes: map[revision.UUID]*listed{}}
 }
 
 // trees gives the folders of all volumes. It must not be changed.
-func (c *catalog) trees() (*forest, error) {
+func (c *listings) trees() (*forest, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -144,13 +144,13 @@ func (c *catalog) trees() (*forest, error) {
 }
 
 // snapshot is the forest as it is; what it leads to is never changed.
-func (c *catalog) snapshot() *forest {
+func (c *listings) snapshot() *forest {
 	f := c.forest
 	return &f
 }
 
 // list lists the revisions of a volume. What it returns must not be changed.
-func (c *catalog) list(v repository.Volume) (*listed, error) {
+func (c *listings) list(v repository.Volume) (*listed, error) {
 	l := c.of(v)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -198,7 +198,7 @@ func (l *listed) fill(revisions []repository.Revision) {
 
 // of finds the place of a volume's listing, and gives up those that were not used for the
 // longest time if there are too many.
-func (c *catalog) of(v repository.Volume) *listed {
+func (c *listings) of(v repository.Volume) *listed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.volumes[v.UUID]
@@ -232,13 +232,13 @@ func (c *catalog) of(v repository.Volume) *listed {
 var errGone = errors.New("it is not there any more")
 
 // find finds one revision of a volume, under whatever name that has now.
-func (c *catalog) find(key imageKey) (repository.Revision, error) {
+func (c *listings) find(key imageKey) (repository.Revision, error) {
 	rev, _, err := c.findListed(key)
 	return rev, err
 }
 
 // findListed is find for who wants the listing, too.
-func (c *catalog) findListed(key imageKey) (repository.Revision, *listed, error) {
+func (c *listings) findListed(key imageKey) (repository.Revision, *listed, error) {
 	f, err := c.trees()
 	if err != nil {
 		return repository.Revision{}, nil, err

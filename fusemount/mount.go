@@ -3,9 +3,7 @@ package fusemount
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,14 +23,14 @@ type Mounted struct {
 	begun  time.Time
 	server *fuse.Server
 
-	catalog *catalog
-	shelf   shelf
-	cache   *cache
-	flights flights
-	buffers buffers
-	holes   holes
-	layers  *layers // nil: nothing can be written to
-	errands chan errand
+	listings *listings
+	shelf    shelf
+	cache    *cache
+	flights  flights
+	buffers  buffers
+	holes    holes
+	layers   *layers // nil: nothing can be written to
+	errands  chan errand
 
 	ctx     context.Context // of reads; it ends when the last request was served
 	end     context.CancelFunc
@@ -63,13 +61,13 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 	}
 	m := &Mounted{
 		repo: repo, opts: opts, dir: dir, begun: time.Now(),
-		catalog: newCatalog(repo, opts),
-		shelf:   shelf{images: map[imageKey]*opened{}},
-		cache:   newCache(opts.Cache),
-		flights: flights{all: map[pieceKey]*flight{}},
-		errands: make(chan errand, 64),
-		ended:   make(chan struct{}),
-		lost:    map[lostPlace]bool{},
+		listings: newListings(repo, opts),
+		shelf:    shelf{images: map[imageKey]*opened{}},
+		cache:    newCache(opts.Cache),
+		flights:  flights{all: map[pieceKey]*flight{}},
+		errands:  make(chan errand, 64),
+		ended:    make(chan struct{}),
+		lost:     map[lostPlace]bool{},
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	if err := m.openLayers(); err != nil {
@@ -151,26 +149,10 @@ func (m *Mounted) Close() error {
 			return m.failure
 		default:
 		}
-		return &BusyError{Dir: m.dir, Users: m.Users(), Cause: err}
+		return &BusyError{Dir: m.dir, Users: m.users(), Cause: err}
 	}
 	return m.Wait()
 }
-
-// A BusyError reports what is mounted and cannot be unmounted, because it is in use.
-type BusyError struct {
-	Dir   string
-	Users []string // as [Mounted.Users] names them
-	Cause error
-}
-
-func (e *BusyError) Error() string {
-	if len(e.Users) > 0 {
-		return fmt.Sprintf("%s is in use by %s", e.Dir, strings.Join(e.Users, ", "))
-	}
-	return fmt.Sprintf("%s cannot be unmounted: %v", e.Dir, e.Cause)
-}
-
-func (e *BusyError) Unwrap() error { return e.Cause }
 
 // Modes of what is shown. Others see as much as they are let.
 const (

@@ -55,7 +55,7 @@ func (m *Mounted) open(ctx context.Context, key imageKey) (*opened, syscall.Errn
 		return o, 0
 	}
 	s.mu.Unlock()
-	rev, err := m.catalog.find(key)
+	rev, err := m.listings.find(key)
 	if errors.Is(err, errGone) {
 		return nil, syscall.ENOENT
 	}

@@ -16,28 +16,6 @@ import (
 // fsType is what lists of mounts call what this package mounts.
 const fsType = "fuse.varve"
 
-// A MissingError reports that this host cannot mount, and what would let it.
-type MissingError struct {
-	What  string
-	Cause error
-}
-
-func (e *MissingError) Error() string { return e.What }
-
-func (e *MissingError) Unwrap() error { return e.Cause }
-
-// A PointError reports a mount point that cannot be one.
-type PointError struct {
-	Dir     string
-	What    string
-	Mounted bool // something is mounted there already
-	Cause   error
-}
-
-func (e *PointError) Error() string { return fmt.Sprintf("%s %s", e.Dir, e.What) }
-
-func (e *PointError) Unwrap() error { return e.Cause }
-
 // preparePoint makes sure that a directory can be mounted on. What is mounted there and dead,
 // because its process was killed, is unmounted, if it is ours.
 func preparePoint(dir string) (string, error) {
@@ -171,13 +149,3 @@ func explain(dir string, opts Options, err error) error {
 	}
 	return &mountError{dir, why, err}
 }
-
-// A mountError reports that fusermount3 did not mount, and told a person why.
-type mountError struct {
-	dir, why string
-	cause    error
-}
-
-func (e *mountError) Error() string { return fmt.Sprintf("mount at %s: %s", e.dir, e.why) }
-
-func (e *mountError) Unwrap() error { return e.cause }

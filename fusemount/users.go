@@ -12,10 +12,10 @@ import (
 	"varve/internal/process"
 )
 
-// Users names what uses the mount: processes that have something of it open, or are in it,
+// users names what uses the mount: processes that have something of it open, or are in it,
 // loop devices over its images, and what is mounted of those. It sees what /proc shows: of
 // the processes of others, only root sees that.
-func (m *Mounted) Users() []string { return usersOf(m.dir) }
+func (m *Mounted) users() []string { return usersOf(m.dir) }
 
 // Detach takes the mount out of the tree, so that nobody finds it any more. Who uses it goes
 // on to, and [Mounted.Wait] returns when nobody does.

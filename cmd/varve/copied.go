@@ -53,7 +53,7 @@ func (out *copied) failure() error {
 	var unreadable []string
 	for _, p := range out.Problems {
 		if p.Kind == filecopy.Unreadable {
-			unreadable = append(unreadable, p.Path+": "+p.Text)
+			unreadable = append(unreadable, visibleName(p.Path)+": "+p.Text)
 		}
 	}
 	if len(unreadable) > 0 {

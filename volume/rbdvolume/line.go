@@ -58,6 +58,13 @@ func (l *line) join() *connection {
 	return l.conn
 }
 
+// share has a connection that is in use given back once more.
+func (l *line) share(c *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users[c]++
+}
+
 // give gives a connection back. The last user of one that nobody else gets ends it; else it waits for the next.
 func (l *line) give(c *connection) {
 	l.mu.Lock()

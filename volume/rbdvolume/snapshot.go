@@ -37,16 +37,12 @@ var (
 
 // open opens a snapshot, which has a part in the source's connection until it is shut.
 func (s *Source) open(ctx context.Context, at volume.Image, own bool) (*Snapshot, error) {
-	return askOn(ctx, s.line, func(*connection) (*Snapshot, error) {
-		c, err := s.line.take()
-		if err != nil {
-			return nil, err
-		}
+	return askOn(ctx, s.line, func(c *connection) (*Snapshot, error) {
 		snap, err := c.openSnapshot(at)
 		if err != nil {
-			s.line.give(c)
 			return nil, err
 		}
+		s.line.share(c)
 		snap.source, snap.own = s, own
 		return snap, nil
 	}, func(snap *Snapshot) { _, _ = snap.guard.close() })

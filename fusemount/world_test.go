@@ -35,7 +35,7 @@ func settle(t testing.TB, m *Mounted, open int) {
 		n := len(m.shelf.images)
 		m.shelf.mu.Unlock()
 		if n == open {
-			m.shelf.burials.Wait()
+			buried(m)
 			return
 		}
 		if time.Now().After(end) {
@@ -47,6 +47,13 @@ func settle(t testing.TB, m *Mounted, open int) {
 // renew takes another lease, and waits until the former ones are buried.
 func renew(m *Mounted) {
 	m.renew()
+	buried(m)
+}
+
+// buried waits for the burials that were begun.
+func buried(m *Mounted) {
+	m.shelf.mu.Lock() // under which they are begun
+	defer m.shelf.mu.Unlock()
 	m.shelf.burials.Wait()
 }
 

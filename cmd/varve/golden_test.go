@@ -266,7 +266,7 @@ func differences(want, got any) (all []string) {
 		above := path[:max(strings.LastIndexAny(path, ".["), 0)]
 		_, there := wanted[path]
 		if _, isAbove := wanted[above]; isAbove && !there {
-			all = append(all, path+" is new: -update writes it down, and docs/json.md has to tell of it")
+			all = append(all, fmt.Sprintf("%s is new, %v: -update writes it down, and docs/json.md has to tell of it", path, is[path]))
 		}
 	}
 	return all

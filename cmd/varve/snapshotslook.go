@@ -54,8 +54,8 @@ func (k *keeping) look(ctx context.Context, at *volume.Location, out *snapshots)
 		kept, err := k.in.kept(ctx, image)
 		missing := new(volume.NoImageError)
 		switch {
-		case errors.As(err, &missing) && at == nil:
-			k.s.say("%v", err) // whoever read it once
+		case errors.As(err, &missing):
+			k.s.say("%v", err) // whoever read it once, or listed it a moment ago
 			continue
 		case err != nil:
 			out.trouble(image.String(), err)

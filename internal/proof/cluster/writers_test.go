@@ -112,9 +112,10 @@ func TestLockedByAWriter(t *testing.T) {
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(longest); len(g.Lockers(t, w.at)) == 0; {
+		before := g.Content(t, w.at, size)
+		for deadline := time.Now().Add(longest); len(g.Lockers(t, w.at)) == 0 || bytes.Equal(before, g.Content(t, w.at, size)); {
 			if time.Now().After(deadline) {
-				t.Fatal("the writer takes no lock")
+				t.Fatal("the writer takes no lock, or writes nothing")
 			}
 		}
 		if err := writer.Process.Signal(syscall.SIGKILL); err != nil {

@@ -106,8 +106,8 @@ func (m *Mounted) fuseOptions() *fs.Options {
 			MaxWrite: maxRequest, MaxReadAhead: maxRequest, MaxBackground: 64,
 			ExplicitDataCacheControl: true, // images do not change
 			IgnoreSecurityLabels:     true,
-			DisableSplice:            true, // what is handed out lies in memory
-			Logger:                   slog.NewLogLogger(m.opts.Log.Handler(), slog.LevelWarn),
+			DisableSplice:            true,                                                     // what is handed out lies in memory
+			Logger:                   slog.NewLogLogger(m.opts.Log.Handler(), slog.LevelDebug), // of single requests; nobody waits for some answers any more
 		},
 		NullPermissions: true,
 		UID:             uint32(syscall.Geteuid()), GID: uint32(syscall.Getegid()),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"time"
@@ -49,6 +50,7 @@ type removal struct {
 	out     Removed
 
 	parents  map[revision.ID]revision.ID // what builds on anything, and on what
+	built    map[revision.ID]revision.ID // likewise, before anything was folded
 	children map[revision.ID]int         // how many build on it
 }
 
@@ -219,6 +221,7 @@ func (m *removal) survey() (err error) {
 			return &PinnedError{Volume: m.volume.Name, ID: rev.ID, Pin: *rev.Info.Pin}
 		}
 	}
+	m.built = maps.Clone(m.parents)
 	if err := m.refuseUnread(); err != nil {
 		return err
 	}
@@ -295,7 +298,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 	record := trashRecord{
 		Volume: m.volume.Name, Since: m.repo.opts.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
 	}
-	err := m.atGate(ctx, func() error {
+	err := m.atGateKnowing(ctx, func() error {
 		if err := m.standsFirm([]revision.ID{rev.ID}, nil); err != nil {
 			return err
 		}

@@ -28,8 +28,9 @@ type work struct {
 
 	ofSets  bool   // a revision there names a set
 	passage uint64 // the last one of this work through the gate
-	sure    bool   // nobody had come by then
-	alone   bool   // inside the gate: nobody was there since this work was sure
+	// What was made sure of and holds as long as nobody else passes the gate.
+	sure   bool // nobody came
+	looked bool // what stays builds on what this work left it on
 }
 
 // begin takes a lease and writes the run record, for a volume that is locked. Sequence
@@ -105,7 +106,7 @@ func (w *work) settled() error {
 	return nil
 }
 
-// atGate is that of the repository, for what calls nobodyCame.
+// atGate is that of the repository, for what relies on who else passed it.
 func (w *work) atGate(ctx context.Context, change func() error) error {
 	return w.repo.passGate(ctx, gateWait, func(passage uint64) error {
 		w.arrive(passage)
@@ -115,8 +116,10 @@ func (w *work) atGate(ctx context.Context, change func() error) error {
 
 // arrive notes that the work is inside the gate.
 func (w *work) arrive(passage uint64) {
-	w.alone = w.sure && passage == w.passage+1
-	w.passage, w.sure = passage, w.alone
+	if passage != w.passage+1 {
+		w.sure, w.looked = false, false
+	}
+	w.passage = passage
 }
 
 // nobodyCame makes sure, inside the gate, that there is no revision that was not
@@ -124,7 +127,7 @@ func (w *work) arrive(passage uint64) {
 // keeps others from making one. Who makes one passes the gate; so as long as nobody but
 // this work does, it looks but once.
 func (w *work) nobodyCame() error {
-	if w.alone {
+	if w.sure {
 		return nil
 	}
 	visible, err := w.repo.revisionIDs(w.volume.Name)

@@ -70,6 +70,18 @@ func commitMutants() []mutant {
 			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
 		},
 		{
+			name: "home-of-what-comes-back-not-looked-at", what: "a revision comes back into a directory that is another volume's by now",
+			file: "repository/undelete.go",
+			old:  "\tif err := r.homeStands(u.volume); err != nil {\n\t\treturn err\n\t}\n", new: "",
+			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+		},
+		{
+			name: "built-on-not-looked-at", what: "a revision goes on which somebody else has put another meanwhile",
+			file: "repository/firm.go",
+			old:  "\tif is != parent {\n", new: "\tif is != parent && false {\n",
+			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+		},
+		{
 			name: "parent-not-checked", what: "a delta becomes visible whose parent is gone",
 			file: "repository/commit.go",
 			old:  "\tif err := b.parentStands(); err != nil {\n\t\treturn err\n\t}\n", new: "",

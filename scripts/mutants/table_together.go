@@ -19,7 +19,7 @@ func togetherMutants() []mutant {
 		m("map-replaced-outside-the-gate", "a map is replaced outside the gate",
 			"rewrite.go", "err = m.atGate(ctx, func() error {", "err = "+freely+"(ctx, func() error {"),
 		m("trashed-outside-the-gate", "a revision goes outside the gate",
-			"remove.go", "err := m.atGate(ctx, func() error {", "err := "+freely+"(ctx, func() error {"),
+			"remove.go", "err := m.atGateKnowing(ctx, func() error {", "err := "+freely+"(ctx, func() error {"),
 		m("back-outside-the-gate", "a revision comes back outside the gate",
 			"undelete.go", "if err := u.atGate(ctx, func() error { return u.makeVisible(d, second, below) }); err != nil {", "if err := u.makeVisible(d, second, below); err != nil {"),
 		m("removal-without-lock", "revisions are taken away without the lock of the volume",

@@ -92,6 +92,17 @@ var traps = []trap{
 		ends:  []error{repository.ErrLostGround, nil, nil},
 	},
 	{
+		name: "a revision goes on which somebody who was given the lock has put another", does: []string{"a prune", "a merge"},
+		steps: []step{{actor: 0, until: "create copies/", loses: "locks/volumes/"}, {actor: 1, until: "open for writing locks/gate", nth: 3}, {actor: 0}, {actor: 1}},
+		ends:  []error{repository.ErrLostGround, repository.ErrLostGround},
+	},
+	{
+		name: "a volume is renamed and another takes its name, while somebody who lost its lock brings a revision back",
+		does:  []string{"an undelete of the last of a set", "rm of all below", "a rename", "a backup"},
+		steps: []step{{actor: 1}, {actor: 0, until: "create volumes/db/.tmp", loses: "locks/volumes/"}, {actor: 2}, {actor: 3, until: "readdir trash/"}, {actor: 0}, {actor: 3}},
+		ends:  []error{repository.ErrLostGround, nil, nil, nil},
+	},
+	{
 		name: "a merge is taken for dead", does: []string{"a merge", "gc"},
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 3, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
@@ -141,8 +152,7 @@ func TestTraps(t *testing.T) {
 			for i, off := range []time.Duration{0, tenYears, -tenYears} {
 				sch := &schedule{seed: uint64(i), plan: &script{steps: trap.steps}, night: true}
 				for n, name := range trap.does {
-					at := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
-					sch.does = append(sch.does, &operations[at])
+					sch.does = append(sch.does, operationOf(name))
 					sch.clocks = append(sch.clocks, off*time.Duration(1-2*(n%2)))
 				}
 				s, err := x.try(t, sch)
@@ -165,4 +175,14 @@ func TestTraps(t *testing.T) {
 			}
 		})
 	}
+}
+
+// operationOf finds the operation of that name.
+func operationOf(name string) *operation {
+	for _, of := range [][]operation{operations, ofTraps} {
+		if at := slices.IndexFunc(of, func(o operation) bool { return o.name == name }); at >= 0 {
+			return &of[at]
+		}
+	}
+	panic("interleave: there is no " + name)
 }

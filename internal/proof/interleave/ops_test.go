@@ -46,6 +46,11 @@ var operations = []operation{
 	{"a pin", pin("db", 1), false, []error{fs.ErrNotExist}},
 }
 
+// ofTraps are operations that only traps need.
+var ofTraps = []operation{
+	{"rm of all below", take("db", repository.OpRemove, 0, 1, 2), false, taken},
+}
+
 // taken is what taking away may end with: somebody else did so, or pinned it.
 var taken = []error{fs.ErrNotExist, errPinned, errChildless}
 

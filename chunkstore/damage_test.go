@@ -256,6 +256,13 @@ func TestMovedPacksAreFollowed(t *testing.T) {
 	cfg.FS = opened
 	s := p.openWith(cfg)
 	first, second := p.twoCopies(s, chunk(1))
+	unasked := func(chunkstore.PackID) []chunkstore.PackID {
+		t.Error("it was asked where a pack was moved to that is there")
+		return nil
+	}
+	if _, err := p.read(s, func() chunkstore.View { return chunkstore.View{Moved: unasked} }, just(first.Ref), chunk(1)); err != nil {
+		t.Error(err)
+	}
 	p.remove(first.Ref.Pack)
 	between := chunkstore.PackID{9, 9, 9} // compacted in turn, and gone
 	moved := func(id chunkstore.PackID) []chunkstore.PackID {

@@ -53,7 +53,7 @@ const maxAttempts = 10
 
 // run tells whether a copy was read, or else which packs there were.
 func (s *search) run(ctx context.Context) (done bool, listed uint64, err error) {
-	if s.tryAll(ctx, s.proposed()) || s.tryAll(ctx, s.r.store.catalog.lookup(s.key)) {
+	if s.tryAll(ctx, s.named()) || s.tryAll(ctx, s.movedTo()) || s.tryAll(ctx, s.r.store.catalog.lookup(s.key)) {
 		return true, 0, nil
 	}
 	var hurt []PackID
@@ -80,15 +80,20 @@ func (s *search) run(ctx context.Context) (done bool, listed uint64, err error) 
 	return false, listed, ctx.Err()
 }
 
-// proposed is the reference's own pack and where compaction took its frames, and on from there.
-func (s *search) proposed() []PackID {
-	switch {
-	case s.ref.Pack.IsZero():
+// named is the reference's own pack, which is nearly always enough.
+func (s *search) named() []PackID {
+	if s.ref.Pack.IsZero() {
 		return nil
-	case s.view.Moved == nil:
-		return []PackID{s.ref.Pack}
 	}
-	return FollowMoved(s.ref.Pack, s.view.Moved)
+	return []PackID{s.ref.Pack}
+}
+
+// movedTo is where compaction took the frames of the reference's pack, and on from there.
+func (s *search) movedTo() []PackID {
+	if s.ref.Pack.IsZero() || s.view.Moved == nil {
+		return nil
+	}
+	return FollowMoved(s.ref.Pack, s.view.Moved)[1:]
 }
 
 // FollowMoved gives a pack, then those that compaction took its frames to, and on

@@ -36,12 +36,12 @@ func (r *Repository) Undelete(ctx context.Context, t Trashed, wait time.Duration
 	defer func() { err = errors.Join(err, u.end()) }()
 	rev, err := u.undelete(ctx, wait)
 	if err != nil {
-		return nil, fmt.Errorf("bring %s@%s back: %w", t.Volume.Name, t.ID.Short(), wrapReadOnly(err))
+		err = fmt.Errorf("bring %s@%s back: %w", t.Volume.Name, t.ID.Short(), wrapReadOnly(err))
 	}
-	return rev, nil
+	return rev, err
 }
 
-func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revision, err error) {
+func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (back *Revision, err error) {
 	r := u.repo
 	if u.lock, err = r.lockVolume(ctx, u.volume, kindUndelete, wait); err != nil {
 		return nil, err
@@ -53,8 +53,14 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 		return nil, err
 	}
 	defer func() {
-		if u.recorded {
-			err = errors.Join(err, u.finished()) // it adds no packs
+		if !u.recorded {
+			return
+		}
+		switch ferr := u.finished(); { // it adds no packs
+		case back == nil:
+			err = errors.Join(err, ferr)
+		case ferr != nil: // a gc that took this run for dead was faster
+			r.opts.Log.Warn("the record of a run that is over stays", "error", ferr)
 		}
 	}()
 	l, err := r.list(u.volume)
@@ -92,7 +98,7 @@ func (u *undeletion) undelete(ctx context.Context, wait time.Duration) (_ *Revis
 	d.name = ""
 	rev, err := r.revision(u.volume, u.id, true)
 	if err != nil {
-		return nil, err
+		return &Revision{Volume: u.volume, ID: u.id}, err
 	}
 	event := Event{
 		Op: OpUndelete, Result: ResultOK, Volume: u.volume.Name, UUID: &u.volume.UUID, Revision: u.id, Sequence: u.number,

@@ -111,6 +111,10 @@ var traps = []trap{
 		steps: []step{{actor: 0, until: "open for writing locks/gate", nth: 2, loses: "locks/leases/"}, {actor: 1}, {actor: 0}}, ends: []error{repository.ErrLostGround, nil},
 	},
 	{
+		name: "an undelete is taken for dead when the revision is back", does: []string{"an undelete of the last of a set", "gc that keeps the trash"},
+		steps: []step{{actor: 0, until: "remove runs/", loses: "locks/leases/"}, {actor: 1}, {actor: 0}},
+	},
+	{
 		name: "two take away at once", does: []string{"a merge", "a prune"},
 		steps: []step{{actor: 0, until: "create copies/"}, {actor: 1}, {actor: 0}}, ends: []error{nil, fs.ErrNotExist},
 	},

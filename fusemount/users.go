@@ -39,11 +39,13 @@ func usersOf(dir string) []string {
 			users = append(users, process.Name(pid))
 		}
 	}
-	devices := loopsOver(within)
-	for _, device := range devices {
-		users = append(users, filepath.Base(device))
+	var loops []string
+	for _, l := range mountinfo.Loops() {
+		if within(l.Backing) {
+			loops = append(loops, l.Name)
+		}
 	}
-	return append(users, mountsOf(devices, within, dir)...)
+	return slices.Concat(users, loops, mountsOf(loops, within, dir))
 }
 
 // pathsOf is what a process has open, or is in. Links are read, and not followed: a file on a
@@ -64,32 +66,18 @@ func pathsOf(pid int) (paths []string) {
 	return paths
 }
 
-// loopsOver finds the loop devices over such files.
-func loopsOver(within func(path string) bool) (devices []string) {
-	paths, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	if err != nil {
-		return nil
-	}
-	for _, path := range paths {
-		if file, err := os.ReadFile(path); err == nil && within(strings.TrimSuffix(string(file), "\n")) {
-			devices = append(devices, "/dev/"+strings.Split(path, "/")[3])
-		}
-	}
-	return devices
-}
-
-// mountsOf finds what is mounted of the devices or their partitions, and below the mount.
-func mountsOf(devices []string, within func(path string) bool, dir string) (points []string) {
+// mountsOf finds what is mounted of the loop devices or their partitions, and below the mount.
+func mountsOf(loops []string, within func(path string) bool, dir string) (points []string) {
 	mounts, err := mountinfo.Read()
 	if err != nil {
 		return nil
 	}
 	for _, each := range mounts {
-		isOf := func(device string) bool {
-			rest, is := strings.CutPrefix(each.Source, device)
+		isOf := func(loop string) bool {
+			rest, is := strings.CutPrefix(each.Source, "/dev/"+loop)
 			return is && (rest == "" || rest[0] == 'p')
 		}
-		if slices.ContainsFunc(devices, isOf) || within(each.Point) && each.Point != dir {
+		if slices.ContainsFunc(loops, isOf) || within(each.Point) && each.Point != dir {
 			points = append(points, "what is mounted at "+each.Point)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package mountinfo reads what the kernel says of the mounts of this process's namespace, in /proc/self/mountinfo.
+// Package mountinfo reads what the kernel says of the mounts of this process's namespace, in /proc/self/mountinfo, and of
+// the loop devices of this host.
 package mountinfo
 
 import (

@@ -107,32 +107,3 @@ func (id deviceID) disk() (deviceID, bool) {
 	}
 	return parseDeviceID(string(text))
 }
-
-// A loop is a loop device that has a file.
-type loop struct {
-	id      deviceID
-	backing string
-}
-
-// loops lists the loop devices in use.
-func loops() []loop {
-	paths, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	if err != nil {
-		return nil
-	}
-	var found []loop
-	for _, path := range paths {
-		backing, err := os.ReadFile(path)
-		if err != nil {
-			continue // detached since
-		}
-		number, err := os.ReadFile(filepath.Join(path, "../../dev"))
-		if err != nil {
-			continue
-		}
-		if id, ok := parseDeviceID(string(number)); ok {
-			found = append(found, loop{id: id, backing: strings.TrimSuffix(string(backing), "\n")})
-		}
-	}
-	return found
-}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"varve/internal/mountinfo"
 	"varve/volume"
 )
 
@@ -74,17 +75,21 @@ func processUses(matches func(*unix.Statx_t) bool) []volume.Use {
 // loopUses lists the loop devices over a file or device, and who uses those. A loop device by itself writes nothing.
 func loopUses(isBacking func(fs.FileInfo) bool) ([]volume.Use, error) {
 	var uses []volume.Use
-	for _, l := range loops() {
-		info, err := os.Stat(l.backing)
+	for _, l := range mountinfo.Loops() {
+		info, err := os.Stat(l.Backing)
 		if err != nil || !isBacking(info) {
 			continue // that of a deleted file, or of one that is not ours
 		}
-		above, err := deviceUses(l.id)
+		id, ok := parseDeviceID(l.Device)
+		if !ok {
+			continue
+		}
+		above, err := deviceUses(id)
 		if err != nil {
 			return nil, err
 		}
-		uses = append(uses, volume.Use{Kind: volume.Held, By: l.id.name()})
-		uses = append(uses, through(l.id, above)...)
+		uses = append(uses, volume.Use{Kind: volume.Held, By: id.name()})
+		uses = append(uses, through(id, above)...)
 	}
 	return uses, nil
 }

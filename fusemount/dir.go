@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -33,12 +32,12 @@ var (
 )
 
 // folder is what the folder holds now; the listing is nil unless it is a volume's.
-func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
-	f, err := d.m.listings.trees()
+func (d *dirNode) folder() (*folder, *volumeListing, syscall.Errno) {
+	t, err := d.m.listings.tree()
 	if err != nil {
-		return nil, nil, d.m.trouble("the volumes cannot be listed", err)
+		return nil, nil, d.m.ioError("the volumes cannot be listed", err)
 	}
-	at := f.root.find(d.path)
+	at := t.root.find(d.path)
 	if at == nil && len(d.path) > 0 {
 		return nil, nil, syscall.ENOENT
 	}
@@ -50,7 +49,7 @@ func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
 	case errors.Is(err, repository.ErrNoVolume):
 		return nil, nil, syscall.ENOENT
 	case err != nil:
-		return nil, nil, d.m.trouble("the revisions of a volume cannot be listed", err, "volume", at.volume.Name)
+		return nil, nil, d.m.ioError("the revisions of a volume cannot be listed", err, "volume", at.volume.Name)
 	}
 	return at, l, 0
 }
@@ -58,8 +57,8 @@ func (d *dirNode) folder() (*folder, *listed, syscall.Errno) {
 // Getattr implements [fs.NodeGetattrer].
 func (d *dirNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	at := d.m.begun
-	if f, err := d.m.listings.trees(); err == nil {
-		at = d.m.changed(f.root.find(d.path))
+	if t, err := d.m.listings.tree(); err == nil {
+		at = d.m.changed(t.root.find(d.path))
 	}
 	d.m.dirAttr(&out.Attr, at)
 	out.SetTimeout(d.m.opts.Refresh)
@@ -106,8 +105,8 @@ func (d *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 		n.attr(&out.Attr, false)
 		out.SetAttrTimeout(n.attrFor(out.Blocks))
 		return d.child(ctx, n, syscall.S_IFREG, "image", at.volume.UUID.String(), string(id)), 0
-	case ext == noteExt && d.m.opts.Describe != nil:
-		n := &noteNode{m: d.m, key: imageKey{at.volume.UUID, id}}
+	case ext == descriptionExt && d.m.opts.Describe != nil:
+		n := &descriptionNode{m: d.m, key: imageKey{at.volume.UUID, id}}
 		if errno := n.attr(l, rev, &out.Attr); errno != 0 {
 			return nil, errno
 		}
@@ -158,7 +157,7 @@ func (d *dirNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 			entries = append(entries, fuse.DirEntry{Name: string(id) + imageExt, Mode: syscall.S_IFREG, Ino: inode("image", uuid, string(id))})
 		}
 		if d.m.opts.Describe != nil {
-			entries = append(entries, fuse.DirEntry{Name: string(id) + noteExt, Mode: syscall.S_IFREG, Ino: inode("note", uuid, string(id))})
+			entries = append(entries, fuse.DirEntry{Name: string(id) + descriptionExt, Mode: syscall.S_IFREG, Ino: inode("note", uuid, string(id))})
 		}
 	}
 	for name, to := range map[string]revision.ID{latestName: l.latest, goodName: l.good} {
@@ -170,107 +169,3 @@ func (d *dirNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 	slices.SortFunc(entries, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
 	return fs.NewListDirStream(entries), 0
 }
-
-// A tagsNode is the folder of links by tag.
-type tagsNode struct {
-	fs.Inode
-	m      *Mounted
-	volume revision.UUID
-}
-
-var (
-	_ fs.NodeLookuper  = (*tagsNode)(nil)
-	_ fs.NodeReaddirer = (*tagsNode)(nil)
-	_ fs.NodeGetattrer = (*tagsNode)(nil)
-)
-
-func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
-	f, err := t.m.listings.trees()
-	if err != nil {
-		return nil, t.m.trouble("the volumes cannot be listed", err)
-	}
-	v, is := f.byUUID[t.volume]
-	if !is {
-		return nil, syscall.ENOENT
-	}
-	l, err := t.m.listings.list(v)
-	if err != nil {
-		return nil, t.m.trouble("the revisions of a volume cannot be listed", err, "volume", v.Name)
-	}
-	return l.tags, 0
-}
-
-// Getattr implements [fs.NodeGetattrer].
-func (t *tagsNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	at := t.m.begun
-	if f, err := t.m.listings.trees(); err == nil {
-		if v, is := f.byUUID[t.volume]; is {
-			at = t.m.changed(&folder{volume: &v})
-		}
-	}
-	t.m.dirAttr(&out.Attr, at)
-	out.SetTimeout(t.m.opts.Refresh)
-	return 0
-}
-
-// Lookup implements [fs.NodeLookuper].
-func (t *tagsNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
-	tags, errno := t.tags()
-	if errno != 0 {
-		return nil, errno
-	}
-	tag, has := strings.CutSuffix(name, imageExt)
-	id, is := tags[tag]
-	if !has || !is {
-		return nil, syscall.ENOENT
-	}
-	out.SetEntryTimeout(t.m.opts.Refresh)
-	return newLink(ctx, &t.Inode, t.m, "../", id, out), 0
-}
-
-// Readdir implements [fs.NodeReaddirer].
-func (t *tagsNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
-	tags, errno := t.tags()
-	if errno != 0 {
-		return nil, errno
-	}
-	var entries []fuse.DirEntry
-	for _, tag := range slices.Sorted(maps.Keys(tags)) {
-		entries = append(entries, fuse.DirEntry{Name: tag + imageExt, Mode: syscall.S_IFLNK})
-	}
-	return fs.NewListDirStream(entries), 0
-}
-
-// A linkNode is a symbolic link. One that leads elsewhere is another node: what the kernel
-// knows of the former is not wrong, only old.
-type linkNode struct {
-	fs.Inode
-	m      *Mounted
-	target string
-	id     revision.ID
-}
-
-var (
-	_ fs.NodeReadlinker = (*linkNode)(nil)
-	_ fs.NodeGetattrer  = (*linkNode)(nil)
-)
-
-func newLink(ctx context.Context, parent *fs.Inode, m *Mounted, to string, id revision.ID, out *fuse.EntryOut) *fs.Inode {
-	n := &linkNode{m: m, target: to + string(id) + imageExt, id: id}
-	m.linkAttr(n, &out.Attr)
-	out.SetAttrTimeout(unchanging)
-	return parent.NewInode(ctx, n, fs.StableAttr{Mode: syscall.S_IFLNK})
-}
-
-// Getattr implements [fs.NodeGetattrer].
-func (l *linkNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	l.m.linkAttr(l, &out.Attr)
-	out.SetTimeout(unchanging)
-	return 0
-}
-
-// Readlink implements [fs.NodeReadlinker].
-func (l *linkNode) Readlink(context.Context) ([]byte, syscall.Errno) { return []byte(l.target), 0 }
-
-// unchanging is for how long the kernel may keep what never changes.
-const unchanging = time.Hour

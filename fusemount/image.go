@@ -2,7 +2,6 @@ package fusemount
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -52,10 +51,10 @@ func (n *imageNode) attr(out *fuse.Attr, count bool) {
 	out.Size = n.statement.Size
 	out.SetTimes(&n.statement.Begun, &n.statement.Begun, &n.statement.Begun)
 	out.Blocks = unknownBlocks
-	if blocks, known := n.m.holes.blocks(n.m.listings, n.key, n.statement, count); known {
+	if blocks, known := n.m.blocks.blocks(n.m.listings, n.key, n.statement, count); known {
 		out.Blocks = blocks
 	}
-	if blocks, written := n.m.layers.find(n.key).told(); !written.IsZero() {
+	if blocks, written := n.m.layers.find(n.key).usage(); !written.IsZero() {
 		out.Blocks += uint64(blocks) * blockSize / 512
 		out.SetTimes(nil, &written, &written)
 	}
@@ -74,7 +73,7 @@ func (n *imageNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY && n.m.layers == nil {
 		return nil, 0, syscall.EROFS
 	}
-	o, errno := n.m.open(ctx, n.key)
+	o, errno := n.m.openImage(ctx, n.key)
 	if errno != 0 {
 		return nil, 0, errno
 	}
@@ -82,61 +81,6 @@ func (n *imageNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 		return &handle{o: o}, fuse.FOPEN_NOFLUSH, 0
 	}
 	return &handle{o: o}, fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_NOFLUSH, 0
-}
-
-// A handle is an open image.
-type handle struct{ o *opened }
-
-var (
-	_ fs.FileReader   = (*handle)(nil)
-	_ fs.FileLseeker  = (*handle)(nil)
-	_ fs.FileReleaser = (*handle)(nil)
-)
-
-// Read implements [fs.FileReader]. It returns less than asked for at the end of the image
-// only: the kernel takes less for the end.
-func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	r, errno := h.o.readAt(ctx, dest, off)
-	if errno != 0 {
-		return nil, errno
-	}
-	return reply{r}, 0
-}
-
-// A reply hands a reading to the kernel, and ends it.
-type reply struct{ r *reading }
-
-// Size implements [fuse.ReadResult].
-func (r reply) Size() (n int) {
-	for _, s := range r.r.slices {
-		n += len(s)
-	}
-	return n
-}
-
-// Slices is what go-fuse looks for to write several slices at once.
-func (r reply) Slices() ([][]byte, fuse.Status) { return r.r.slices, fuse.OK }
-
-// Bytes implements [fuse.ReadResult].
-func (r reply) Bytes(buf []byte) ([]byte, fuse.Status) {
-	if len(r.r.slices) == 1 {
-		return r.r.slices[0], fuse.OK
-	}
-	return slices.Concat(r.r.slices...), fuse.OK
-}
-
-// Done implements [fuse.ReadResult].
-func (r reply) Done() { r.r.done() }
-
-// Lseek implements [fs.FileLseeker].
-func (h *handle) Lseek(ctx context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
-	return h.o.seek(ctx, off, whence)
-}
-
-// Release implements [fs.FileReleaser].
-func (h *handle) Release(context.Context) syscall.Errno {
-	h.o.m.release(h.o)
-	return 0
 }
 
 // xattrs is what getfattr shows. It is of now: a revision's parent, tags and state change.
@@ -188,78 +132,4 @@ func fill(dest []byte, value string) (uint32, syscall.Errno) {
 		return uint32(len(value)), syscall.ERANGE
 	}
 	return uint32(copy(dest, value)), 0
-}
-
-// A noteNode is the description beside an image.
-type noteNode struct {
-	fs.Inode
-	m   *Mounted
-	key imageKey
-}
-
-var (
-	_ fs.NodeGetattrer = (*noteNode)(nil)
-	_ fs.NodeOpener    = (*noteNode)(nil)
-	_ fs.NodeReader    = (*noteNode)(nil)
-)
-
-func (n *noteNode) text(rev repository.Revision) ([]byte, syscall.Errno) {
-	text, err := n.m.opts.Describe(rev)
-	if err != nil {
-		return nil, n.m.trouble("a revision cannot be described", err, "volume", rev.Volume.Name, "revision", rev.ID)
-	}
-	return text, 0
-}
-
-// attr tells what the note is like. How long it is, is found out once in each listing.
-func (n *noteNode) attr(l *listed, rev repository.Revision, out *fuse.Attr) syscall.Errno {
-	length, known := l.notes.Load(rev.ID)
-	if !known {
-		text, errno := n.text(rev)
-		if errno != 0 {
-			return errno
-		}
-		length = len(text)
-		l.notes.Store(rev.ID, length)
-	}
-	begun := rev.ID.Begun()
-	if rev.Statement != nil {
-		begun = rev.Statement.Begun
-	}
-	n.m.noteAttr(out)
-	out.Size = uint64(length.(int))
-	out.SetTimes(&begun, &begun, &begun)
-	return 0
-}
-
-// Getattr implements [fs.NodeGetattrer].
-func (n *noteNode) Getattr(_ context.Context, f fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	rev, l, err := n.m.listings.findListed(n.key)
-	if err != nil {
-		return syscall.ENOENT
-	}
-	out.SetTimeout(n.m.opts.Refresh)
-	return n.attr(l, rev, &out.Attr)
-}
-
-// Open implements [fs.NodeOpener]. What is open stays as it is; the kernel keeps none of it.
-func (n *noteNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
-		return nil, 0, syscall.EROFS
-	}
-	rev, err := n.m.listings.find(n.key)
-	if err != nil {
-		return nil, 0, syscall.ENOENT
-	}
-	text, errno := n.text(rev)
-	return text, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, errno
-}
-
-// Read implements [fs.NodeReader].
-func (n *noteNode) Read(_ context.Context, f fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	text, ok := f.([]byte)
-	if !ok || off >= int64(len(text)) {
-		return fuse.ReadResultData(nil), 0
-	}
-	return fuse.ReadResultData(text[off:min(int64(len(text)), off+int64(len(dest)))]), 0
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"syscall"
 	"time"
@@ -11,141 +12,8 @@ import (
 	"varve/internal/durable"
 )
 
-// layers are what was written to images since they were mounted: one for each image, which
-// all who open it share, in a file without a name. They end with the mount, or with its
-// process, and nothing of them stays.
-type layers struct {
-	m    *Mounted
-	dir  *durable.ScratchDir
-	room int64 // blocks
-
-	mu      sync.Mutex
-	byImage map[imageKey]*layer
-	taken   int64 // blocks
-	told    bool  // that all of the room is taken
-}
-
 // blockSize is the unit in which an image is written to.
 const blockSize = 4 << 10
-
-func (m *Mounted) openLayers() error {
-	if !m.opts.Writable {
-		return nil
-	}
-	dir, err := durable.OpenScratchDir(m.opts.Overlay)
-	if err != nil {
-		return fmt.Errorf("open the directory for what is written: %w", err)
-	}
-	f, err := dir.Create() // now, and not when somebody writes, is the time to say that it cannot be
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
-		return errors.Join(err, dir.Close())
-	}
-	m.layers = &layers{m: m, dir: dir, room: m.opts.OverlaySize / blockSize, byImage: map[imageKey]*layer{}}
-	return nil
-}
-
-// of finds the layer of an image, or makes it.
-func (l *layers) of(key imageKey, size int64) (*layer, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if have := l.byImage[key]; have != nil {
-		return have, nil
-	}
-	f, err := l.dir.Create()
-	if err != nil {
-		return nil, err
-	}
-	made := &layer{all: l, key: key, size: size, file: f, parts: map[int64]*layerPart{}}
-	l.byImage[key] = made
-	return made, nil
-}
-
-// find is the layer of an image, or nil if nothing was written to it.
-func (l *layers) find(key imageKey) *layer {
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byImage[key]
-}
-
-// take takes room for blocks, and tells whether there was any.
-func (l *layers) take(blocks int64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.taken+blocks > l.room {
-		l.tellFull("size", l.room*blockSize)
-		return false
-	}
-	l.taken += blocks
-	return true
-}
-
-// tellFull logs, once until there is room again, that what is written finds none.
-func (l *layers) tellFull(args ...any) {
-	if !l.told {
-		l.m.opts.Log.Warn("no room is left for what is written to images", args...)
-		l.told = true
-	}
-}
-
-func (l *layers) give(blocks int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.taken -= blocks
-	if blocks > 0 {
-		l.told = false
-	}
-}
-
-// forgetGone gives up the layers of images that nobody has open, or can open any more.
-func (l *layers) forgetGone(isOpen func(imageKey) bool) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	var all []imageKey
-	for key := range l.byImage {
-		all = append(all, key)
-	}
-	l.mu.Unlock()
-	for _, key := range all {
-		if isOpen(key) {
-			continue
-		}
-		if _, err := l.m.listings.find(key); errors.Is(err, errGone) {
-			l.drop(key)
-		}
-	}
-}
-
-func (l *layers) drop(key imageKey) {
-	l.mu.Lock()
-	gone := l.byImage[key]
-	delete(l.byImage, key)
-	l.mu.Unlock()
-	gone.mu.Lock()
-	defer gone.mu.Unlock()
-	l.give(gone.blocks)
-	gone.parts, gone.blocks = nil, 0
-	if err := gone.file.Close(); err != nil {
-		l.m.opts.Log.Warn("what was written to an image was not given up well", "error", err)
-	}
-}
-
-func (l *layers) close() error {
-	if l == nil {
-		return nil
-	}
-	for key := range l.byImage {
-		l.drop(key)
-	}
-	return l.dir.Close()
-}
 
 // A layer is what was written to one image. What it has of it lies in its file at the same
 // place.
@@ -222,6 +90,27 @@ func (l *layer) setState(off int64, s blockState) {
 	}
 }
 
+// extent tells where the block at an offset is, and up to where others are, too, or nothing
+// else is known.
+func (l *layer) extent(off int64) (s blockState, to int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.parts[off/partSize] == nil { // up to the next part that was written to
+		next := int64(math.MaxInt64 / partSize)
+		for part := range l.parts {
+			if part > off/partSize {
+				next = min(next, part)
+			}
+		}
+		return below, min(next*partSize, l.size)
+	}
+	s = l.state(off)
+	end := min((off/partSize+1)*partSize, l.size)
+	for to = off - off%blockSize; to < end && l.state(to) == s; to += blockSize {
+	}
+	return s, min(to, l.size)
+}
+
 // A span is a range of what is being read or written, by offsets in it.
 type span struct{ from, to int64 }
 
@@ -269,11 +158,11 @@ func (l *layer) put(p []byte, off int64) error {
 			fresh++
 		}
 	}
-	if !l.all.take(fresh) {
+	if !l.all.reserve(fresh) {
 		return syscall.ENOSPC
 	}
 	if _, err := l.file.WriteAt(p, off); err != nil {
-		l.all.give(fresh)
+		l.all.unreserve(fresh)
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			l.all.mu.Lock()
 			defer l.all.mu.Unlock()
@@ -324,15 +213,15 @@ func (l *layer) zero(off, length int64) error {
 	}
 	l.blocks -= freed
 	l.written = time.Now()
-	l.all.give(freed)
+	l.all.unreserve(freed)
 	if err := l.file.Punch(off, length); err != nil {
 		return fmt.Errorf("give room of the layer of an image back: %w", err)
 	}
 	return nil
 }
 
-// told is what a file's attributes tell of a layer.
-func (l *layer) told() (blocks int64, written time.Time) {
+// usage is what a file's attributes tell of a layer.
+func (l *layer) usage() (blocks int64, written time.Time) {
 	if l == nil {
 		return 0, written
 	}

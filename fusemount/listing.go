@@ -16,8 +16,8 @@ type listings struct {
 	opts Options
 
 	mu      sync.Mutex // held while volumes are listed: who comes meanwhile takes the outcome
-	forest  forest
-	volumes map[revision.UUID]*listed
+	latest  volumeTree
+	volumes map[revision.UUID]*volumeListing
 }
 
 // A freshness tells whether to look again.
@@ -49,45 +49,8 @@ func (f *freshness) isFresh(now time.Time, refresh time.Duration, look func() (r
 	return true
 }
 
-// A forest is the folders of all volumes.
-type forest struct {
-	freshness
-	root   *folder
-	byUUID map[revision.UUID]repository.Volume
-}
-
-// A folder may hold folders, be a volume's, or both.
-type folder struct {
-	folders map[string]*folder
-	volume  *repository.Volume
-}
-
-// find follows a path.
-func (f *folder) find(path []string) *folder {
-	for _, element := range path {
-		if f == nil {
-			return nil
-		}
-		f = f.folders[element]
-	}
-	return f
-}
-
-func (f *folder) plant(path []string, v repository.Volume) {
-	for _, element := range path {
-		if f.folders == nil {
-			f.folders = map[string]*folder{}
-		}
-		if f.folders[element] == nil {
-			f.folders[element] = &folder{}
-		}
-		f = f.folders[element]
-	}
-	f.volume = &v
-}
-
-// A listed volume.
-type listed struct {
+// A volumeListing is the revisions of a volume.
+type volumeListing struct {
 	freshness
 	mu        sync.Mutex // held while it is listed
 	revisions map[revision.ID]repository.Revision
@@ -105,52 +68,11 @@ type listed struct {
 const maxRevisions = 16_000
 
 func newListings(repo *repository.Repository, opts Options) *listings {
-	return &listings{repo: repo, opts: opts, volumes: map[revision.UUID]*listed{}}
-}
-
-// trees gives the folders of all volumes. It must not be changed.
-func (c *listings) trees() (*forest, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if c.forest.isFresh(now, c.opts.Refresh, c.repo.VolumesStamp) {
-		return c.snapshot(), nil
-	}
-	stamp, err := c.repo.VolumesStamp()
-	if err != nil {
-		return nil, err
-	}
-	volumes, err := c.repo.Volumes()
-	if err != nil && len(volumes) == 0 {
-		return nil, err
-	}
-	if err != nil {
-		c.opts.Log.Warn("some volumes cannot be shown", "error", err)
-	}
-	f := forest{freshness: freshness{began: now, looked: now, stamp: stamp}, root: &folder{}, byUUID: map[revision.UUID]repository.Volume{}}
-	for _, v := range volumes {
-		if c.opts.Show(v.Name) {
-			f.root.plant(folders(v.Name), v)
-			f.byUUID[v.UUID] = v
-		}
-	}
-	c.forest = f
-	for uuid := range c.volumes {
-		if _, is := f.byUUID[uuid]; !is {
-			delete(c.volumes, uuid)
-		}
-	}
-	return c.snapshot(), nil
-}
-
-// snapshot is the forest as it is; what it leads to is never changed.
-func (c *listings) snapshot() *forest {
-	f := c.forest
-	return &f
+	return &listings{repo: repo, opts: opts, volumes: map[revision.UUID]*volumeListing{}}
 }
 
 // list lists the revisions of a volume. What it returns must not be changed.
-func (c *listings) list(v repository.Volume) (*listed, error) {
+func (c *listings) list(v repository.Volume) (*volumeListing, error) {
 	l := c.of(v)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,12 +94,12 @@ func (c *listings) list(v repository.Volume) (*listed, error) {
 	return l.snapshot(), nil
 }
 
-func (l *listed) snapshot() *listed {
-	return &listed{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags, notes: l.notes}
+func (l *volumeListing) snapshot() *volumeListing {
+	return &volumeListing{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags, notes: l.notes}
 }
 
 // fill takes over a listing, oldest first.
-func (l *listed) fill(revisions []repository.Revision) {
+func (l *volumeListing) fill(revisions []repository.Revision) {
 	l.notes = &sync.Map{}
 	l.revisions, l.tags = make(map[revision.ID]repository.Revision, len(revisions)), map[string]revision.ID{}
 	l.count.Store(int64(len(revisions)))
@@ -198,12 +120,12 @@ func (l *listed) fill(revisions []repository.Revision) {
 
 // of finds the place of a volume's listing, and gives up those that were not used for the
 // longest time if there are too many.
-func (c *listings) of(v repository.Volume) *listed {
+func (c *listings) of(v repository.Volume) *volumeListing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.volumes[v.UUID]
 	if l == nil {
-		l = &listed{}
+		l = &volumeListing{}
 		c.volumes[v.UUID] = l
 	}
 	l.used = time.Now()
@@ -233,17 +155,17 @@ var errGone = errors.New("it is not there any more")
 
 // find finds one revision of a volume, under whatever name that has now.
 func (c *listings) find(key imageKey) (repository.Revision, error) {
-	rev, _, err := c.findListed(key)
+	rev, _, err := c.findWithListing(key)
 	return rev, err
 }
 
-// findListed is find for who wants the listing, too.
-func (c *listings) findListed(key imageKey) (repository.Revision, *listed, error) {
-	f, err := c.trees()
+// findWithListing is find for who wants the listing, too.
+func (c *listings) findWithListing(key imageKey) (repository.Revision, *volumeListing, error) {
+	t, err := c.tree()
 	if err != nil {
 		return repository.Revision{}, nil, err
 	}
-	v, is := f.byUUID[key.volume]
+	v, is := t.byUUID[key.volume]
 	if !is {
 		return repository.Revision{}, nil, errGone
 	}

@@ -20,14 +20,14 @@ func TestAListingIsKeptUntilSomethingChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	look := func() (volumes, revisions time.Time, n int) {
-		if _, err := m.listings.trees(); err != nil {
+		if _, err := m.listings.tree(); err != nil {
 			t.Fatal(err)
 		}
 		l, err := m.listings.list(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.listings.forest.began, m.listings.volumes[v.UUID].began, len(l.order)
+		return m.listings.latest.began, m.listings.volumes[v.UUID].began, len(l.order)
 	}
 	rest := func() { // as if nothing had happened for long
 		long := time.Now().Add(-time.Hour)

@@ -23,25 +23,25 @@ type Mounted struct {
 	begun  time.Time
 	server *fuse.Server
 
-	listings *listings
-	shelf    shelf
-	cache    *cache
-	flights  flights
-	buffers  buffers
-	holes    holes
-	layers   *layers // nil: nothing can be written to
-	errands  chan errand
+	listings   *listings
+	images     imageTable
+	cache      *cache
+	decodes    decodeGroup
+	buffers    buffers
+	blocks     blockCounter
+	layers     *layers // nil: nothing can be written to
+	prefetches chan prefetch
 
-	ctx     context.Context // of reads; it ends when the last request was served
-	end     context.CancelFunc
-	helpers sync.WaitGroup // who reads ahead, and renews
-	ended   chan struct{}  // closed when all is over
-	failure error          // once it has ended
+	ctx        context.Context // of reads; it ends when the last request was served
+	end        context.CancelFunc
+	background sync.WaitGroup // what reads ahead, and renews
+	ended      chan struct{}  // closed when all is over
+	failure    error          // once it has ended
 
 	unprotected sync.Once
 
-	lostMu sync.Mutex
-	lost   map[lostPlace]bool
+	reportedMu sync.Mutex
+	reported   map[reportedPiece]bool
 }
 
 // Mount shows the revisions of a repository below a directory, and returns when they can be
@@ -61,13 +61,13 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 	}
 	m := &Mounted{
 		repo: repo, opts: opts, dir: dir, begun: time.Now(),
-		listings: newListings(repo, opts),
-		shelf:    shelf{images: map[imageKey]*opened{}},
-		cache:    newCache(opts.Cache),
-		flights:  flights{all: map[pieceKey]*flight{}},
-		errands:  make(chan errand, 64),
-		ended:    make(chan struct{}),
-		lost:     map[lostPlace]bool{},
+		listings:   newListings(repo, opts),
+		images:     imageTable{open: map[imageKey]*openImage{}},
+		cache:      newCache(opts.Cache),
+		decodes:    decodeGroup{all: map[pieceKey]*decodeCall{}},
+		prefetches: make(chan prefetch, 64),
+		ended:      make(chan struct{}),
+		reported:   map[reportedPiece]bool{},
 	}
 	m.ctx, m.end = context.WithCancel(context.Background())
 	if err := m.openLayers(); err != nil {
@@ -80,9 +80,9 @@ func Mount(ctx context.Context, repo *repository.Repository, dir string, opts Op
 		return nil, errors.Join(explain(dir, opts, err), m.layers.close(), m.cache.close())
 	}
 	for range workers() {
-		m.helpers.Go(m.runErrands)
+		m.background.Go(m.runPrefetches)
 	}
-	m.helpers.Go(m.keepRenewing)
+	m.background.Go(m.keepRenewing)
 	go m.serve()
 	return m, nil
 }
@@ -122,8 +122,8 @@ func (m *Mounted) Dir() string { return m.dir }
 func (m *Mounted) serve() {
 	m.server.Wait()
 	m.end()
-	m.helpers.Wait()
-	m.closeShelf()
+	m.background.Wait()
+	m.closeImages()
 	m.failure = errors.Join(m.layers.close(), m.cache.close())
 	close(m.ended)
 }
@@ -152,79 +152,4 @@ func (m *Mounted) Close() error {
 		return &BusyError{Dir: m.dir, Users: m.users(), Cause: err}
 	}
 	return m.Wait()
-}
-
-// Modes of what is shown. Others see as much as they are let.
-const (
-	ownDir, otherDir   = 0o500, 0o555
-	ownFile, otherFile = 0o400, 0o444
-	ownWrites          = 0o200 // of images that can be written to
-)
-
-// changed is when anything of a volume last changed, or when this was mounted.
-func (m *Mounted) changed(f *folder) time.Time {
-	if f != nil && f.volume != nil {
-		if stamp, err := m.repo.RevisionsStamp(*f.volume); err == nil {
-			return stamp.Changed()
-		}
-	}
-	return m.begun
-}
-
-func (m *Mounted) dirAttr(out *fuse.Attr, changed time.Time) {
-	out.Mode = syscall.S_IFDIR | m.mode(ownDir, otherDir)
-	out.Nlink = 2
-	out.SetTimes(&changed, &changed, &changed)
-	m.own(out)
-}
-
-func (m *Mounted) fileAttr(out *fuse.Attr) {
-	out.Mode = syscall.S_IFREG | m.mode(ownFile, otherFile)
-	if m.layers != nil {
-		out.Mode |= ownWrites
-	}
-	out.Nlink, out.Blksize = 1, 4096
-	m.own(out)
-}
-
-func (m *Mounted) noteAttr(out *fuse.Attr) {
-	out.Mode = syscall.S_IFREG | m.mode(ownFile, otherFile)
-	out.Nlink = 1
-	m.own(out)
-}
-
-func (m *Mounted) linkAttr(l *linkNode, out *fuse.Attr) {
-	out.Mode, out.Size = syscall.S_IFLNK|0o777, uint64(len(l.target))
-	out.Nlink = 1
-	at := l.id.Begun()
-	out.SetTimes(&at, &at, &at)
-	m.own(out)
-}
-
-func (m *Mounted) mode(own, other uint32) uint32 {
-	if m.opts.AllowOther {
-		return other
-	}
-	return own
-}
-
-func (m *Mounted) own(out *fuse.Attr) {
-	out.Uid, out.Gid = uint32(syscall.Geteuid()), uint32(syscall.Getegid())
-}
-
-// statfs tells of the file system of the repository.
-func (m *Mounted) statfs(out *fuse.StatfsOut) syscall.Errno {
-	available, total, err := m.repo.Free()
-	if err != nil {
-		return m.trouble("the free space of the repository is not known", err)
-	}
-	out.Bsize, out.Frsize, out.NameLen = 4096, 4096, 255
-	out.Blocks, out.Bfree, out.Bavail = uint64(total)/4096, uint64(available)/4096, uint64(available)/4096
-	return 0
-}
-
-// trouble logs what went wrong, and gives what the kernel is told of it.
-func (m *Mounted) trouble(what string, err error, args ...any) syscall.Errno {
-	m.opts.Log.Warn(what, append(args, "error", err)...)
-	return syscall.EIO
 }

@@ -9,11 +9,11 @@ import (
 
 // What lies in the folder of a volume beside its revisions.
 const (
-	imageExt   = ".img"
-	noteExt    = ".json"
-	latestName = "latest" + imageExt
-	goodName   = "latest-good" + imageExt
-	tagsName   = "by-tag"
+	imageExt       = ".img"
+	descriptionExt = ".json"
+	latestName     = "latest" + imageExt
+	goodName       = "latest-good" + imageExt
+	tagsName       = "by-tag"
 )
 
 // ImagePath is where the image of a revision is below the mount point.
@@ -65,7 +65,7 @@ func isReserved(element string) bool {
 
 // parseFile reads the name of an image or of the note beside it.
 func parseFile(name string) (id revision.ID, ext string, ok bool) {
-	for _, ext := range []string{imageExt, noteExt} {
+	for _, ext := range []string{imageExt, descriptionExt} {
 		if base, has := strings.CutSuffix(name, ext); has {
 			id, err := revision.ParseID(base)
 			return id, ext, err == nil

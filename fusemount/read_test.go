@@ -164,7 +164,7 @@ func TestAnOpenRevisionOutlivesItsRemoval(t *testing.T) {
 	}
 	settle(t, m, 0)
 	renew(m)
-	m.shelf.burials.Wait()
+	m.images.burials.Wait()
 	leases, err := os.ReadDir(filepath.Join(p.dir, "locks", "leases"))
 	if err != nil || len(leases) != 0 {
 		t.Errorf("with nothing open there are leases: %v, %v", leases, err)
@@ -200,7 +200,7 @@ func TestManyReadersDecodeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, errno := m.open(t.Context(), imageKey{v.UUID, id})
+	o, errno := m.openImage(t.Context(), imageKey{v.UUID, id})
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -225,7 +225,7 @@ func TestManyReadersDecodeOnce(t *testing.T) {
 	}
 	close(begin)
 	readers.Wait()
-	m.release(o)
+	m.closeImage(o)
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,9 @@ func packs(t testing.TB, p *place) int {
 func settle(t testing.TB, m *Mounted, open int) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
-		m.shelf.mu.Lock()
-		n := len(m.shelf.images)
-		m.shelf.mu.Unlock()
+		m.images.mu.Lock()
+		n := len(m.images.open)
+		m.images.mu.Unlock()
 		if n == open {
 			buried(m)
 			return
@@ -52,9 +52,9 @@ func renew(m *Mounted) {
 
 // buried waits for the burials that were begun.
 func buried(m *Mounted) {
-	m.shelf.mu.Lock() // under which they are begun
-	defer m.shelf.mu.Unlock()
-	m.shelf.burials.Wait()
+	m.images.mu.Lock() // under which they are begun
+	defer m.images.mu.Unlock()
+	m.images.burials.Wait()
 }
 
 // sparse tells the extents of a file that are no holes.

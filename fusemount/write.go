@@ -44,7 +44,7 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 
 // writeSome writes the whole blocks at the beginning of data, or a part of one if it begins or
 // ends within.
-func (o *opened) writeSome(ctx context.Context, l *layer, data []byte, off int64) (int64, error) {
+func (o *openImage) writeSome(ctx context.Context, l *layer, data []byte, off int64) (int64, error) {
 	end := off + int64(len(data))
 	if off%blockSize == 0 {
 		whole := end - end%blockSize
@@ -72,7 +72,7 @@ func (o *opened) writeSome(ctx context.Context, l *layer, data []byte, off int64
 	return n, l.merge(data[:n], off, base)
 }
 
-func (o *opened) layerToWrite() (*layer, syscall.Errno) {
+func (o *openImage) layerToWrite() (*layer, syscall.Errno) {
 	if o.m.layers == nil {
 		return nil, syscall.EROFS
 	}
@@ -90,7 +90,7 @@ func (m *Mounted) failedWrite(err error) syscall.Errno {
 	case err == error(syscall.EIO), err == error(syscall.EINTR): // told where it was found
 		return err.(syscall.Errno)
 	}
-	return m.trouble("an image cannot be written to", err)
+	return m.ioError("an image cannot be written to", err)
 }
 
 // Fsync implements [fs.FileFsyncer]. What is written ends with the mount, so that there is

@@ -69,9 +69,9 @@ func (s *streams) advance(off, length, limit int64) (sequential bool, from, to i
 	return true, from, to
 }
 
-// ahead has the chunks decoded that are likely to be read next, and tells whether it is worth
+// readAhead has the chunks decoded that are likely to be read next, and tells whether it is worth
 // decoding whole chunks at all.
-func (o *opened) ahead(image *repository.Image, off, length int64) (whole bool) {
+func (o *openImage) readAhead(image *repository.Image, off, length int64) (whole bool) {
 	limit := min(maxAhead, o.m.opts.Cache/4)
 	whole, from, to := o.streams.advance(off, length, limit)
 	if from == to {
@@ -80,7 +80,7 @@ func (o *opened) ahead(image *repository.Image, off, length int64) (whole bool) 
 	chunkSize := int64(image.ChunkSize())
 	for index := from / chunkSize; index*chunkSize < min(to, o.size); index++ {
 		select {
-		case o.m.errands <- errand{o, uint64(index)}:
+		case o.m.prefetches <- prefetch{o, uint64(index)}:
 		default: // all are busy: who reads will do it
 			return whole
 		}
@@ -88,42 +88,42 @@ func (o *opened) ahead(image *repository.Image, off, length int64) (whole bool) 
 	return whole
 }
 
-// An errand is a chunk to be decoded before somebody asks for it.
-type errand struct {
-	o     *opened
+// A prefetch is a chunk to be decoded before somebody asks for it.
+type prefetch struct {
+	o     *openImage
 	index uint64
 }
 
-// runErrands decodes what is likely to be read, until the mount ends.
-func (m *Mounted) runErrands() {
+// runPrefetches decodes what is likely to be read, until the mount ends.
+func (m *Mounted) runPrefetches() {
 	for {
 		select {
-		case e := <-m.errands:
-			m.run(e)
+		case p := <-m.prefetches:
+			m.prefetch(p)
 		case <-m.ctx.Done():
 			return
 		}
 	}
 }
 
-// run decodes a chunk, unless it is here or somebody does. That it fails, who reads it will
+// prefetch decodes a chunk, unless it is here or somebody does. That it fails, who reads it will
 // find out.
-func (m *Mounted) run(e errand) {
-	image, done, open := e.o.takeIfOpen()
+func (m *Mounted) prefetch(p prefetch) {
+	image, done, open := p.o.acquireIfOpen()
 	if !open {
 		return
 	}
 	defer done()
-	c, found, err := image.Chunk(e.index)
+	c, found, err := image.Chunk(p.index)
 	if err != nil || !found || m.cache.has(pieceKey{c.Content, image.ChunkSize()/pieceSize - 1}) {
 		return
 	}
 	key := pieceKey{c.Content, wholeChunk}
-	f, first := m.flights.join(key)
+	call, first := m.decodes.begin(key)
 	if !first {
 		return
 	}
-	m.flights.land(key, f, m.decode(image, c, wholeChunk, func([]byte) {}))
+	m.decodes.finish(key, call, m.decode(image, c, wholeChunk, func([]byte) {}))
 }
 
 // workers is how many decode ahead: a few more than there are processors, for some wait for a

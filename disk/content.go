@@ -102,15 +102,18 @@ func kindOf(mark volume.Signature) Kind {
 	return Member
 }
 
-// hasZeroEdges looks at the first and the last MiB.
+// hasZeroEdges looks at the first and the last MiB, and no further than to what is not zero.
 func hasZeroEdges(r io.ReaderAt, size int64) (bool, error) {
-	p := make([]byte, min(size, 1<<20))
-	for _, off := range []int64{0, size - int64(len(p))} {
-		if err := readAt(r, p, off); err != nil {
-			return false, err
-		}
-		if len(bytes.TrimLeft(p, "\x00")) > 0 {
-			return false, nil
+	edge := min(size, 1<<20)
+	for _, from := range []int64{0, size - edge} {
+		for off := from; off < from+edge; off += headSize {
+			p := make([]byte, min(headSize, from+edge-off))
+			if err := readAt(r, p, off); err != nil {
+				return false, err
+			}
+			if len(bytes.TrimLeft(p, "\x00")) > 0 {
+				return false, nil
+			}
 		}
 	}
 	return true, nil

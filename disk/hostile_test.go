@@ -85,12 +85,39 @@ func TestLongChain(t *testing.T) {
 	}
 }
 
+// TestThousandsOfPartitions has a table of 8,192 partitions, each of them all of a disk full of something: only some are
+// looked at, which is told, and a few MiB of each are read.
+func TestThousandsOfPartitions(t *testing.T) {
+	d := bytes.Repeat([]byte{0xa5}, 8<<20)
+	clear(d[:2<<20])
+	const count = 8192 // the largest table that is read
+	entries := make([][2]uint64, count)
+	for i := range entries {
+		entries[i] = [2]uint64{2 * mib, 8*mib - 1}
+	}
+	gpt(d, count, 128, entries...)
+	var read int64
+	l, err := disk.Look(counted{bytes.NewReader(d), &read}, int64(len(d)))
+	const want = "the partition table has 8192 partitions: only the first 256 are looked at"
+	if err != nil || len(l.Parts) != 256 || l.Problem != want {
+		t.Fatalf("%d parts, %q, %v", len(l.Parts), l.Problem, err)
+	}
+	if most := int64(256 * 3 << 20); read > most {
+		t.Errorf("%d bytes are read for %d parts", read, len(l.Parts))
+	}
+	for i, p := range l.Parts {
+		if p.Number != i+1 || i > 0 && !strings.HasPrefix(p.Problem, "it overlaps partition ") {
+			t.Fatalf("found %+v", p)
+		}
+	}
+}
+
 // gpt makes a table that is whole, whatever it says.
 func gpt(d []byte, count, each uint32, entries ...[2]uint64) {
 	mbr(d, [3]uint32{0xee, 1, uint32(len(d)/512 - 1)})
 	h := d[512:604]
 	copy(h, "EFI PART\x00\x00\x01\x00")
-	table := d[1024:][:min(uint64(count)*uint64(each), 4096)]
+	table := d[1024:][:min(uint64(count)*uint64(each), 1<<20)]
 	for i, e := range entries {
 		b := table[uint32(i)*each:]
 		copy(b, bytes.Repeat([]byte{0x11}, 32))

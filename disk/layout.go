@@ -59,14 +59,21 @@ type Content struct {
 // whole is the part that is all of the disk.
 func whole(size int64) Part { return Part{Extent: volume.Extent{Length: size}} }
 
+// maxParts is how many partitions are looked at: whoever has a table say that there are thousands would have each of them
+// read. Linux makes devices of fewer.
+const maxParts = 256
+
 // Look tells what lies on a disk of size bytes. The error is of reading the table; a partition that cannot be read says
-// so in its Problem.
+// so in its Problem. Of more than 256 partitions, which the table's Problem tells then, the others are left out.
 func Look(r io.ReaderAt, size int64) (Layout, error) {
 	all := whole(size)
 	all.look(r, size)
 	l, err := readTable(r, size, all.Kind)
 	if err != nil {
 		return Layout{}, err
+	}
+	if n := len(l.Parts); n > maxParts {
+		l.Parts, l.Problem = l.Parts[:maxParts], fmt.Sprintf("the partition table has %d partitions: only the first %d are looked at", n, maxParts)
 	}
 	for i := range l.Parts {
 		l.Parts[i].look(r, size)

@@ -50,6 +50,7 @@ const (
 	OpPrune    = "prune"    // likewise
 	OpMerge    = "merge"    // likewise, into its children
 	OpRestore  = "restore"
+	OpCopy     = "cp" // files of Revision were copied to this host; Detail tells which, and where to
 	OpVerify   = "verify"
 	OpAdopt    = "adopt"
 	OpTag      = "tag"       // Revision's tags or note were changed; Detail says how

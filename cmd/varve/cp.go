@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/filecopy"
+	"varve/repository"
 	"varve/volume"
 )
 
@@ -149,10 +150,26 @@ func (s *session) copyFiles(ctx context.Context, l *looking, dir string, sources
 	report, err := filecopy.Copy(ctx, dir, sources, filecopy.Options{Force: f.force, Meter: meter})
 	stop()
 	out := newCopied(l.rev, dir, report, time.Since(begun))
-	if err != nil {
-		return out, err
+	if err == nil {
+		err = out.failure()
 	}
-	return out, out.failure()
+	s.record(ctx, l.repo, repository.Event{
+		Op: repository.OpCopy, Volume: l.rev.Volume.Name, UUID: &l.rev.Volume.UUID, Revision: l.rev.ID, Detail: copyWords(sources, dir),
+		Read: meter.Bytes.Load(), Seconds: time.Since(begun).Round(time.Millisecond).Seconds(),
+	}, err)
+	return out, err
+}
+
+// copyWords says what is copied where to: "/etc, /home to /srv/back".
+func copyWords(sources []filecopy.Source, dir string) string {
+	names := make([]string, len(sources))
+	for i, source := range sources {
+		names[i] = visibleName(source.Node.Path)
+	}
+	if full, err := filepath.Abs(dir); err == nil {
+		dir = full
+	}
+	return strings.Join(names, ", ") + " to " + visibleName(dir)
 }
 
 // totalOf is how much is to be copied; 0: that is not known without looking through directories.

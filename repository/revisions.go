@@ -106,11 +106,23 @@ func (l listing) ofSets() bool {
 	})
 }
 
-// list lists the revisions of a volume. What was found of one that was renamed meanwhile
-// may be a part, or another's: it is looked at again.
+// list lists the revisions of a volume.
 func (r *Repository) list(v Volume) (l listing, err error) {
-	for range 3 {
+	err = r.underItsName(v, func(v Volume) (err error) {
 		l, err = r.listAs(v)
+		return err
+	})
+	if err != nil {
+		return listing{}, err
+	}
+	return l, nil
+}
+
+// underItsName looks at what there is of a volume. What was found of one that was renamed
+// meanwhile may be a part, or another's: it is looked at again.
+func (r *Repository) underItsName(v Volume, look func(Volume) error) (err error) {
+	for range 3 {
+		err = look(v)
 		now, moved := r.movedTo(v)
 		if !moved {
 			break
@@ -118,9 +130,9 @@ func (r *Repository) list(v Volume) (l listing, err error) {
 		v = now
 	}
 	if err == nil && r.isAnothers(v) {
-		return listing{}, fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
+		return fmt.Errorf("%w: another volume has the name %q now", ErrNoVolume, v.Name)
 	}
-	return l, err
+	return err
 }
 
 // listAs lists the revisions below the name that the volume had when it was looked up.

@@ -2,6 +2,7 @@ package fusemount
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -31,32 +32,53 @@ func (n *descriptionNode) text(rev repository.Revision) ([]byte, syscall.Errno) 
 	return text, 0
 }
 
-// attr tells what the file is like. How long it is, is found out once in each listing.
+// attr tells what the file is like. How long it is, is found out once in each listing, if
+// there is one.
 func (n *descriptionNode) attr(l *volumeListing, rev repository.Revision, out *fuse.Attr) syscall.Errno {
-	length, known := l.notes.Load(rev.ID)
-	if !known {
-		text, errno := n.text(rev)
-		if errno != 0 {
-			return errno
-		}
-		length = len(text)
-		l.notes.Store(rev.ID, length)
+	length, errno := n.length(l, rev)
+	if errno != 0 {
+		return errno
 	}
 	begun := rev.ID.Begun()
 	if rev.Statement != nil {
 		begun = rev.Statement.Begun
 	}
 	n.m.descriptionAttr(out)
-	out.Size = uint64(length.(int))
+	out.Size = uint64(length)
 	out.SetTimes(&begun, &begun, &begun)
 	return 0
 }
 
+func (n *descriptionNode) length(l *volumeListing, rev repository.Revision) (int, syscall.Errno) {
+	if l != nil {
+		if length, known := l.lengths.Load(rev.ID); known {
+			return length.(int), 0
+		}
+	}
+	text, errno := n.text(rev)
+	if errno == 0 && l != nil {
+		l.lengths.Store(rev.ID, len(text))
+	}
+	return len(text), errno
+}
+
+// find finds the revision, and its listing if there is one.
+func (n *descriptionNode) find() (repository.Revision, *volumeListing, syscall.Errno) {
+	rev, l, err := n.m.listings.findWithListing(n.key)
+	switch {
+	case errors.Is(err, errGone):
+		return rev, nil, syscall.ENOENT
+	case err != nil:
+		return rev, nil, n.m.ioError("a revision cannot be looked up", err, "revision", n.key.id)
+	}
+	return rev, l, 0
+}
+
 // Getattr implements [fs.NodeGetattrer].
 func (n *descriptionNode) Getattr(_ context.Context, f fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	rev, l, err := n.m.listings.findWithListing(n.key)
-	if err != nil {
-		return syscall.ENOENT
+	rev, l, errno := n.find()
+	if errno != 0 {
+		return errno
 	}
 	out.SetTimeout(n.m.opts.Refresh)
 	return n.attr(l, rev, &out.Attr)
@@ -67,9 +89,9 @@ func (n *descriptionNode) Open(_ context.Context, flags uint32) (fs.FileHandle, 
 	if flags&syscall.O_ACCMODE != syscall.O_RDONLY {
 		return nil, 0, syscall.EROFS
 	}
-	rev, err := n.m.listings.find(n.key)
-	if err != nil {
-		return nil, 0, syscall.ENOENT
+	rev, _, errno := n.find()
+	if errno != 0 {
+		return nil, 0, errno
 	}
 	text, errno := n.text(rev)
 	return text, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, errno

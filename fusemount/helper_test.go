@@ -115,8 +115,14 @@ func (p *place) remove(name revision.Name, ids ...revision.ID) {
 	}
 }
 
-// mount mounts the repository. What is listed is looked up each time.
+// mount mounts the repository, as another process would. What is listed is looked up each time.
 func (p *place) mount(opts Options) (*Mounted, string) {
+	p.t.Helper()
+	return p.mountOf(p.open(), opts)
+}
+
+// mountOf is mount of a repository that was opened for it.
+func (p *place) mountOf(repo *repository.Repository, opts Options) (*Mounted, string) {
 	p.t.Helper()
 	dir := filepath.Join(p.base, "mnt")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -129,7 +135,6 @@ func (p *place) mount(opts Options) (*Mounted, string) {
 		opts.Describe = func(rev repository.Revision) ([]byte, error) { return json.Marshal(rev.ID) }
 	}
 	opts.Log = slog.New(slog.NewTextHandler(p.log, nil))
-	repo := p.open()
 	m, err := Mount(p.t.Context(), repo, dir, opts)
 	if err != nil {
 		p.t.Fatal(err)

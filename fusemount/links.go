@@ -38,7 +38,7 @@ func (t *tagsNode) tags() (map[string]revision.ID, syscall.Errno) {
 	}
 	l, err := t.m.listings.list(v)
 	if err != nil {
-		return nil, t.m.ioError("the revisions of a volume cannot be listed", err, "volume", v.Name)
+		return nil, t.m.failedListing(&v, err)
 	}
 	return l.tags, 0
 }

@@ -1,7 +1,6 @@
 package fusemount
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,9 +57,10 @@ type volumeListing struct {
 	latest    revision.ID
 	good      revision.ID
 	tags      map[string]revision.ID // the newest that has it
-	notes     *sync.Map              // how long the notes of revisions are, as far as somebody asked
+	lengths   *sync.Map              // of the descriptions of revisions, as far as somebody asked
 	count     atomic.Int64
 	used      time.Time // under the lock of all listings
+	alone     alone
 }
 
 // maxRevisions bounds how many revisions are kept of all listings together; the one in use
@@ -76,12 +76,11 @@ func (c *listings) list(v repository.Volume) (*volumeListing, error) {
 	l := c.of(v)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	look := func() (repository.Stamp, error) { return c.repo.RevisionsStamp(v) }
-	if l.isFresh(now, c.opts.Refresh, look) {
+	if l.isFreshOf(c, v) {
 		return l.snapshot(), nil
 	}
-	stamp, err := look()
+	now := time.Now()
+	stamp, err := c.repo.RevisionsStamp(v)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +93,29 @@ func (c *listings) list(v repository.Volume) (*volumeListing, error) {
 	return l.snapshot(), nil
 }
 
+// listed is the listing of a volume, or nil if there is none that is fresh. It waits for one
+// that is being made.
+func (c *listings) listed(v repository.Volume) *volumeListing {
+	l := c.of(v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.isFreshOf(c, v) {
+		return nil
+	}
+	return l.snapshot()
+}
+
+func (l *volumeListing) isFreshOf(c *listings, v repository.Volume) bool {
+	return l.isFresh(time.Now(), c.opts.Refresh, func() (repository.Stamp, error) { return c.repo.RevisionsStamp(v) })
+}
+
 func (l *volumeListing) snapshot() *volumeListing {
-	return &volumeListing{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags, notes: l.notes}
+	return &volumeListing{revisions: l.revisions, order: l.order, latest: l.latest, good: l.good, tags: l.tags, lengths: l.lengths}
 }
 
 // fill takes over a listing, oldest first.
 func (l *volumeListing) fill(revisions []repository.Revision) {
-	l.notes = &sync.Map{}
+	l.lengths = &sync.Map{}
 	l.revisions, l.tags = make(map[revision.ID]repository.Revision, len(revisions)), map[string]revision.ID{}
 	l.count.Store(int64(len(revisions)))
 	l.order, l.latest, l.good = make([]revision.ID, 0, len(revisions)), "", ""
@@ -148,40 +163,4 @@ func (c *listings) of(v repository.Volume) *volumeListing {
 		delete(c.volumes, oldest)
 	}
 	return l
-}
-
-// errGone reports a volume or a revision that is there no more.
-var errGone = errors.New("it is not there any more")
-
-// find finds one revision of a volume, under whatever name that has now.
-func (c *listings) find(key imageKey) (repository.Revision, error) {
-	rev, _, err := c.findWithListing(key)
-	return rev, err
-}
-
-// findWithListing is find for who wants the listing, too.
-func (c *listings) findWithListing(key imageKey) (repository.Revision, *volumeListing, error) {
-	t, err := c.tree()
-	if err != nil {
-		return repository.Revision{}, nil, err
-	}
-	v, is := t.byUUID[key.volume]
-	if !is {
-		return repository.Revision{}, nil, errGone
-	}
-	l, err := c.list(v)
-	if err != nil {
-		return repository.Revision{}, nil, err
-	}
-	rev, is := l.revisions[key.id]
-	if !is {
-		return repository.Revision{}, nil, errGone
-	}
-	return rev, l, nil
-}
-
-// An imageKey tells an image from all others, whatever its volume is called.
-type imageKey struct {
-	volume revision.UUID
-	id     revision.ID
 }

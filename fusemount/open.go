@@ -60,12 +60,17 @@ func (m *Mounted) openImage(ctx context.Context, key imageKey) (*openImage, sysc
 		return nil, m.ioError("the repository cannot be read", err)
 	}
 	image, err := l.rd.Image(m.ctx, rev.Volume, key.id)
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if err != nil {
+		t.mu.Lock()
 		m.releaseReader(l)
+		t.mu.Unlock()
+		if m.listings.isGone(rev) { // since it was listed
+			return nil, syscall.ENOENT
+		}
 		return nil, m.ioError("a revision cannot be opened", err, "volume", rev.Volume.Name, "revision", key.id)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	o := t.open[key]
 	if o != nil { // somebody was faster
 		m.releaseImage(&leasedImage{image: image, reader: l})

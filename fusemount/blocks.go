@@ -27,14 +27,13 @@ const (
 	maxPresence = 8
 )
 
-// blocks tells how many blocks of 512 bytes an image takes that leaves out its holes; known
-// is false if they were not counted and are not to be. Where the maps cannot be read, it is
-// taken for one without holes.
+// blocks tells how many blocks of 512 bytes an image takes that leaves out its holes, none if
+// they were not counted and are not to be. Where the maps cannot be read, it is taken for one
+// without holes; known is false if they may be read another time.
 func (b *blockCounter) blocks(c *listings, key imageKey, st *revision.Statement, count bool) (blocks uint64, known bool) {
 	chunks, known := b.count(key)
 	if !known && count {
-		chunks = b.compute(c, key, st)
-		known = true
+		chunks, known = b.compute(c, key, st)
 	}
 	return min(chunks*st.ChunkSize, st.Size+511) / 512, known
 }
@@ -46,24 +45,24 @@ func (b *blockCounter) count(key imageKey) (uint64, bool) {
 	return n, known
 }
 
-func (b *blockCounter) compute(c *listings, key imageKey, st *revision.Statement) uint64 {
+func (b *blockCounter) compute(c *listings, key imageKey, st *revision.Statement) (chunks uint64, known bool) {
 	b.counting.Lock() // each builds on what the one before it found
 	defer b.counting.Unlock()
 	if n, known := b.count(key); known {
-		return n
+		return n, true
 	}
 	rev, err := c.find(key)
 	if err != nil {
-		return st.Chunks()
+		return st.Chunks(), false
 	}
 	p, err := c.repo.Presence(rev.Volume, key.id,
 		func(id revision.ID) *revision.Presence { return b.recall(imageKey{key.volume, id}) },
 		func(id revision.ID, p *revision.Presence) { b.remember(imageKey{key.volume, id}, p) })
 	if err != nil {
 		c.opts.Log.Warn("the holes of a revision are not known", "volume", rev.Volume.Name, "revision", key.id, "error", err)
-		return st.Chunks()
+		return st.Chunks(), isDamage(err)
 	}
-	return p.Count()
+	return p.Count(), true
 }
 
 func (b *blockCounter) recall(key imageKey) *revision.Presence {

@@ -124,8 +124,7 @@ func (d *dirNode) lookupRevision(ctx context.Context, v *repository.Volume, name
 		return nil, d.m.failedListing(v, err)
 	case ext == imageExt && rev.Statement != nil:
 		n := &imageNode{m: d.m, key: key, statement: rev.Statement}
-		n.attr(&out.Attr, false)
-		out.SetAttrTimeout(n.attrFor(out.Blocks))
+		out.SetAttrTimeout(n.attr(&out.Attr, false))
 		return d.child(ctx, n, syscall.S_IFREG, "image", v.UUID.String(), string(id)), 0
 	case ext == descriptionExt && d.m.opts.Describe != nil:
 		n := &descriptionNode{m: d.m, key: key}

@@ -36,33 +36,23 @@ func (n *imageNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno
 
 // Getattr implements [fs.NodeGetattrer].
 func (n *imageNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.attr(&out.Attr, true)
-	out.SetTimeout(n.attrFor(out.Blocks))
+	out.SetTimeout(n.attr(&out.Attr, true))
 	return 0
 }
 
-// unknownBlocks says, where blocks are told, that nobody has counted them yet.
-const unknownBlocks = 0
-
-// attr tells what the file is like. Counting its blocks may take reading its maps: unless
-// that is wanted, they are told only if they are known.
-func (n *imageNode) attr(out *fuse.Attr, count bool) {
+// attr tells what the file is like, and for how long the kernel may believe it. Counting its
+// blocks may take reading its maps: unless that is wanted, they are told only if they are known.
+func (n *imageNode) attr(out *fuse.Attr, count bool) (valid time.Duration) {
 	n.m.fileAttr(out)
 	out.Size = n.statement.Size
 	out.SetTimes(&n.statement.Begun, &n.statement.Begun, &n.statement.Begun)
-	out.Blocks = unknownBlocks
-	if blocks, known := n.m.blocks.blocks(n.m.listings, n.key, n.statement, count); known {
-		out.Blocks = blocks
-	}
+	blocks, known := n.m.blocks.blocks(n.m.listings, n.key, n.statement, count)
+	out.Blocks = blocks
 	if blocks, written := n.m.layers.find(n.key).usage(); !written.IsZero() {
 		out.Blocks += uint64(blocks) * blockSize / 512
 		out.SetTimes(nil, &written, &written)
 	}
-}
-
-// attrFor is for how long the kernel may believe what it was told.
-func (n *imageNode) attrFor(blocks uint64) time.Duration {
-	if blocks == unknownBlocks && n.statement.Size > 0 || n.m.layers != nil {
+	if !known || n.m.layers != nil {
 		return 0
 	}
 	return unchanging

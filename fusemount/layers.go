@@ -3,6 +3,8 @@ package fusemount
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"varve/internal/durable"
@@ -20,6 +22,8 @@ type layers struct {
 	byImage map[imageKey]*layer
 	taken   int64 // blocks
 	told    bool  // that all of the room is taken
+
+	missing map[imageKey]bool // whose revisions were not there at the last look; of keepRenewing alone
 }
 
 func (m *Mounted) openLayers() error {
@@ -96,25 +100,28 @@ func (l *layers) unreserve(blocks int64) {
 	}
 }
 
-// forgetGone gives up the layers of images that nobody has open, or can open any more.
+// forgetGone gives up the layers of images that nobody has open, or can open any more. That
+// has to be so twice in a row: a volume that is being renamed, or cannot be read, is not
+// listed for a moment, and what was written to its images is nowhere else.
 func (l *layers) forgetGone(isOpen func(imageKey) bool) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	var all []imageKey
-	for key := range l.byImage {
-		all = append(all, key)
-	}
+	all := slices.Collect(maps.Keys(l.byImage))
 	l.mu.Unlock()
+	missing := map[imageKey]bool{}
 	for _, key := range all {
-		if isOpen(key) {
-			continue
-		}
-		if _, err := l.m.listings.find(key); errors.Is(err, errGone) {
+		_, err := l.m.listings.find(key)
+		switch {
+		case !errors.Is(err, errGone), isOpen(key):
+		case l.missing[key]:
 			l.drop(key)
+		default:
+			missing[key] = true
 		}
 	}
+	l.missing = missing
 }
 
 func (l *layers) drop(key imageKey) {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"varve/revision"
 )
 
 // tree is a digest of each file of a directory.
@@ -272,4 +274,70 @@ func TestFullFileSystemOfLayers(t *testing.T) {
 	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, data[:64*kib]) {
 		t.Errorf("what was written before is not there: %v", err)
 	}
+}
+
+// What was written stays while its volume is not listed for a moment, and goes when its
+// revision is gone for good and closed.
+func TestLayersOfWhatIsGone(t *testing.T) {
+	p := newPlace(t, 64*kib)
+	src := p.source("src", mib, 1, extent{0, mib})
+	id := p.backup("v", src)
+	m, dir := p.mount(Options{Writable: true, Overlay: p.base, OverlaySize: mib})
+	path := filepath.Join(dir, "v", string(id)+".img")
+	written := bytes.Repeat([]byte("written"), 4*kib)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(written, 0)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, m, 0)
+	volume, away := filepath.Join(p.dir, "volumes", "v"), filepath.Join(p.base, "away")
+	for range 3 { // now and then, not twice in a row
+		if err := os.Rename(volume, away); err != nil {
+			t.Fatal(err)
+		}
+		m.layers.forgetGone(m.isOpen)
+		if err := os.Rename(away, volume); err != nil {
+			t.Fatal(err)
+		}
+		m.layers.forgetGone(m.isOpen)
+	}
+	if got := read(t, path); !bytes.Equal(got[:len(written)], written) {
+		t.Error("what was written is lost")
+	}
+	p.backup("v", src)
+	if f, err = os.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer closeIt(t, f)
+	p.remove("v", id)
+	for range 3 {
+		m.layers.forgetGone(m.isOpen)
+	}
+	got := make([]byte, len(written))
+	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, written) {
+		t.Errorf("of a revision that was removed, what was written is lost while it is open: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, m, 0)
+	for range 2 {
+		m.layers.forgetGone(m.isOpen)
+	}
+	if m.layers.find(imageKey{p.uuidOf("v"), id}) != nil || m.layers.taken != 0 {
+		t.Errorf("what was written to a revision that is gone takes %d blocks", m.layers.taken)
+	}
+}
+
+func (p *place) uuidOf(name revision.Name) revision.UUID {
+	p.t.Helper()
+	v, err := p.repo.Volume(name)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return v.UUID
 }

@@ -26,6 +26,8 @@ func mountMutants() []mutant {
 			"write.go", "\tif l.isBelow(first) {", "\tif false && l.isBelow(first) {", "TestWrites"),
 		m("layers-without-bounds", "layers take as much as there is",
 			"layers.go", "\tif l.taken+blocks > l.room {", "\tif false {", "TestFullOverlay"),
+		m("layer-of-the-unlisted", "what was written goes as soon as its volume is not listed for a moment",
+			"layers.go", "\t\tcase l.missing[key]:\n", "\t\tcase l.missing[key] || true:\n", "TestLayersOfWhatIsGone"),
 		m("dead-mount-not-noticed", "a mount whose process was killed passes for one that lives",
 			"point.go", "\tif ours {\n", "\tif false {\n", "TestMountedOverWhatWasKilled"),
 		m("stale-listing", "a listing is believed whatever changed",

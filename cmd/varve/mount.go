@@ -124,7 +124,12 @@ func runMount(ctx context.Context, s *session, dir string, volumes []string, f *
 		return nil, err
 	}
 	if handover == nil && !f.foreground {
-		return nil, s.mountInBackground(ctx)
+		return nil, s.mountInBackground(ctx, f)
+	}
+	if handover == nil && f.writable {
+		if err := fusemount.BecomeFlusher(); err != nil {
+			s.log.Debug("the kernel may wait for this process while it waits for memory", "error", err)
+		}
 	}
 	s.doing = "mount at " + dir
 	shown, err := s.parseVolumes(volumes)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
+
+	"varve/fusemount"
 )
 
 // readyVariable tells a process that it is to serve a mount in the background, and by which
@@ -21,7 +23,7 @@ const readyVariable = "VARVE_MOUNT_READY"
 // mountInBackground starts this program again, with the same words, in a session of its own,
 // and waits until that says that it is ready, or ends. What it says meanwhile, it says itself,
 // to where we would; so there is nothing left to be said by us.
-func (s *session) mountInBackground(ctx context.Context) error {
+func (s *session) mountInBackground(ctx context.Context, f *mountFlags) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start the process that serves: %w", err)
@@ -40,7 +42,11 @@ func (s *session) mountInBackground(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
-	err = cmd.Start()
+	start := cmd.Start
+	if f.writable {
+		start = func() error { return fusemount.StartFlusher(cmd.Start) }
+	}
+	err = start()
 	if cerr := w.Close(); err == nil {
 		err = cerr
 	}

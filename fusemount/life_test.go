@@ -99,7 +99,9 @@ func serveForATest(dir, place, overlay string) int {
 	if err != nil {
 		return 1
 	}
-	m, err := Mount(context.Background(), repo, dir, Options{Writable: true, Overlay: overlay, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	m, err := Mount(context.Background(), repo, dir, Options{
+		Writable: true, Overlay: overlay, AllowOther: os.Getenv("FUSEMOUNT_ALLOW_OTHER") != "", Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
 	if err != nil {
 		slog.Error("mount", "error", err)
 		return 1

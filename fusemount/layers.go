@@ -107,11 +107,8 @@ func (l *layers) forgetGone(isOpen func(imageKey) bool) {
 	if l == nil {
 		return
 	}
-	l.mu.Lock()
-	all := slices.Collect(maps.Keys(l.byImage))
-	l.mu.Unlock()
 	missing := map[imageKey]bool{}
-	for _, key := range all {
+	for _, key := range l.keys() {
 		_, err := l.m.listings.find(key)
 		switch {
 		case !errors.Is(err, errGone), isOpen(key):
@@ -122,6 +119,12 @@ func (l *layers) forgetGone(isOpen func(imageKey) bool) {
 		}
 	}
 	l.missing = missing
+}
+
+func (l *layers) keys() []imageKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.byImage))
 }
 
 func (l *layers) drop(key imageKey) {
@@ -142,7 +145,7 @@ func (l *layers) close() error {
 	if l == nil {
 		return nil
 	}
-	for key := range l.byImage {
+	for _, key := range l.keys() {
 		l.drop(key)
 	}
 	return l.dir.Close()

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const benchSize = 512 * mib
@@ -40,9 +42,8 @@ func forget(b *testing.B, m *Mounted, f *os.File) {
 // forgetPages has the kernel forget what it has of a file.
 func forgetPages(b *testing.B, f *os.File) {
 	b.Helper()
-	const dontNeed = 4
-	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0); errno != 0 {
-		b.Fatal(errno)
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -19,11 +19,11 @@ func needFlusher(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if errno := setIOFlusher(1); errno != 0 {
-		t.Skipf("needs CAP_SYS_RESOURCE, and Linux 5.6: %v", errno)
+	if err := setIOFlusher(1); err != nil {
+		t.Skipf("needs CAP_SYS_RESOURCE, and Linux 5.6: %v", err)
 	}
-	if errno := setIOFlusher(0); errno != 0 {
-		t.Fatal(errno)
+	if err := setIOFlusher(0); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -6,20 +6,16 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"varve/repository"
 	"varve/revision"
-)
-
-// What lseek asks for.
-const (
-	seekData = 3
-	seekHole = 4
 )
 
 // seek finds the next byte, from off on, that is data, or that is none. The end of the image
 // is a hole.
 func (o *openImage) seek(ctx context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
-	if whence != seekData && whence != seekHole {
+	if whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
 		return 0, syscall.EINVAL
 	}
 	if off >= uint64(o.size) {
@@ -44,12 +40,12 @@ func (o *openImage) seek(ctx context.Context, off uint64, whence uint32) (uint64
 			at = to
 			continue
 		}
-		if is == (whence == seekData) {
+		if is == (whence == unix.SEEK_DATA) {
 			return uint64(at), 0
 		}
 		at = to
 	}
-	if whence == seekData {
+	if whence == unix.SEEK_DATA {
 		return 0, syscall.ENXIO
 	}
 	return uint64(o.size), 0
@@ -61,7 +57,7 @@ func (o *openImage) seekBelow(ctx context.Context, off uint64, whence uint32) (u
 	defer done()
 	chunkSize := uint64(image.ChunkSize())
 	for chunk := off / chunkSize; chunk*chunkSize < uint64(o.size); {
-		next, is, err := nextChunk(ctx, image, chunk, whence == seekData)
+		next, is, err := nextChunk(ctx, image, chunk, whence == unix.SEEK_DATA)
 		if err != nil {
 			return 0, o.m.failedRead(ctx, image, int64(chunk*chunkSize), int64(chunkSize), err)
 		}
@@ -70,7 +66,7 @@ func (o *openImage) seekBelow(ctx context.Context, off uint64, whence uint32) (u
 		}
 		chunk = next
 	}
-	if whence == seekData {
+	if whence == unix.SEEK_DATA {
 		return 0, syscall.ENXIO
 	}
 	return uint64(o.size), 0

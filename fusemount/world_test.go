@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"varve/repository"
 )
 
@@ -70,11 +72,11 @@ func sparse(t testing.TB, path string) (data []extent, allocated int64) {
 		t.Fatal(err)
 	}
 	for off := int64(0); off < info.Size(); {
-		from, err := f.Seek(off, seekData)
+		from, err := f.Seek(off, unix.SEEK_DATA)
 		if err != nil {
 			break // nothing but a hole is left
 		}
-		if off, err = f.Seek(from, seekHole); err != nil {
+		if off, err = f.Seek(from, unix.SEEK_HOLE); err != nil {
 			t.Fatal(err)
 		}
 		data = append(data, extent{from, off - from})

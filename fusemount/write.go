@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -102,21 +103,14 @@ func (h *handle) Fsync(context.Context, uint32) syscall.Errno { return 0 }
 // who closes the file is the process that serves, and is being killed.
 func (h *handle) Flush(context.Context) syscall.Errno { return syscall.ENOSYS }
 
-// What fallocate asks for.
-const (
-	keepSize  = 1
-	punchHole = 2
-	zeroRange = 16
-)
-
 // Allocate implements [fs.FileAllocater]: it discards, and makes zeros.
 func (h *handle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
 	o := h.o
-	if mode&^keepSize != zeroRange && mode != punchHole|keepSize {
+	if mode&^unix.FALLOC_FL_KEEP_SIZE != unix.FALLOC_FL_ZERO_RANGE && mode != unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE {
 		return syscall.EOPNOTSUPP
 	}
 	if off >= uint64(o.size) || size > uint64(o.size)-off {
-		if mode == zeroRange || off >= uint64(o.size) {
+		if mode == unix.FALLOC_FL_ZERO_RANGE || off >= uint64(o.size) {
 			return syscall.EFBIG
 		}
 		size = uint64(o.size) - off

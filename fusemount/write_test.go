@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"varve/revision"
 )
 
@@ -145,9 +147,9 @@ func scribbleOn(t testing.TB, path string, model []byte, base int64, seed uint64
 		switch what := random.IntN(6); {
 		case n == 0:
 		case what == 0:
-			mode := uint32(punchHole | keepSize)
+			mode := uint32(unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE)
 			if random.IntN(2) == 0 {
-				mode = zeroRange | keepSize
+				mode = unix.FALLOC_FL_ZERO_RANGE | unix.FALLOC_FL_KEEP_SIZE
 			}
 			err = syscall.Fallocate(int(f.Fd()), mode, base+int64(off), int64(n))
 			clear(part)
@@ -180,7 +182,7 @@ func TestHolesOfWhatIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, werr := f.WriteAt(make([]byte, 8*kib), 5*mib+4*kib)
-	err = errors.Join(werr, syscall.Fallocate(int(f.Fd()), punchHole|keepSize, 2*mib-4*kib, 8*kib), f.Close())
+	err = errors.Join(werr, syscall.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 2*mib-4*kib, 8*kib), f.Close())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +228,7 @@ func TestFullOverlay(t *testing.T) {
 	if told := p.log.lines("no room is left"); len(told) != 1 {
 		t.Errorf("that the room is taken was logged as %q", told)
 	}
-	if err := syscall.Fallocate(int(fa.Fd()), punchHole|keepSize, 0, 64*kib); err != nil {
+	if err := syscall.Fallocate(int(fa.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 64*kib); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fb.WriteAt(data[:64*kib], 64*kib); err != nil {

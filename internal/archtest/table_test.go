@@ -61,7 +61,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":               {"cmd/varve"},
 	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
 	"golang.org/x/time":               {"backup"},
-	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy"},
+	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
 	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler

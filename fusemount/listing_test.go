@@ -151,3 +151,35 @@ func TestOpeningWhatWasRemovedSinceItWasListed(t *testing.T) {
 		t.Errorf("it was logged as %q", told)
 	}
 }
+
+// A folder that is open is listed as it was, and anew from its beginning.
+func TestRewindingAFolder(t *testing.T) {
+	p := newPlace(t, 64*kib)
+	src := p.source("src", mib, 1)
+	p.backup("v", src)
+	_, dir := p.mount(Options{})
+	f, err := os.Open(filepath.Join(dir, "v"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeIt(t, f)
+	list := func() []string {
+		t.Helper()
+		names, err := f.Readdirnames(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	before := list()
+	p.backup("v", src)
+	if more := list(); len(more) != 0 {
+		t.Errorf("after the end there is %q", more)
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if after := list(); len(after) != len(before)+2 || !slices.Contains(after, before[0]) {
+		t.Errorf("before a backup there is %q, after it %q", before, after)
+	}
+}

@@ -35,15 +35,8 @@ var (
 
 // Readdirent implements [fs.FileReaddirenter].
 func (h *dirHandle) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) {
-	if h.entries == nil {
-		entries, errno := h.d.entries()
-		if errno != 0 {
-			return nil, errno
-		}
-		h.entries = entries
-	}
-	if h.next >= len(h.entries) {
-		return nil, 0
+	if errno := h.read(); errno != 0 || h.next >= len(h.entries) {
+		return nil, errno
 	}
 	e := h.entries[h.next]
 	h.next++
@@ -54,13 +47,25 @@ func (h *dirHandle) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) 
 // Seekdir implements [fs.FileSeekdirer].
 func (h *dirHandle) Seekdir(_ context.Context, off uint64) syscall.Errno {
 	if off == 0 {
-		h.entries = nil
+		h.entries, h.next = nil, 0
+		return 0
+	}
+	if errno := h.read(); errno != 0 {
+		return errno
 	}
 	if off > uint64(len(h.entries)) {
 		return syscall.EINVAL
 	}
 	h.next = int(off)
 	return 0
+}
+
+// read lists the folder, unless it was.
+func (h *dirHandle) read() (errno syscall.Errno) {
+	if h.entries == nil {
+		h.entries, errno = h.d.entries()
+	}
+	return errno
 }
 
 // Lookup implements [fs.FileLookuper]: the kernel asks for attributes along with each name,

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"loopmount":                    {"disk", "volume"},
 	"filecopy":                     {"loopmount", "internal/durable"},
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
-	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
+	"scrub":                        {"repository", "revision", "chunkstore"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
 	"drill":                        {"fusemount", "repository"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},

@@ -39,17 +39,11 @@ func (w *Writer) copyFrame(ctx context.Context, c *coder, from PackID, e Entry) 
 
 // verify reads a frame into c.frame, decodes it and holds the content against its name.
 func (s *Store) verify(p *packFile, c *coder, e Entry) error {
-	if !s.possible(e) {
-		return p.corruptObject(e, errTableRow)
-	}
-	c.plain = sized(c.plain, e.Plain)
-	if err := p.readObject(c, e, c.plain); err != nil {
+	c.frame = sized(c.frame, e.Stored)
+	if err := p.read(p.info.ID, c.frame, e.Offset); err != nil {
 		return err
 	}
-	if s.cfg.Hasher.name(e.Kind, c.plain) != e.ID {
-		return p.corruptObject(e, errWrongContent)
-	}
-	return nil
+	return s.checkFrame(p, c, e, c.frame)
 }
 
 // CheckObjects makes sure that a sealed pack has good copies of objects, of which the

@@ -167,7 +167,12 @@ func (p *packFile) readObject(c *coder, e Entry, dst []byte) error {
 	if err := p.read(p.info.ID, c.frame, e.Offset); err != nil {
 		return err
 	}
-	head, err := c.decodeFrame(c.frame, dst)
+	return p.decodeObject(c, e, c.frame, dst)
+}
+
+// decodeObject decodes the frame of an object into dst, which has its length.
+func (p *packFile) decodeObject(c *coder, e Entry, frame, dst []byte) error {
+	head, err := c.decodeFrame(frame, dst)
 	if err == nil && (head.kind != e.Kind || head.id != e.ID) {
 		err = errOtherObject
 	}

@@ -73,8 +73,20 @@ func (r *Reader) build(ctx context.Context, c *coder, stack Stack, want Fingerpr
 		return err
 	}
 	h := r.store.cfg.Hasher
+	if len(stack.Patches) == 0 && !h.matches(buf, want) {
+		return joinError(stack.Base, Chunk, errWrongContent)
+	}
+	return r.lay(ctx, c, stack.Patches, h.matches, want, buf, byName)
+}
+
+// lay applies patches to the content in buf, comparing the fingerprint at
+// each step. isBelow tells whether what is there before the first has a fingerprint.
+func (r *Reader) lay(
+	ctx context.Context, c *coder, patches []Ref, isBelow func([]byte, Fingerprint) bool, want Fingerprint, buf []byte, byName bool,
+) error {
+	h := r.store.cfg.Hasher
 	var below Fingerprint
-	for i, ref := range stack.Patches {
+	for i, ref := range patches {
 		err := r.readObject(ctx, c, ref, Patch, byName, func(n int) []byte {
 			c.plain = sized(c.plain, n)
 			return c.plain
@@ -86,9 +98,9 @@ func (r *Reader) build(ctx context.Context, c *coder, stack Stack, want Fingerpr
 		if err != nil {
 			return joinError(ref, Patch, err)
 		}
-		last := i == len(stack.Patches)-1
+		last := i == len(patches)-1
 		switch {
-		case i == 0 && !h.matches(buf, head.below), i > 0 && head.below != below:
+		case i == 0 && !isBelow(buf, head.below), i > 0 && head.below != below:
 			return joinError(ref, Patch, errPatchBelow)
 		case last && head.result != want:
 			return joinError(ref, Patch, errPatchResult)
@@ -101,8 +113,22 @@ func (r *Reader) build(ctx context.Context, c *coder, stack Stack, want Fingerpr
 		}
 		below = head.result
 	}
-	if len(stack.Patches) == 0 && !h.matches(buf, want) {
-		return joinError(stack.Base, Chunk, errWrongContent)
+	return nil
+}
+
+// Extend turns buf, which holds the content of a chunk with the fingerprint below, into
+// what the patches make of it, oldest first, and verifies each step as [Reader.ReadChunk]
+// does. So a row of contents that build on each other is put together without reading any
+// object twice. After an error buf holds anything.
+func (r *Reader) Extend(ctx context.Context, buf []byte, below Fingerprint, patches []Ref, want Fingerprint) error {
+	if len(buf) != r.store.cfg.ChunkSize || len(patches) == 0 {
+		panic("chunkstore: Extend of what is no chunk, or by nothing")
+	}
+	c := r.store.coders.take()
+	defer r.store.coders.give(c)
+	isBelow := func(_ []byte, said Fingerprint) bool { return said == below }
+	if err := r.lay(ctx, c, patches, isBelow, want, buf, false); err != nil {
+		return fmt.Errorf("read chunk %s: %w", want, err)
 	}
 	return nil
 }

@@ -404,7 +404,7 @@ func restoreMutants() []mutant {
 		{
 			name: "stack-not-checked", what: "patches are applied to whatever lies below, and nobody looks at the outcome",
 			file: "chunkstore/reader.go",
-			old:  "\t\tcase i == 0 && !h.matches(buf, head.below), i > 0 && head.below != below:\n", new: "\t\tcase len(buf) == 0 && head.below == below:\n",
+			old:  "\t\tcase i == 0 && !isBelow(buf, head.below), i > 0 && head.below != below:\n", new: "\t\tcase len(buf) == 0 && head.below == below:\n",
 			edits: []edit{{"\t\tif !h.matches(buf, head.result) {\n", "\t\tif !h.matches(buf, head.result) && len(buf) == 0 {\n"}},
 			tests: []tests{trapRestore, unitChunkstore, unitRepository, unitBackup},
 		},

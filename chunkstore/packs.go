@@ -72,6 +72,15 @@ func (s *Store) PackIDs() ([]PackID, error) {
 	return all, nil
 }
 
+// PackIDsOf lists the sealed packs whose ids begin with a byte, ascending.
+func (s *Store) PackIDsOf(first byte) ([]PackID, error) {
+	ids, err := listPacks(s.cfg.FS, first)
+	if err != nil {
+		return nil, fmt.Errorf("list packs: %w", err)
+	}
+	return ids, nil
+}
+
 // CheckPack makes sure that a sealed pack was not cut short: its file is as long as
 // the catalog of this host knows it to be. Where that is not so, or nothing is known,
 // the pack is opened, and its header, length and table of contents decide. Damage is

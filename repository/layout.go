@@ -29,6 +29,7 @@ const (
 	gcLockName     = "locks/gc"
 	journalDir     = "journal"
 	setsDir        = "sets"
+	proofsDir      = "proofs"
 
 	volumeFile  = "volume.json"
 	retiredFile = "retired.json"
@@ -39,7 +40,7 @@ const (
 )
 
 // topLevel lists what init makes, and so what a half-made repository may hold.
-var topLevel = []string{packsDir, volumesDir, copiesDir, trashDir, damageDir, runsDir, generationsDir, locksDir, journalDir, setsDir}
+var topLevel = []string{packsDir, volumesDir, copiesDir, trashDir, damageDir, runsDir, generationsDir, locksDir, journalDir, setsDir, proofsDir}
 
 func volumeDir(name revision.Name) string {
 	return path.Join(volumesDir, name.Encode())

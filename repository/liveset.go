@@ -3,6 +3,7 @@ package repository
 import (
 	"math/bits"
 	"runtime"
+	"slices"
 )
 
 // liveSet holds the objects that maps name, each by the beginning of its id. Two that
@@ -94,6 +95,20 @@ func (s *liveSet) len() int {
 		return s.count + 1
 	}
 	return s.count
+}
+
+// without lists what is in the set and not among those flagged by their places.
+func (s *liveSet) without(flagged flags) (keys []objectKey) {
+	for at, key := range s.table {
+		if key != 0 && !flagged.has(at) {
+			keys = append(keys, key)
+		}
+	}
+	if s.zero && !flagged.has(len(s.table)) {
+		keys = append(keys, 0)
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // flags is one bit for each place of a set.

@@ -17,6 +17,9 @@ const (
 	maxChunks = (maxSize + 1) / chunkstore.MinChunkSize
 )
 
+// MaxChunks is more than any image has chunks.
+const MaxChunks = maxChunks
+
 // Validate reports everything that is wrong with the statement by itself.
 func (s *Statement) Validate() error {
 	var errs []error

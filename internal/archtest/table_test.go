@@ -60,7 +60,7 @@ var homes = map[string][]string{
 	"github.com/urfave/cli/v2":        {"cmd/varve"},
 	"golang.org/x/term":               {"cmd/varve"},
 	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
-	"golang.org/x/time":               {"backup"},
+	"golang.org/x/time":               {"backup", "scrub"},
 	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},

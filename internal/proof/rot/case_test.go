@@ -243,8 +243,11 @@ func (b *bench) general(changed files, deep bool) error {
 			return fmt.Errorf("%s: %w", k, err)
 		}
 	}
-	if err := errors.Join(b.strangers(o, listed), b.wantWarning(o, after, x)); err != nil || deep {
+	if err := errors.Join(b.strangers(o, listed), b.wantWarning(o, after, x)); err != nil {
 		return err
+	}
+	if deep {
+		return b.scrubbed(o, after, x, changed)
 	}
 	for u := range x.touched {
 		image := func(i int) (*repository.Image, error) { return images[i], nil }

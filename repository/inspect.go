@@ -1,0 +1,254 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// FaultKind says what a fault is about.
+type FaultKind string
+
+// What may be at fault.
+const (
+	FaultHead     FaultKind = "head"     // the descriptor, or its copy
+	FaultVolume   FaultKind = "volume"   // a volume's file or directory
+	FaultMap      FaultKind = "map"      // a revision's file, its place in a chain, or what its chain comes to
+	FaultCopy     FaultKind = "copy"     // the second copy of a revision's file
+	FaultRevision FaultKind = "revision" // a revision that was committed and not removed, and is nowhere
+	FaultInfo     FaultKind = "info"     // what was noted of a revision
+	FaultSet      FaultKind = "set"
+	FaultTrash    FaultKind = "trash" // what belongs to a revision in the trash
+	FaultJournal  FaultKind = "journal"
+	FaultRecord   FaultKind = "record" // of a run, a generation, a hurt copy, a proof
+	FaultPack     FaultKind = "pack"   // a pack as a whole
+	FaultUnneeded FaultKind = "unneeded"
+)
+
+// A Fault is one thing in the repository that is not as it should be.
+type Fault struct {
+	Kind     FaultKind
+	Path     string // of the file; empty: none
+	Volume   Volume
+	Revision revision.ID
+	Pack     chunkstore.PackID
+	Err      error
+	Harmless bool // it is left over, or derived, or put in order by whoever comes next
+}
+
+// InspectOptions tunes [Reader.Inspect]. The functions may be nil.
+type InspectOptions struct {
+	Volumes []Volume // whose revisions are looked at, and the packs that these need; nil: everything
+	Fault   func(Fault)
+	Step    func(what string)
+}
+
+// Inspection is what a look at all but the frames of packs came to.
+type Inspection struct {
+	Volumes   int
+	Revisions int   // visible
+	Images    int64 // bytes of the newest revision of each volume
+	Objects   int   // that maps name
+	Packs     []InspectedPack
+	// Partial: a directory or a map could not be read, of whatever cause; what nothing
+	// seems to need may be needed.
+	Partial bool
+
+	rd      *Reader
+	opts    InspectOptions
+	forests []*forest
+	live    liveSet // what maps name
+	missing []objectKey
+}
+
+// InspectedPack is a pack whose table of contents is whole.
+type InspectedPack struct {
+	ID     chunkstore.PackID
+	Size   int64 // of the file, in bytes
+	Needed bool  // maps name something that lies in it
+}
+
+// Inspect looks at everything but the frames of packs: that each file is there, whole and
+// of this repository; that chains hold, and what maps record of regions and images is what
+// they come to; and that each object that is named is listed by a pack. It takes time and
+// memory as the maps and tables of contents do, not the data.
+func (rd *Reader) Inspect(ctx context.Context, opts InspectOptions) (*Inspection, error) {
+	if opts.Fault == nil {
+		opts.Fault = func(Fault) {}
+	}
+	if opts.Step == nil {
+		opts.Step = func(string) {}
+	}
+	in := &Inspection{rd: rd, opts: opts}
+	opts.Step("files")
+	volumes, err := in.files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opts.Step("maps")
+	for _, v := range volumes {
+		if err := in.volume(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	in.Objects = in.live.len()
+	if opts.Volumes == nil {
+		if err := in.journaled(ctx); err != nil {
+			return nil, err
+		}
+	}
+	opts.Step("tables")
+	if err := in.tables(ctx); err != nil {
+		return nil, err
+	}
+	return in, ctx.Err()
+}
+
+// tables reads the tables of contents of all packs, and finds out which objects none lists.
+func (in *Inspection) tables(ctx context.Context) error {
+	listed := newFlags(in.live.places())
+	found, unneeded, bytes := 0, 0, int64(0)
+	for pack, err := range in.rd.repo.store.Packs(ctx) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			fault := Fault{Kind: FaultPack, Err: err}
+			if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+				fault.Path, fault.Pack = corrupt.Path, corrupt.Pack
+			} else {
+				in.Partial = true
+			}
+			in.opts.Fault(fault)
+			continue
+		}
+		p := InspectedPack{ID: pack.ID, Size: pack.Size}
+		for e := range pack.Entries() {
+			at, lives := in.live.find(keyOf(e.ID))
+			if !lives {
+				continue
+			}
+			p.Needed = true
+			if listed.set(at) {
+				found++
+			}
+		}
+		if from := revision.UUID(pack.Repository); from != in.rd.repo.desc.Repository && !slices.Contains(in.rd.repo.desc.Former, from) {
+			in.opts.Fault(Fault{Kind: FaultPack, Path: pack.Path, Pack: pack.ID, Harmless: true,
+				Err: fmt.Errorf("it is of repository %s, which this one was not copied from", from)})
+		}
+		if !p.Needed {
+			unneeded, bytes = unneeded+1, bytes+pack.Size
+		}
+		if p.Needed || in.opts.Volumes == nil {
+			in.Packs = append(in.Packs, p)
+		}
+	}
+	if unneeded > 0 && in.opts.Volumes == nil && !in.Partial {
+		in.opts.Fault(Fault{Kind: FaultUnneeded, Harmless: true, Err: &UnneededError{Packs: unneeded, Bytes: bytes}})
+	}
+	if found < in.live.len() {
+		in.missing = in.live.without(listed)
+	}
+	return nil
+}
+
+// An UnneededError tells of packs that no revision needs, visible or in the trash.
+type UnneededError struct {
+	Packs int
+	Bytes int64
+}
+
+func (e *UnneededError) Error() string {
+	return fmt.Sprintf("%d packs of %d bytes are needed by no revision", e.Packs, e.Bytes)
+}
+
+// journaled finds the revisions that the journal knows to be there, and that are not.
+func (in *Inspection) journaled(ctx context.Context) error {
+	for range 2 { // whoever removes one writes the journal before or after
+		missing, err := in.journaledOnce(ctx)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		again, err := in.journaledOnce(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.EqualFunc(missing, again, func(a, b Fault) bool { return a.Revision == b.Revision && a.Volume.UUID == b.Volume.UUID }) {
+			for _, fault := range missing {
+				in.opts.Fault(fault)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err error) {
+	events, _ := in.rd.repo.Events() // what of it cannot be read was told
+	type key struct {
+		volume revision.UUID
+		id     revision.ID
+	}
+	counts, last := map[key]int{}, map[key]Event{}
+	for _, e := range events {
+		if e.UUID == nil || e.Revision == "" || e.Result == ResultFailed {
+			continue
+		}
+		k := key{*e.UUID, e.Revision}
+		switch e.Op {
+		case OpBackup, OpUndelete:
+			counts[k]++
+			last[k] = e
+		case OpRemove, OpPrune, OpMerge, OpSet:
+			counts[k]--
+		}
+	}
+	there := map[key]bool{}
+	for _, f := range in.forests {
+		for i := range f.nodes {
+			there[key{f.volume.UUID, f.nodes[i].rev.ID}] = true
+		}
+	}
+	for k, n := range counts {
+		if n <= 0 || there[k] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v := Volume{Name: last[k].Volume, UUID: k.volume}
+		if now, moved := in.rd.repo.movedTo(v); moved {
+			v = now
+		}
+		if in.rd.repo.isSomewhere(v, k.id) {
+			continue // it came meanwhile
+		}
+		missing = append(missing, Fault{
+			Kind: FaultRevision, Path: revisionName(v.Name, k.id), Volume: v, Revision: k.id,
+			Err: &DamagedFileError{Path: revisionName(v.Name, k.id), Cause: fmt.Errorf("it is gone, and so is its copy, though the journal knows that it was committed on %s and not removed",
+				last[k].Time.UTC().Format(time.DateTime))},
+		})
+	}
+	slices.SortFunc(missing, func(a, b Fault) int { return slices.Compare([]byte(a.Path), []byte(b.Path)) })
+	return missing, nil
+}
+
+// isSomewhere tells whether anything is there of a revision's map.
+func (r *Repository) isSomewhere(v Volume, id revision.ID) bool {
+	for _, name := range []string{revisionName(v.Name, id), trashName(v.UUID, id), copyName(v.UUID, id)} {
+		if _, err := r.fsys.Lstat(name); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Renew goes on with another Reader, so that what was condemned since the first one's birth
+// can go. The first one is to be closed by whoever made it, and afterwards.
+func (in *Inspection) Renew(rd *Reader) { in.rd = rd }

@@ -62,6 +62,7 @@ const (
 	OpUnretire = "unretire"  // it is again
 	OpSnapshot = "snapshots" // snapshots of Volume's source went that were kept for it; Detail tells which
 	OpGC       = "gc"        // Detail tells what was freed
+	OpScrub    = "scrub"     // Detail tells how much was read, and what that came to
 )
 
 // Results of an event.

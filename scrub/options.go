@@ -81,6 +81,8 @@ type Report struct {
 	Unrecorded bool      // the repository takes no writes: nothing is remembered
 	Oldest     time.Time // since when a byte waits to be proven again; zero: it is not known, or nothing is there
 
+	Unprotected error // why there was no lease; nil: there was one
+
 	Findings []Finding // the gravest first
 }
 

@@ -33,7 +33,7 @@ func Run(ctx context.Context, repo *repository.Repository, opts Options) (_ *Rep
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.reader.Close()) }()
-	s.born = s.opts.Now()
+	s.born, s.report.Unprotected = s.opts.Now(), s.reader.Unprotected()
 	if err := s.light(ctx); err != nil {
 		return nil, fmt.Errorf("look through the repository: %w", err)
 	}
@@ -164,17 +164,19 @@ func (s *scrub) miss(missing []repository.MissingObject) {
 	}
 }
 
+// compareLost puts what takes something away before what does not, and by whose it is.
+func compareLost(a, b []Loss) int {
+	if len(a) == 0 || len(b) == 0 {
+		return -cmp.Compare(len(a), len(b))
+	}
+	return cmp.Or(cmp.Compare(a[0].Volume.Name, b[0].Volume.Name), cmp.Compare(a[0].Sequence, b[0].Sequence))
+}
+
 // finish puts the findings in their order.
 func (s *scrub) finish() {
 	rank := map[Grade]int{Damage: 0, Trouble: 1, Note: 2}
 	slices.SortStableFunc(s.findings, func(a, b *Finding) int {
-		lost := func(f *Finding) int {
-			if len(f.Lost) > 0 {
-				return 0
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(rank[a.Grade], rank[b.Grade]), cmp.Compare(lost(a), lost(b)))
+		return cmp.Or(cmp.Compare(rank[a.Grade], rank[b.Grade]), compareLost(a.Lost, b.Lost))
 	})
 	for i, f := range s.findings {
 		f.Number = i + 1

@@ -139,6 +139,7 @@ func gravityOf(err error) job.Gravity {
 		distrusted    *distrustedError
 		part          *partError
 		findings      *findingsError
+		scrubbing     *scrubError
 		trashed       *repository.NotInTrashError
 		several       *repository.SeveralInTrashError
 		childless     *repository.ChildlessError
@@ -163,7 +164,7 @@ func gravityOf(err error) job.Gravity {
 		errors.As(err, &selection), errors.As(err, &unmounted), errors.As(err, &configuration),
 		errors.Is(err, errNoRepository), errors.As(err, &part) && part.Forced:
 		return job.Misuse
-	case errors.As(err, &distrusted), errors.As(err, &findings):
+	case errors.As(err, &distrusted), errors.As(err, &findings), errors.As(err, &scrubbing) && scrubbing.Damaged:
 		return job.Damaged
 	}
 	return job.GravityOf(err)

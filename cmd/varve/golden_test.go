@@ -169,7 +169,7 @@ func (b *bench) compare(name, text string) {
 
 // Numbers and texts that are others in each run, by the names of their fields.
 var (
-	unsteadyNumber = regexp.MustCompile(`^(seconds|usually_seconds|milliseconds|stored|unique|free|full_in|growth|pid|rate|left|value|objects|offset|done|times)$`)
+	unsteadyNumber = regexp.MustCompile(`^(seconds|usually_seconds|milliseconds|stored|unique|free|full_in|growth|pid|rate|left|value|objects|offset|done|times|light_seconds|deep_seconds)$`)
 	unsteadyText   = regexp.MustCompile(`^(host|user|version|commit|go|system|identity|digest|nonce)$`)
 )
 

@@ -105,6 +105,7 @@ func hintOnRevision(err error, a about) string {
 		trashed    *repository.NotInTrashError
 		several    *repository.SeveralInTrashError
 		childless  *repository.ChildlessError
+		scrubbing  *scrubError
 	)
 	switch {
 	case errors.As(err, &pinned):
@@ -131,15 +132,28 @@ func hintOnRevision(err error, a about) string {
 		return hintOnDamage(a)
 	case errors.As(err, &damaged):
 		return "varve log " + human.ShellWord(damaged.Volume.String()) + " shows what is good; the next backup does without it"
+	case errors.As(err, &scrubbing):
+		return hintOnScrub(scrubbing)
 	case errors.As(err, &findings) && findings.Frozen:
 		return "thaw the source by hand, as its hook should have: what writes to it may hang until then"
 	case errors.As(err, &findings):
 		if a.volume == "" {
-			return "varve verify of each volume shows what is hurt"
+			return "varve scrub shows all that is hurt, and what that takes away"
 		}
 		return "varve verify " + a.address() + " shows what else is hurt; varve backup " + a.name("") + " --full stands on nothing stored"
 	}
 	return ""
+}
+
+// hintOnScrub says what to do about what a scrub found.
+func hintOnScrub(e *scrubError) string {
+	switch {
+	case !e.Damaged:
+		return "look at the disk (dmesg, smartctl -a), then varve scrub --resume"
+	case e.Lost:
+		return "the next backup of each volume stores the lost chunks anew; varve restore VOLUME@REV TARGET --keep-going gives all but what is lost"
+	}
+	return "look at the disk (dmesg, smartctl -a): what is hurt has no second copy any more"
 }
 
 // hintOnDamage names another revision that is good, and what gives the rest of this one.

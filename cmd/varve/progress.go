@@ -16,6 +16,7 @@ type sample struct {
 	done, total int64
 	changed     int64
 	packs       bool // counted in packs, not bytes
+	findings    int64
 }
 
 // watch shows how far an operation is, as the flags ask, until the returned
@@ -147,6 +148,9 @@ func (v view) line(columns int, bar, unicode bool) string {
 	}
 	if !v.packs && v.changed > 0 {
 		fields = append(fields, "changed "+human.Size(v.changed))
+	}
+	if v.findings > 0 {
+		fields = append(fields, formatCount(v.findings, "finding"))
 	}
 	if v.Rate > 0 && v.total > 0 && v.Seconds >= 1 {
 		fields = append(fields, formatLeft(time.Duration(v.Left*float64(time.Second)))+" left")

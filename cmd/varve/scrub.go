@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"varve/repository"
+	"varve/revision"
+	"varve/scrub"
+)
+
+func scrubCommand(s *session) *command {
+	f := new(scrubFlags)
+	return &command{
+		name: "scrub", group: areWe, args: "[VOLUME]...",
+		summary: "look for damage in all that is stored, and say exactly what it means",
+		about: `Looks first whether every file of the repository is there and whole, whether maps
+and chains hold, and whether all they name is listed; --light ends there, and
+takes as long as there is metadata. Then every stored byte is read once, however
+many revisions share it, and patched chunks are put together and held against
+their content ids. With VOLUMEs, only what these need is looked at.
+
+Each finding says which bytes of which revisions are lost: none where another
+copy stands in. Revisions that have lost something are damaged from then on, and
+the next backup stores the lost chunks anew; those of which all is right are
+proven. TROUBLE is what could not be read this time, and condemns nothing.
+Nothing is repaired and nothing is removed.
+
+The repository remembers when each pack was last proven. So --older-than 30d,
+each night, reads about a thirtieth and comes round in a month; with
+--max-duration too, what waits longest goes first. A scrub that was cut off,
+or that could not read something, is gone on with by --resume. It runs beside
+backups and gc.`,
+		example: `varve scrub                                 # read everything
+varve scrub --light                         # all but content: seconds to a minute
+varve scrub --older-than 30d --max-duration 2h      # each night
+varve scrub --sample 10% --limit-rate 100MiB
+varve scrub db1                             # what one volume needs
+varve scrub --resume                        # where the last one was cut off`,
+		codes: "1  something could not be read; no damage was found\n3  damage was found",
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "light", Destination: &f.light, Usage: "read no content"},
+			&cli.GenericFlag{Name: "sample", Value: &f.sample, DefaultText: "all", Usage: "read this `PERCENTAGE` of the packs, others each time"},
+			&cli.GenericFlag{Name: "older-than", Value: &f.olderThan, DefaultText: "whatever its age",
+				Usage: "read only what was not proven for `DURATION`"},
+			&cli.GenericFlag{Name: "max-duration", Value: &f.maxDuration, DefaultText: "no limit", Usage: "begin with nothing more after `DURATION`"},
+			&cli.GenericFlag{Name: "limit-rate", Value: &f.limitRate, DefaultText: "no limit", Usage: "read at most `SIZE` a second"},
+			&cli.BoolFlag{Name: "resume", Destination: &f.resume, Usage: "go on with the scrub that was cut off, as it was asked for"},
+		},
+		run: func(ctx context.Context, args []string) (result, error) { return runScrub(ctx, s, f, args) },
+	}
+}
+
+type scrubFlags struct {
+	light       bool
+	sample      percent
+	olderThan   duration
+	maxDuration duration
+	limitRate   size
+	resume      bool
+}
+
+// check refuses flags that exclude each other.
+func (f *scrubFlags) check(s *session, args []string) error {
+	misuse := func(text string) error { return &usageError{Text: text, Command: s.command} }
+	switch {
+	case f.light && (f.sample != 0 || f.olderThan != 0 || f.maxDuration != 0 || f.limitRate != 0 || f.resume):
+		return misuse("--light reads no content: the other flags say how much of that")
+	case f.resume && (f.sample != 0 || f.olderThan != 0 || len(args) > 0):
+		return misuse("--resume goes on with what was asked for: it takes no VOLUME, --sample or --older-than")
+	case f.sample < 0 || f.sample > 100:
+		return misuse("--sample is a part of all: 10%")
+	}
+	return nil
+}
+
+func (f *scrubFlags) options(s *session) scrub.Options {
+	return scrub.Options{
+		Light: f.light, Sample: float64(f.sample) / 100, OlderThan: time.Duration(f.olderThan), MaxDuration: time.Duration(f.maxDuration),
+		Resume: f.resume, BytesPerSecond: int64(f.limitRate), Meter: new(scrub.Meter), Log: s.log,
+		Step: func(what string) { s.log.Info("scrub", "step", what) },
+	}
+}
+
+func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (result, error) {
+	if err := f.check(s, args); err != nil {
+		return nil, err
+	}
+	repo, err := s.openRepository(toRead)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	opts := f.options(s)
+	if len(args) > 0 {
+		if opts.Volumes, err = s.toPrune(repo, args); err != nil {
+			return nil, err
+		}
+	}
+	s.doing = "scrub"
+	begun := time.Now()
+	stop := s.watch("scrubbing", func() sample {
+		return sample{done: opts.Meter.Done.Load(), total: opts.Meter.Total.Load(), findings: opts.Meter.Findings.Load()}
+	})
+	report, err := scrub.Run(ctx, repo, opts)
+	stop()
+	if errors.Is(err, scrub.ErrNothingToResume) {
+		return nil, &usageError{Text: "no scrub was cut off: there is nothing to go on with", Command: s.command}
+	}
+	if err != nil {
+		s.record(ctx, repo, repository.Event{Op: repository.OpScrub, Seconds: time.Since(begun).Seconds()}, err)
+		return nil, err
+	}
+	if report.Unprotected != nil && !isFrozen(s.globals.repo, report.Unprotected) {
+		s.warn("reading without a lease (%v): a gc that runs at the same time may take away what is being read", report.Unprotected)
+	}
+	r := newScrubbed(report, s.about.repo)
+	failure := r.failure()
+	s.record(ctx, repo, r.event(time.Since(begun)), failure)
+	return r, failure
+}
+
+// A scrubError reports that a scrub found something.
+type scrubError struct {
+	Text    string
+	Damaged bool // else, something could not be read
+	Lost    bool // bytes of revisions are lost
+}
+
+func (e *scrubError) Error() string { return e.Text }
+
+// scrubbed is the result of scrub. Its fields are API.
+type scrubbed struct {
+	Light       bool           `json:"light"`
+	Finished    bool           `json:"finished"` // nothing is left of what was to be read
+	Volumes     int            `json:"volumes"`
+	Revisions   int            `json:"revisions"`
+	Objects     int            `json:"objects"`
+	Packs       int            `json:"packs"`
+	Stored      int64          `json:"stored"` // bytes of these
+	Images      int64          `json:"images"` // bytes of the newest image of each volume
+	DuePacks    int            `json:"due_packs"`
+	ReadPacks   int            `json:"read_packs"`
+	Read        int64          `json:"read"` // bytes of packs
+	LightTook   float64        `json:"light_seconds"`
+	DeepTook    float64        `json:"deep_seconds"`
+	Proven      int            `json:"proven"` // revisions that were marked so
+	Oldest      *time.Time     `json:"oldest_unproven"`
+	Damage      int            `json:"damage_count"`
+	Trouble     int            `json:"trouble_count"`
+	Findings    []scrubFinding `json:"findings"`
+	Lost        []scrubLoss    `json:"lost"` // by all findings together
+	unrecorded  bool
+	place       string
+	wholeVolume int // volumes that have lost nothing
+}
+
+// scrubFinding is one finding. Its fields are API.
+type scrubFinding struct {
+	Number   int                  `json:"number"`
+	Grade    scrub.Grade          `json:"grade"`
+	Kind     scrub.Kind           `json:"kind"`
+	Path     known[string]        `json:"path"` // in the repository
+	Offset   int64                `json:"offset"`
+	Length   known[int64]         `json:"length"`
+	Pack     known[string]        `json:"pack"`
+	Objects  []scrubObject        `json:"objects"`
+	Volume   known[revision.Name] `json:"volume"`
+	Revision known[revision.ID]   `json:"revision"`
+	Cause    string               `json:"cause"`
+	Twice    bool                 `json:"twice"` // it was read again, and came out the same
+	Found    time.Time            `json:"found"`
+	Lost     []scrubLoss          `json:"lost"`
+}
+
+// scrubObject is a hurt or missing object. Its fields are API.
+type scrubObject struct {
+	ID        string   `json:"id"`
+	Kind      string   `json:"kind"`
+	Offset    int64    `json:"offset"`
+	Length    int      `json:"length"`
+	Elsewhere []string `json:"elsewhere"` // packs that have a good copy
+}
+
+// scrubLoss is what a revision has lost. Its fields are API.
+type scrubLoss struct {
+	Volume   revision.Name       `json:"volume"`
+	Revision revision.ID         `json:"revision"`
+	Begun    time.Time           `json:"begun"`
+	Bytes    int64               `json:"bytes"`
+	Whole    bool                `json:"whole"` // it cannot be opened
+	Extents  []repository.Extent `json:"extents"`
+}
+
+func newScrubbed(r *scrub.Report, place string) *scrubbed {
+	s := &scrubbed{
+		Light: r.Light, Finished: r.Finished, Volumes: r.Volumes, Revisions: r.Revisions, Objects: r.Objects, Packs: r.Packs, Stored: r.Stored,
+		Images: r.Images, DuePacks: r.Due, ReadPacks: r.Read, Read: r.ReadBytes, LightTook: r.LightTook.Seconds(), DeepTook: r.DeepTook.Seconds(),
+		Proven: r.Proven, Oldest: timeOrNil(r.Oldest), Damage: r.Count(scrub.Damage), Trouble: r.Count(scrub.Trouble),
+		Findings: []scrubFinding{}, Lost: newScrubLosses(r.Losses()), unrecorded: r.Unrecorded, place: place,
+	}
+	for i := range r.Findings {
+		s.Findings = append(s.Findings, newScrubFinding(&r.Findings[i]))
+	}
+	hurt := map[revision.Name]bool{}
+	for _, l := range s.Lost {
+		hurt[l.Volume] = true
+	}
+	s.wholeVolume = max(s.Volumes-len(hurt), 0)
+	return s
+}
+
+func newScrubFinding(f *scrub.Finding) scrubFinding {
+	out := scrubFinding{
+		Number: f.Number, Grade: f.Grade, Kind: f.Kind, Path: known[string]{f.Path}, Offset: f.Offset, Length: known[int64]{f.Length},
+		Objects: []scrubObject{}, Volume: known[revision.Name]{f.Volume.Name}, Revision: known[revision.ID]{f.Revision},
+		Cause: f.Cause, Twice: f.Twice, Found: f.Found, Lost: newScrubLosses(f.Lost),
+	}
+	if !f.Pack.IsZero() {
+		out.Pack.is = f.Pack.String()
+	}
+	for _, o := range f.Objects {
+		object := scrubObject{ID: o.ID.String(), Kind: o.Kind.String(), Offset: o.Offset, Length: o.Stored, Elsewhere: []string{}}
+		for _, pack := range o.Elsewhere {
+			object.Elsewhere = append(object.Elsewhere, pack.String())
+		}
+		out.Objects = append(out.Objects, object)
+	}
+	return out
+}
+
+func newScrubLosses(losses []scrub.Loss) []scrubLoss {
+	out := []scrubLoss{}
+	for i := range losses {
+		l := &losses[i]
+		loss := scrubLoss{Volume: l.Volume.Name, Revision: l.Revision, Begun: l.Begun, Bytes: l.Bytes(), Whole: l.Whole, Extents: l.Extents}
+		if loss.Extents == nil {
+			loss.Extents = []repository.Extent{}
+		}
+		out = append(out, loss)
+	}
+	return out
+}
+
+// failure is what the scrub came to, as an error; nil: all is well.
+func (r *scrubbed) failure() error {
+	if r.Damage == 0 && r.Trouble == 0 {
+		return nil
+	}
+	return &scrubError{Text: r.sum(), Damaged: r.Damage > 0, Lost: len(r.Lost) > 0}
+}
+
+// event is the line of the journal.
+func (r *scrubbed) event(took time.Duration) repository.Event {
+	what := "deep"
+	if r.Light {
+		what = "light"
+	}
+	return repository.Event{
+		Op: repository.OpScrub, Seconds: took.Seconds(), Read: r.Read,
+		Detail: fmt.Sprintf("%s: read %d of %d packs, %d revisions proven; %s", what, r.ReadPacks, r.Packs, r.Proven, r.sum()),
+	}
+}

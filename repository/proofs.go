@@ -250,20 +250,23 @@ func (r *Repository) changeMapProofs(ctx context.Context, volume revision.UUID, 
 }
 
 // OldestUnproven tells since when a byte of a volume waits to be proven again: as the last
-// scrub left it, or, if there was none, since its oldest revision was begun. Zero: it has none.
-func (r *Repository) OldestUnproven(v Volume) (time.Time, error) {
+// scrub left it, or, if none was there, since its oldest revision was begun. Zero: it has none.
+func (r *Repository) OldestUnproven(v Volume) (at time.Time, scrubbed bool, err error) {
 	known, err := r.readMapProofs(v.UUID)
 	if err != nil && !notFound(err) && !isDamaged(err) {
-		return time.Time{}, err
+		return at, false, err
 	}
 	if !known.Oldest.IsZero() {
-		return known.Oldest, nil
+		return known.Oldest, true, nil
 	}
 	ids, err := r.revisionIDs(v.Name)
-	if err != nil || len(ids) == 0 {
-		return time.Time{}, err
+	if notFound(err) || err == nil && len(ids) == 0 {
+		return at, false, nil
 	}
-	return slices.MinFunc(ids, func(a, b revision.ID) int { return a.Begun().Compare(b.Begun()) }).Begun(), nil
+	if err != nil {
+		return at, false, err
+	}
+	return slices.MinFunc(ids, func(a, b revision.ID) int { return a.Begun().Compare(b.Begun()) }).Begun(), false, nil
 }
 
 // replaceProofs writes a file of proofs anew, inside the gate, so that no two do at once.

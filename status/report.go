@@ -106,8 +106,33 @@ type Input struct {
 	Events     []repository.Event // of the last days, oldest first
 	Journal    []repository.Event // all there are, oldest first, those of Volumes or not; needed where an expected volume has no revision
 	Running    []repository.Running
+	Proofs     map[revision.Name]Proof
 	Available  int64 // bytes of the repository's file system
 	Total      int64 // zero: not known
+}
+
+// Proof is how far what is stored of a volume was read again.
+type Proof struct {
+	Oldest   time.Time // since when a byte of it waits for that
+	Scrubbed bool      // a scrub came that far; else it is since the oldest revision was begun
+}
+
+// Unproven sums up proofs: since when the oldest byte waits, and how many volumes no scrub
+// ever looked through. Zero: none was looked through, or there are none.
+func (in *Input) Unproven() (oldest time.Time, never int) {
+	scrubbed := false
+	for _, p := range in.Proofs {
+		if oldest.IsZero() || p.Oldest.Before(oldest) {
+			oldest = p.Oldest
+		}
+		if scrubbed = scrubbed || p.Scrubbed; !p.Scrubbed {
+			never++
+		}
+	}
+	if !scrubbed {
+		return time.Time{}, never
+	}
+	return oldest, never
 }
 
 // Unread is what could not be read of the repository.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,6 +77,11 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	} else {
 		s.warn("how many backups there were cannot be told: %v", err)
 	}
+	if hurt, err := repo.KnownDamage(); err == nil {
+		m.add("varve_repository_damaged_objects", "", "", float64(len(hurt)))
+	} else {
+		s.warn("how many objects are hurt cannot be told: %v", err)
+	}
 	if textfile == "" {
 		return m, nil
 	}
@@ -95,6 +101,9 @@ func (m *metrics) collect(r *status.Report, in status.Input) {
 		m.ofSet(set)
 	}
 	m.troubles(slices.DeleteFunc(slices.Clone(r.Cases), func(c status.Case) bool { return c.Volume != "" }))
+	for _, name := range slices.Sorted(maps.Keys(in.Proofs)) {
+		m.add("varve_volume_oldest_unproven_timestamp_seconds", "volume", name.String(), float64(in.Proofs[name].Oldest.Unix()))
+	}
 	if in.Total > 0 {
 		m.add("varve_repository_size_bytes", "", "", float64(in.Total))
 		m.add("varve_repository_free_bytes", "", "", float64(in.Available))
@@ -227,9 +236,11 @@ var metricHelp = [][2]string{
 	{"varve_volume_last_stored_bytes", "Bytes that the newest revision added to the repository."},
 	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
 	{"varve_volume_revisions", "The number of revisions."},
+	{"varve_volume_oldest_unproven_timestamp_seconds", "Since when a byte of the volume waits to be read again by a scrub; if none ever did, when its oldest revision was begun."},
 	{"varve_backups_total", "Backups in the journal by how they ended."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
+	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt."},
 	{"varve_build_info", "The version of the program, as a label."},
 }
 

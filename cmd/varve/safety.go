@@ -46,6 +46,7 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 	if in.Available, in.Total, err = repo.Free(); err != nil {
 		s.warn("how much room is left cannot be told: %v", err)
 	}
+	in.Proofs = s.proofs(repo, in.Volumes)
 	report := status.Judge(in)
 	awaited := slices.ContainsFunc(report.Volumes, func(v status.Volume) bool { return v.IsAwaited() })
 	apart := slices.ContainsFunc(report.Sets, func(set status.Set) bool { return set.Apart })
@@ -61,6 +62,23 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 		s.findLastSets(repo, &in, report.Sets)
 	}
 	return status.Judge(in), in, nil
+}
+
+// proofs tells how far what is stored of volumes was read again.
+func (s *session) proofs(repo *repository.Repository, summaries []repository.Summary) map[revision.Name]status.Proof {
+	proofs := map[revision.Name]status.Proof{}
+	for i := range summaries {
+		v := summaries[i].Volume
+		at, scrubbed, err := repo.OldestUnproven(v)
+		if err != nil {
+			s.warn("how far volume %s was read again cannot be told: %v", v.Name, err)
+			continue
+		}
+		if !at.IsZero() {
+			proofs[v.Name] = status.Proof{Oldest: at, Scrubbed: scrubbed}
+		}
+	}
+	return proofs
 }
 
 func uuidsOf(summaries []repository.Summary) map[revision.UUID]bool {

@@ -70,6 +70,7 @@ type judged struct {
 	Oldest     *agedVolume   `json:"oldest"` // of those that are well
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
+	Proof      judgedProof   `json:"proof"`
 	all        bool          // are printed
 	troubled   int           // volumes
 	dueSoon    int
@@ -119,6 +120,12 @@ type judgedPlace struct {
 	FullIn    known[float64] `json:"full_in"` // seconds
 }
 
+// judgedProof is how far what is stored was read again. Its fields are API.
+type judgedProof struct {
+	Oldest *time.Time `json:"oldest_unproven"` // since when a byte waits for it; null: nothing was ever scrubbed
+	Never  int        `json:"never_scrubbed"`  // volumes
+}
+
 // judgedEntry is a volume in a few words. Its fields are API.
 type judgedEntry struct {
 	Volume   revision.Name  `json:"volume"`
@@ -137,6 +144,8 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
 		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}
+	oldest, never := in.Unproven()
+	j.Proof = judgedProof{timeOrNil(oldest), never}
 	j.Verdict = map[status.Grade]string{status.Safe: "safe", status.Warning: "warning", status.Critical: "not-safe"}[r.Grade]
 	for _, c := range r.Cases {
 		if c.Kind.Grade() == status.Critical {

@@ -166,5 +166,21 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 			place += fmt.Sprintf(": full in %s", formatCount(days, "day"))
 		}
 	}
-	return append(rows, []cell{left("repository"), left(place)})
+	rows = append(rows, []cell{left("repository"), left(place)})
+	if text := j.Proof.text(p.now); text != "" {
+		rows = append(rows, []cell{left("proof"), left(text)})
+	}
+	return rows
+}
+
+// text says how old the oldest byte is that waits to be read again, if anything ever was.
+func (proof judgedProof) text(now time.Time) string {
+	if proof.Oldest == nil {
+		return ""
+	}
+	text := "every stored byte was read within " + formatLong(now.Sub(*proof.Oldest))
+	if proof.Never > 0 {
+		text += fmt.Sprintf(", but of %s that no scrub looked through", formatCount(proof.Never, "volume"))
+	}
+	return text
 }

@@ -26,6 +26,9 @@ var (
 	Unseal           = unseal
 	DecodeDescriptor = decodeDescriptor
 	DecodeSpace      = decodeSpace
+	DecodePackProofs = decodePackProofs
+	EncodePackProofs = encodePackProofs
+	DecodeMapProofs  = decodeMapProofs
 	CopyName         = copyName
 	RevisionName     = revisionName
 	RunName          = runName

@@ -10,6 +10,7 @@ import (
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
+	"varve/scrub"
 )
 
 // Random histories of several volumes that share content: backups, some of which die,
@@ -33,7 +34,7 @@ func TestGCOfRandomHistories(t *testing.T) {
 		var readers []*repository.Reader
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			name := rapid.SampledFrom([]revision.Name{"a", "b", "c"}).Draw(rt, "volume")
-			switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			switch rapid.IntRange(0, 11).Draw(rt, "step") {
 			default: // a backup
 				for range rapid.IntRange(0, 3).Draw(rt, "changes") {
 					change(rt, now[name], most)
@@ -70,6 +71,8 @@ func TestGCOfRandomHistories(t *testing.T) {
 				readers = append(readers, rd)
 			case 9:
 				collectRandomly(rt, w, r)
+			case 10, 11:
+				scrubRandomly(rt, w, r)
 			}
 		}
 		for _, rd := range readers {
@@ -78,6 +81,7 @@ func TestGCOfRandomHistories(t *testing.T) {
 			}
 		}
 		collectRandomly(rt, w, r)
+		scrubRandomly(rt, w, r)
 		for range 2 { // what became garbage in the first is taken by the second
 			result, err := r.CollectGarbage(t.Context(), repository.GCOptions{Now: time.Now().AddDate(1, 0, 0), EmptyTrash: true, Threshold: 1e-9})
 			if err != nil || len(result.Findings) > 0 || result.Dead != 0 || result.WaitingPacks != 0 || result.Kept != 0 {
@@ -92,6 +96,24 @@ func TestGCOfRandomHistories(t *testing.T) {
 			rt.Fatalf("at last: %v", err)
 		}
 	})
+}
+
+// scrubRandomly looks through all there is, and finds nothing wrong.
+func scrubRandomly(rt *rapid.T, w *gcWorld, r *repository.Repository) {
+	report, err := scrub.Run(w.t.Context(), r, scrub.Options{
+		Light: rapid.IntRange(0, 3).Draw(rt, "light") == 0, OlderThan: rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "older"), Workers: 2,
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		if f.Grade != scrub.Note {
+			rt.Fatalf("a false alarm: %+v", f)
+		}
+	}
+	if !report.Light && report.Due == report.Packs && !report.Oldest.IsZero() && report.Oldest.Before(report.Begun) {
+		rt.Fatalf("all was read, and a byte waits since %v: %+v", report.Oldest, report)
+	}
 }
 
 func collectRandomly(rt *rapid.T, w *gcWorld, r *repository.Repository) {

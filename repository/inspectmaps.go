@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"syscall"
@@ -298,9 +299,13 @@ func windowsOf(regions map[uint64]bool) (parts []window) {
 	return append(parts, window{first, math.MaxUint64})
 }
 
-// image is the content ids of a revision in a window. It is not changed once it is made,
-// but for what one who has it alone makes of it.
-type image map[uint64]*followed
+// followedImage is the content ids of a revision in a window.
+type followedImage struct {
+	regions map[uint64]*followed
+	// own are the regions that no image of an ancestor has too. Only these may be changed,
+	// and only by who has the image alone.
+	own map[uint64]bool
+}
 
 // followed is a region of an image.
 type followed struct {
@@ -313,7 +318,7 @@ type followed struct {
 // regions that come of it against those that are recorded. It takes in what maps name.
 func (l *mapLook) recompute(ctx context.Context) error {
 	for _, w := range l.windows() {
-		err := climb(l.f, func(n *node, below image, sole bool) (image, error) {
+		err := climb(l.f, func(n *node, below *followedImage, sole bool) (*followedImage, error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -327,7 +332,7 @@ func (l *mapLook) recompute(ctx context.Context) error {
 }
 
 // follow makes the image of a revision of that of its parent.
-func (l *mapLook) follow(n *node, w window, below image, sole bool) (image, error) {
+func (l *mapLook) follow(n *node, w window, below *followedImage, sole bool) (*followedImage, error) {
 	if n.use == "" {
 		return nil, l.salvage(n, w)
 	}
@@ -336,11 +341,12 @@ func (l *mapLook) follow(n *node, w window, below image, sole bool) (image, erro
 		return nil, err
 	}
 	defer func() { _ = m.Close() }() // it is only read
-	o := imageOverlay{image: below, mine: map[uint64]bool{}, sole: sole}
-	if o.image == nil {
-		o.image = image{}
-	} else if !sole {
-		o.image = cloneImage(below)
+	o := imageOverlay{image: below, changed: map[uint64]bool{}}
+	switch {
+	case below == nil:
+		o.image = &followedImage{regions: map[uint64]*followed{}, own: map[uint64]bool{}}
+	case !sole:
+		o.image = &followedImage{regions: maps.Clone(below.regions), own: map[uint64]bool{}}
 	}
 	o.cut(m.Statement().Chunks())
 	for record, err := range m.Records(w.first, w.end) {
@@ -385,13 +391,12 @@ func (l *mapLook) salvage(n *node, w window) error {
 
 // compare holds what came out against what a map records.
 func (l *mapLook) compare(n *node, m *mapFile, w window, o *imageOverlay) error {
-	for region := range o.mine {
-		r := o.image[region]
-		if r == nil {
-			continue
-		}
+	have := o.image.regions
+	for region := range o.changed {
+		r := have[region]
 		if r.count == 0 {
-			delete(o.image, region)
+			delete(have, region)
+			delete(o.image.own, region)
 			continue
 		}
 		r.hash = regionHashOf(region, r)
@@ -406,11 +411,11 @@ func (l *mapLook) compare(n *node, m *mapFile, w window, o *imageOverlay) error 
 			continue
 		}
 		within++
-		if r := o.image[row.Region]; r == nil || r.hash != row.Hash {
+		if r := have[row.Region]; r == nil || r.hash != row.Hash {
 			wrong = min(wrong, row.Region)
 		}
 	}
-	if wrong == math.MaxUint64 && within == len(o.image) {
+	if wrong == math.MaxUint64 && within == len(have) {
 		return nil
 	}
 	what := "the maps of its chain give other regions than it records"
@@ -432,32 +437,23 @@ func regionHashOf(region uint64, r *followed) [32]byte {
 	return revision.RegionHash(chunks)
 }
 
-func cloneImage(of image) image {
-	clone := make(image, len(of))
-	for n, r := range of {
-		clone[n] = r
-	}
-	return clone
-}
-
 // imageOverlay is an image that is being made.
 type imageOverlay struct {
-	image image
-	mine  map[uint64]bool // regions that were changed, and may be
-	sole  bool            // all of them may be
+	image   *followedImage
+	changed map[uint64]bool // regions
 }
 
 // region gives a region to be changed.
 func (o *imageOverlay) region(n uint64) *followed {
-	r := o.image[n]
+	r := o.image.regions[n]
 	switch {
 	case r == nil:
 		r = new(followed)
-	case !o.sole && !o.mine[n]:
+	case !o.image.own[n]:
 		clone := *r
 		r = &clone
 	}
-	o.image[n], o.mine[n] = r, true
+	o.image.regions[n], o.image.own[n], o.changed[n] = r, true, true
 	return r
 }
 
@@ -472,10 +468,10 @@ func (o *imageOverlay) set(chunk uint64, content [32]byte) {
 
 // erase makes zeros of what there is from first to before end, however far that is.
 func (o *imageOverlay) erase(first, end uint64) {
-	for n := range o.image {
+	for n := range o.image.regions {
 		from, to := max(first, n*revision.RegionChunks), min(end, (n+1)*revision.RegionChunks)
 		for chunk := from; chunk < to; chunk++ {
-			if o.image[n].chunks[chunk%revision.RegionChunks] != ([32]byte{}) {
+			if o.image.regions[n].chunks[chunk%revision.RegionChunks] != ([32]byte{}) {
 				r := o.region(n)
 				r.chunks[chunk%revision.RegionChunks] = [32]byte{}
 				r.count--

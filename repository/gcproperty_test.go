@@ -72,7 +72,7 @@ func TestGCOfRandomHistories(t *testing.T) {
 			case 9:
 				collectRandomly(rt, w, r)
 			case 10, 11:
-				scrubRandomly(rt, w, r)
+				scrubRandomly(rt, r)
 			}
 		}
 		for _, rd := range readers {
@@ -81,7 +81,7 @@ func TestGCOfRandomHistories(t *testing.T) {
 			}
 		}
 		collectRandomly(rt, w, r)
-		scrubRandomly(rt, w, r)
+		scrubRandomly(rt, r)
 		for range 2 { // what became garbage in the first is taken by the second
 			result, err := r.CollectGarbage(t.Context(), repository.GCOptions{Now: time.Now().AddDate(1, 0, 0), EmptyTrash: true, Threshold: 1e-9})
 			if err != nil || len(result.Findings) > 0 || result.Dead != 0 || result.WaitingPacks != 0 || result.Kept != 0 {
@@ -99,8 +99,8 @@ func TestGCOfRandomHistories(t *testing.T) {
 }
 
 // scrubRandomly looks through all there is, and finds nothing wrong.
-func scrubRandomly(rt *rapid.T, w *gcWorld, r *repository.Repository) {
-	report, err := scrub.Run(w.t.Context(), r, scrub.Options{
+func scrubRandomly(rt *rapid.T, r *repository.Repository) {
+	report, err := scrub.Run(rt.Context(), r, scrub.Options{
 		Light: rapid.IntRange(0, 3).Draw(rt, "light") == 0, OlderThan: rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "older"), Workers: 2,
 	})
 	if err != nil {

@@ -105,6 +105,7 @@ func liveYears(rt *rapid.T, state string) {
 		"remove many": func(rt *rapid.T) { y.rt = rt; y.remove() },
 		"undelete":    func(rt *rapid.T) { y.rt = rt; y.undelete() },
 		"gc":          func(rt *rapid.T) { y.rt = rt; y.collect() },
+		"scrub":       func(rt *rapid.T) { scrubRandomly(rt, y.repo) },
 		"reopen":      func(rt *rapid.T) { y.rt = rt; y.reopen() },
 		"":            func(rt *rapid.T) { y.rt = rt; y.check() },
 	})
@@ -276,7 +277,7 @@ func (y *years) check() {
 }
 
 func (y *years) checkRevision(rev repository.Revision) error {
-	if rev.Info.State != repository.Good || rev.Info.Pin.Holds(time.Now()) != y.pinned[rev.ID] {
+	if s := rev.Info.State; s != repository.Good && s != repository.Proven || rev.Info.Pin.Holds(time.Now()) != y.pinned[rev.ID] {
 		return fmt.Errorf("it is %+v", rev.Info)
 	}
 	if rev.Statement.Digest != y.digests[rev.ID] {

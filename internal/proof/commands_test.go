@@ -19,6 +19,7 @@ import (
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
+	"varve/scrub"
 )
 
 // command is one that writes: what was there before, and what it does. Every
@@ -47,6 +48,7 @@ var commands = []command{
 	{"a note of what verify found", twoVolumes, noteProven},
 	{"a note of damage", twoVolumes, noteDamage},
 	{"condemned objects found", interruptedFull, findCondemned},
+	{"a scrub", fourNights, scrubAll},
 	{"a note of a person", twoVolumes, noteOfAPerson},
 	{"rename", twoVolumes, rename},
 	{"rename, and the old name anew", twoVolumes, renameAndMakeAnew},
@@ -101,6 +103,26 @@ func noteProven(ctx context.Context, w *World, fsys durable.FS) (err error) {
 		}
 	}
 	return nil
+}
+
+// scrubAll looks through everything. What it finds in a repository in which nothing is hurt
+// is what could not be read, or not be written.
+func scrubAll(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		report, err := scrub.Run(ctx, r, scrub.Options{Workers: 1})
+		if err != nil {
+			return err
+		}
+		for _, f := range report.Findings {
+			if f.Grade != scrub.Note {
+				return fmt.Errorf("%s of %s: %s", f.Grade, f.Path, f.Cause)
+			}
+		}
+		if report.Unrecorded || !report.Finished {
+			return errors.New("it is not recorded")
+		}
+		return nil
+	})
 }
 
 // noteOfAPerson is what tag, pin and distrust write.

@@ -24,7 +24,8 @@
 // was written to, in files without names that end with the mount.
 //
 // The process that serves may use what it serves, but is then the worse for being killed:
-// what it waits for from itself, nobody answers any more. Others had better do it.
+// what it waits for from itself, nobody answers any more. Others had better do it: [StartServer] starts a
+// process that serves one image to this one.
 //
 // A Mounted is safe for concurrent use. Locks are held for moments, never while a pack is
 // read. docs/decisions/0027-mounts-serve-whole-images.md has the reasons.

@@ -35,7 +35,10 @@ type Options struct {
 	Refresh time.Duration
 	// Renew is how often the lease is renewed; zero means three minutes.
 	Renew time.Duration
-	Log   *slog.Logger // nil discards
+	// OnTrouble is told why reads and writes failed, of each place once; it may be called from many
+	// goroutines. nil: nobody is.
+	OnTrouble func(Trouble)
+	Log       *slog.Logger // nil discards
 }
 
 // minCache is room for what several readers need at the same moment.

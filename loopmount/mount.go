@@ -11,32 +11,78 @@ import (
 	"varve/disk"
 )
 
-// A FileSystem is a file system within an image that can be read. The caller closes it, and its nodes before.
+// A FileSystem is a file system within an image, which is mounted. The caller closes it, and its nodes before.
 type FileSystem struct {
 	Part   disk.Part // with what the kernel noticed: it is unclean
-	device *os.File  // the loop device
+	device *Device   // the loop device, if it is closed with it; nil: who attached it does that
 	root   *os.File  // of the mount, which lasts as long as this is open
 }
 
-// Open mounts the file system that a part of an image, a file or a block device, holds.
-func Open(image string, part disk.Part) (*FileSystem, error) {
+// Open mounts the file system that a part of an image, a file or a block device, holds, to be read.
+func Open(image string, part disk.Part) (_ *FileSystem, err error) {
 	if !part.Kind.IsFileSystem() {
 		return nil, &ContentError{Part: part}
 	}
-	device, err := attach(image, part.Extent)
+	backing, err := os.Open(image)
 	if err != nil {
 		return nil, err
 	}
-	root, unclean, err := mount(device.Name(), part)
+	defer func() { err = errors.Join(err, backing.Close()) }() // the device keeps it open
+	device, err := Attach(backing, part, false)
+	if err != nil {
+		return nil, err
+	}
+	f, err := device.Mount()
 	if err != nil {
 		return nil, errors.Join(err, device.Close())
 	}
-	part.Unclean = part.Unclean || unclean
-	return &FileSystem{Part: part, device: device, root: root}, nil
+	f.device = device
+	return f, nil
 }
 
-// Close unmounts it.
-func (f *FileSystem) Close() error { return errors.Join(f.root.Close(), f.device.Close()) }
+// Mount mounts the file system that the device has: read-only, and without a look at its journal; or, if the device can be
+// written to, for writing, which replays the journal. The caller closes it before the device.
+func (d *Device) Mount() (*FileSystem, error) {
+	root, unclean, err := d.mount()
+	if err != nil {
+		return nil, err
+	}
+	part := d.Part
+	part.Unclean = part.Unclean || unclean
+	return &FileSystem{Part: part, root: root}, nil
+}
+
+// Close unmounts it, unless it was placed somewhere.
+func (f *FileSystem) Close() error {
+	err := f.root.Close()
+	if f.device != nil {
+		err = errors.Join(err, f.device.Close())
+	}
+	return err
+}
+
+// MapOwners shows the owners of all files as those that they are in a user namespace. It fails where the file system
+// cannot do that ([errors.ErrUnsupported]), and may be called once, before Place.
+func (f *FileSystem) MapOwners(namespace *os.File) error {
+	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(namespace.Fd())}
+	switch err := unix.MountSetattr(int(f.root.Fd()), "", unix.AT_EMPTY_PATH, attr); {
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("the owners of files in %s cannot be mapped: %w", f.Part.Kind, errors.ErrUnsupported)
+	case errors.Is(err, unix.ENOSYS):
+		return ErrOldKernel
+	case err != nil:
+		return fmt.Errorf("map the owners of files: %w", err)
+	}
+	return nil
+}
+
+// Place attaches it to a directory of this process' mounts, from which it goes when that is unmounted or they end.
+func (f *FileSystem) Place(dir string) error {
+	if err := unix.MoveMount(int(f.root.Fd()), "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("mount at %s: %w", dir, err)
+	}
+	return nil
+}
 
 // A driver is a way to have the kernel mount a file system.
 type driver struct {
@@ -68,38 +114,63 @@ func drivers(k disk.Kind) []driver {
 	return []driver{{name: string(k)}}
 }
 
-// mount mounts a device by the first driver that does, and tells whether that was one for what is unclean. The error is that
+// writingDrivers lists the ways to mount what a part holds for writing, as the machine does that it is of.
+func writingDrivers(k disk.Kind) []driver {
+	const onError = "errors=remount-ro"
+	switch k {
+	case disk.Ext2, disk.Ext3, disk.Ext4:
+		return []driver{{name: "ext4", options: []string{onError}}, {name: string(k), options: []string{onError}}}
+	case disk.XFS:
+		return []driver{{name: "xfs", options: []string{"nouuid"}}}
+	case disk.VFAT, disk.ExFAT:
+		return []driver{{name: string(k), options: []string{"iocharset=utf8", onError}}, {name: string(k), options: []string{onError}}}
+	case disk.NTFS:
+		return []driver{{name: "ntfs3", options: []string{"iocharset=utf8"}}, {name: "ntfs3"}}
+	}
+	return []driver{{name: string(k)}}
+}
+
+// mount mounts the device by the first driver that does, and tells whether that was one for what is unclean. The error is that
 // of the last one that the kernel knows.
-func mount(device string, part disk.Part) (root *os.File, unclean bool, err error) {
-	last := error(&UnknownError{Kind: part.Kind})
-	for _, d := range drivers(part.Kind) {
-		root, said, err := d.mount(device)
+func (d *Device) mount() (root *os.File, unclean bool, err error) {
+	ways := drivers(d.Part.Kind)
+	if d.writable {
+		ways = writingDrivers(d.Part.Kind)
+	}
+	last := error(&UnknownError{Kind: d.Part.Kind})
+	for _, way := range ways {
+		root, said, err := way.mount(d.Name(), d.writable)
 		switch {
 		case err == nil:
-			return root, d.unclean, nil
+			return root, way.unclean, nil
 		case errors.Is(err, unix.ENOSYS):
 			return nil, false, ErrOldKernel
 		case errors.Is(err, unix.EPERM):
 			return nil, false, ErrNotRoot
 		case !errors.Is(err, unix.ENODEV):
-			last = &MountError{Part: part, Said: said, Err: err}
+			last = &MountError{Part: d.Part, Said: said, Err: err}
 		}
 	}
 	return nil, false, last
 }
 
-// mount asks the kernel for a mount that is attached nowhere, and returns its root and what the kernel had to say.
-func (d driver) mount(device string) (root *os.File, said []string, err error) {
+// mount asks the kernel for a mount that is attached nowhere, and returns its root and what the kernel had to say. What
+// is only read may not be run either.
+func (d driver) mount(device string, writable bool) (root *os.File, said []string, err error) {
 	context, err := unix.Fsopen(d.name, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, unix.Close(context)) }()
+	options, attributes := d.options, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOATIME
+	if !writable {
+		options, attributes = append([]string{"ro"}, options...), attributes|unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC
+	}
 	set := func() error {
 		if err := unix.FsconfigSetString(context, "source", device); err != nil {
 			return err
 		}
-		for _, option := range append([]string{"ro"}, d.options...) {
+		for _, option := range options {
 			name, value, hasValue := strings.Cut(option, "=")
 			var err error
 			if hasValue {
@@ -116,7 +187,6 @@ func (d driver) mount(device string) (root *os.File, said []string, err error) {
 	if err := set(); err != nil {
 		return nil, messages(context), err
 	}
-	const attributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOATIME
 	fd, err := unix.Fsmount(context, unix.FSMOUNT_CLOEXEC, attributes)
 	if err != nil {
 		return nil, messages(context), err

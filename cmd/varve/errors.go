@@ -147,7 +147,7 @@ func gravityOf(err error) job.Gravity {
 		noPart        *noPartError
 		noPath        *noPathError
 		severalParts  *severalPartsError
-		server        *servedError
+		server        *fusemount.Failure
 		inside        *loopmount.PathError
 		same          *filecopy.SameNameError
 	)

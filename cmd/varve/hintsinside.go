@@ -8,6 +8,7 @@ import (
 
 	"varve/disk"
 	"varve/filecopy"
+	"varve/fusemount"
 	"varve/internal/durable"
 	"varve/loopmount"
 )
@@ -15,7 +16,7 @@ import (
 // hintOnInside advises on what lies within an image.
 func hintOnInside(err error, a about) string {
 	var (
-		server  *servedError
+		server  *fusemount.Failure
 		noPath  *noPathError
 		noPart  *noPartError
 		several *severalPartsError

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"varve/disk"
+	"varve/fusemount"
 	"varve/loopmount"
 	"varve/repository"
 	"varve/revision"
@@ -31,7 +32,7 @@ type looking struct {
 	repo   *repository.Repository
 	rev    repository.Revision
 	layout disk.Layout
-	server *imageServer // nil: no file system was looked into yet
+	server *fusemount.Server // nil: no file system was looked into yet
 	opened []*loopmount.FileSystem
 	closes []func()
 }
@@ -114,13 +115,13 @@ func (l *looking) open(part disk.Part) (*loopmount.FileSystem, error) {
 		return nil, loopmount.ErrNotRoot
 	}
 	if l.server == nil {
-		server, err := l.s.startServer(l.rev)
+		server, err := l.s.startServer(l.rev, nil)
 		if err != nil {
 			return nil, err
 		}
 		l.server = server
 	}
-	f, err := loopmount.Open(l.server.path, part)
+	f, err := loopmount.Open(l.server.Path(), part)
 	if err != nil {
 		return nil, err
 	}

@@ -113,6 +113,8 @@ var reservations = []reservation{
 			"scripts/mutants os.WriteFile":  "likewise",
 			"scripts/mutants os.RemoveAll":  "likewise",
 			"volume/filevolume os.OpenFile": "devices are opened with flags of their own (O_EXCL, O_DIRECT) and never created",
+			"loopmount os.OpenFile":         "a loop device is opened for writing, and never created",
+			"fusemount os.OpenFile":         "an image in a mount of its own is opened for writing, and never created",
 			"loopmount unix.Openat2":        "opens for reading, within an image that is mounted read-only",
 			"chunkstore os.Remove":          "the catalog is a cache of this host outside every repository; damaged, it is deleted and built anew",
 		},

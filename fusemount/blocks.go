@@ -60,7 +60,7 @@ func (b *blockCounter) compute(c *listings, key imageKey, st *revision.Statement
 		func(id revision.ID, p *revision.Presence) { b.remember(imageKey{key.volume, id}, p) })
 	if err != nil {
 		c.opts.Log.Warn("the holes of a revision are not known", "volume", rev.Volume.Name, "revision", key.id, "error", err)
-		return st.Chunks(), isDamage(err)
+		return st.Chunks(), IsDamage(err)
 	}
 	return p.Count(), true
 }

@@ -11,8 +11,8 @@ import (
 	"varve/revision"
 )
 
-// isDamage tells whether stored bytes are to blame.
-func isDamage(err error) bool {
+// IsDamage tells whether stored bytes are to blame.
+func IsDamage(err error) bool {
 	corrupt := new(chunkstore.CorruptError)
 	file := new(repository.DamagedFileError)
 	wrong := new(revision.CorruptError)
@@ -33,7 +33,7 @@ func (m *Mounted) failedRead(ctx context.Context, image *repository.Image, off, 
 		return syscall.EIO
 	}
 	args := []any{"volume", image.Volume().Name, "revision", image.Statement().ID, "offset", off, "length", length, "error", err}
-	if !isDamage(err) {
+	if !IsDamage(err) {
 		m.troubled(Trouble{Kind: Unreadable, Offset: off, Length: length, Cause: err.Error()})
 		m.opts.Log.Warn("bytes of an image cannot be read", args...)
 		return syscall.EIO

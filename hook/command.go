@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"varve/internal/process"
 )
 
 // command is one run of a hook.
@@ -24,14 +24,14 @@ const drain = 500 * time.Millisecond
 // run runs the command to its end, or ends it. Output is the last of what it wrote;
 // an error, always an [*Error], has it too.
 func (c command) run(ctx context.Context) (output string, err error) {
-	out := new(tail)
+	out := new(process.Tail)
 	if err := c.execute(ctx, out); err != nil {
 		return "", &Error{Hook: c.hook, Command: c.text, Err: err, Output: out.String()}
 	}
 	return out.String(), nil
 }
 
-func (c command) execute(ctx context.Context, out *tail) error {
+func (c command) execute(ctx context.Context, out *process.Tail) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -102,31 +102,4 @@ func (c command) gone(group int, ended <-chan struct{}) bool {
 		case <-again.C:
 		}
 	}
-}
-
-// maxOutput is how much of a hook's output is kept, its last bytes.
-const maxOutput = 4 << 10
-
-// tail keeps the last of what is written. It is safe for concurrent use.
-type tail struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-// Write implements [io.Writer]. It takes everything.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := len(p)
-	p = p[max(0, n-maxOutput):]
-	keep := min(len(t.data), maxOutput-len(p))
-	t.data = append(t.data[:copy(t.data, t.data[len(t.data)-keep:])], p...)
-	return n, nil
-}
-
-// String is what was kept, as text.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.ToValidUTF8(string(t.data), "�")
 }

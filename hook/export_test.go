@@ -13,12 +13,6 @@ func WithGrace(r Runner, d time.Duration) Runner {
 	return r
 }
 
-// Tail keeps the end of what is written to it.
-type Tail = tail
-
-// MaxOutput is how much.
-const MaxOutput = maxOutput
-
 // Environment is that of a hook.
 var Environment = environment
 

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"pgregory.net/rapid"
 
 	"varve/hook"
+	"varve/internal/process"
 )
 
 const printTold = `for v in HOOK VOLUME SOURCE REPOSITORY RESULT REVISION; do eval "echo $v=\${VARVE_$v-unset}"; done`
@@ -75,27 +75,9 @@ func TestOutputIsBounded(t *testing.T) {
 	if err := r.After(t.Context(), hook.Outcome{}); err != nil {
 		t.Fatal(err)
 	}
-	if text := log.String(); !strings.Contains(text, `100000\nthe end\n`) || len(text) > 2*hook.MaxOutput {
+	if text := log.String(); !strings.Contains(text, `100000\nthe end\n`) || len(text) > 2*process.MaxTail {
 		t.Errorf("%d bytes logged, ending %.100q", len(text), text[max(0, len(text)-100):])
 	}
-}
-
-func TestTheTailIsTheEnd(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		var tail hook.Tail
-		var all []byte
-		for range rapid.IntRange(0, 8).Draw(t, "writes") {
-			p := bytes.Repeat([]byte{byte(rapid.IntRange('a', 'z').Draw(t, "letter"))}, rapid.IntRange(0, 2*hook.MaxOutput).Draw(t, "length"))
-			if n, err := tail.Write(p); n != len(p) || err != nil {
-				t.Fatalf("Write of %d: %d, %v", len(p), n, err)
-			}
-			all = append(all, p...)
-		}
-		if want := string(all[max(0, len(all)-hook.MaxOutput):]); tail.String() != want {
-			t.Fatalf("%d bytes kept of %d, or others", len(tail.String()), len(all))
-		}
-	})
 }
 
 // A hook reads nothing, and there is none where none is configured.

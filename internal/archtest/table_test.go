@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
-	"drill":                        {"fusemount", "repository"},
+	"drill":                        {"fusemount", "loopmount", "disk", "repository", "revision", "chunkstore", "internal/human", "internal/process"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},
 	"hook":                         {"internal/process"},
@@ -61,7 +61,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":               {"cmd/varve"},
 	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
 	"golang.org/x/time":               {"backup", "scrub"},
-	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount"},
+	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount", "drill"},
 	"golang.org/x/sync":               {"*"},
 	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
 	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler
@@ -114,6 +114,7 @@ var reservations = []reservation{
 			"scripts/mutants os.RemoveAll":  "likewise",
 			"volume/filevolume os.OpenFile": "devices are opened with flags of their own (O_EXCL, O_DIRECT) and never created",
 			"loopmount os.OpenFile":         "a loop device is opened for writing, and never created",
+			"drill os.MkdirAll":             "directories to mount at, in a file system in memory that ends with its process",
 			"fusemount os.OpenFile":         "an image in a mount of its own is opened for writing, and never created",
 			"loopmount unix.Openat2":        "opens for reading, within an image that is mounted read-only",
 			"chunkstore os.Remove":          "the catalog is a cache of this host outside every repository; damaged, it is deleted and built anew",

@@ -1,0 +1,34 @@
+package process
+
+import (
+	"strings"
+	"sync"
+)
+
+// MaxTail is how many bytes a [Tail] keeps.
+const MaxTail = 4 << 10
+
+// A Tail keeps the last of what is written to it, as that of a program's output. It is
+// safe for concurrent use.
+type Tail struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+// Write implements [io.Writer]. It takes everything.
+func (t *Tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(p)
+	p = p[max(0, n-MaxTail):]
+	keep := min(len(t.data), MaxTail-len(p))
+	t.data = append(t.data[:copy(t.data, t.data[len(t.data)-keep:])], p...)
+	return n, nil
+}
+
+// String is what was kept, as text.
+func (t *Tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.ToValidUTF8(string(t.data), "�")
+}

@@ -35,9 +35,10 @@ type Info struct {
 	Note   string        `json:"note"`
 	Pin    *revision.Pin `json:"pin"`
 	State  State         `json:"state"`
-	Reason string        `json:"reason"` // why it is suspect or damaged
-	Proven time.Time     `json:"proven"` // when every byte was last read and found right; zero: never
-	Lost   []Extent      `json:"lost"`   // of a damaged one, as far as they were found
+	Reason string        `json:"reason"`          // why it is suspect or damaged
+	Proven time.Time     `json:"proven"`          // when every byte was last read and found right; zero: never
+	Lost   []Extent      `json:"lost"`            // of a damaged one, as far as they were found
+	Drill  *Drill        `json:"drill,omitempty"` // the last that came to anything; nil: there was none
 }
 
 // Extent is a range of bytes of an image.

@@ -21,6 +21,7 @@ type Summary struct {
 	Newest    *Revision  // nil: there is none
 	Good      *Revision  // the newest that is neither suspect nor damaged; nil: there is none
 	Troubled  []Revision // those known to be suspect or damaged, the oldest first; Statement may be nil
+	Drill     *LastDrill // of its revisions; nil: there was none
 	Waiting   []Revision // those of sets that were cut off, which count as nothing, the oldest first
 }
 
@@ -150,6 +151,7 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 		if err != nil {
 			return false, err
 		}
+		s.noteDrill(id, info.Drill)
 		if info.State == Suspect || info.State == Damaged {
 			s.Troubled = append(s.Troubled, Revision{Volume: v, ID: id, Info: info})
 		}
@@ -236,6 +238,7 @@ func (r *Repository) thorough(v Volume) (Summary, error) {
 	l, err := r.list(v)
 	s := Summary{Volume: v, Revisions: len(l.visible), Waiting: l.waiting}
 	for _, rev := range l.visible {
+		s.noteDrill(rev.ID, rev.Info.Drill)
 		if rev.Info.State == Suspect || rev.Info.State == Damaged {
 			s.Troubled = append(s.Troubled, rev)
 		}

@@ -152,6 +152,7 @@ func (v *Volume) judge(in Input, tries *late) {
 	case newest.Statement.Consistency == revision.Live:
 		v.add(Live, newest.ID, newest.Statement.Reason+": back up a snapshot of it", "")
 	}
+	v.drilled(in)
 	if in.Configured && v.Expectation == nil {
 		v.add(Forgotten, "", "the configuration does not name it", "varve retire "+v.typed(""))
 	}

@@ -32,16 +32,17 @@ const (
 	Failing    Kind = "failing"     // there is no good revision, and the last try failed
 	SetOverdue Kind = "set-overdue" // the last whole set is older than was promised, whatever its volumes have of their own
 
-	Failed    Kind = "failed"      // the last try failed, and the promise still holds
-	Suspect   Kind = "suspect"     // the newest revision is not trusted
-	Live      Kind = "live-source" // the source was in use while it was read
-	SetApart  Kind = "set-apart"   // the newest good revisions of a set's volumes were not made together
-	Waiting   Kind = "waiting"     // a revision is of a set that was cut off
-	Warned    Kind = "warned"      // the last backup, of the last days, warned of what somebody has to look at
-	Gone      Kind = "source-gone" // a pattern of the configuration names the volume, and its source is not there any more
-	Forgotten Kind = "forgotten"   // the configuration does not name the volume any more
-	NotFound  Kind = "not-found"   // of an entry of the configuration nothing is found, or not all
-	Filling   Kind = "filling-up"  // the repository will be full before long
+	Failed      Kind = "failed"       // the last try failed, and the promise still holds
+	DrillFailed Kind = "drill-failed" // the last drill found something wrong
+	Suspect     Kind = "suspect"      // the newest revision is not trusted
+	Live        Kind = "live-source"  // the source was in use while it was read
+	SetApart    Kind = "set-apart"    // the newest good revisions of a set's volumes were not made together
+	Waiting     Kind = "waiting"      // a revision is of a set that was cut off
+	Warned      Kind = "warned"       // the last backup, of the last days, warned of what somebody has to look at
+	Gone        Kind = "source-gone"  // a pattern of the configuration names the volume, and its source is not there any more
+	Forgotten   Kind = "forgotten"    // the configuration does not name the volume any more
+	NotFound    Kind = "not-found"    // of an entry of the configuration nothing is found, or not all
+	Filling     Kind = "filling-up"   // the repository will be full before long
 )
 
 // Words is the kind as people read it.

@@ -69,6 +69,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"scrub":        {[]string{"v"}, []string{"--sample", "10%", "--older-than=1s", "--max-duration", "1h", "--limit-rate=1G"}, map[string]any{"light": false}},
+		"drill":        {[]string{"v", "v*"}, []string{"--exec", "true", "--exec-timeout=1m", "--check-timeout", "2m", "--overlay", dir, "--overlay-size=1G"}, map[string]any{"drills": nil}},
 		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},
 		"diff":         {[]string{"v@latest", "v"}, []string{"--extents", "RANGES"}, map[string]any{"ranges": nil}},
 		"tag":          {[]string{"v@latest"}, []string{"--add", "c", "--remove=d", "--note", "m n"}, map[string]any{"note": "m n"}},

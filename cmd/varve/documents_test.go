@@ -37,6 +37,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutStatus()
 	b.aboutSets()
 	b.aboutInside()
+	b.aboutDrills()
 	b.aboutPlumbing()
 	b.aboutProgress()
 	b.noneLeft()

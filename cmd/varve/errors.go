@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"varve/backup"
+	"varve/drill"
 	"varve/filecopy"
 	"varve/fusemount"
 	"varve/internal/human"
@@ -150,8 +151,11 @@ func gravityOf(err error) job.Gravity {
 		server        *fusemount.Failure
 		inside        *loopmount.PathError
 		same          *filecopy.SameNameError
+		drilled       *drillError
 	)
 	switch {
+	case errors.As(err, &drilled) && drilled.Result.Outcome == drill.Failed:
+		return job.Damaged
 	case errors.As(err, &server):
 		return gravityOfCode(server.Exit)
 	case errors.As(err, &point) && point.Mounted:

@@ -169,7 +169,7 @@ func (b *bench) compare(name, text string) {
 
 // Numbers and texts that are others in each run, by the names of their fields.
 var (
-	unsteadyNumber = regexp.MustCompile(`^(seconds|usually_seconds|milliseconds|stored|unique|free|full_in|growth|pid|rate|left|value|objects|offset|done|times|light_seconds|deep_seconds)$`)
+	unsteadyNumber = regexp.MustCompile(`^(seconds|usually_seconds|milliseconds|stored|unique|free|full_in|growth|pid|rate|left|value|objects|offset|done|times|light_seconds|deep_seconds|first_byte|restore|shortest_restore|longest_restore)$`)
 	unsteadyText   = regexp.MustCompile(`^(host|user|version|commit|go|system|identity|digest|nonce)$`)
 )
 
@@ -185,13 +185,14 @@ var unsteadyParts = []struct {
 	{regexp.MustCompile(`@[0-9a-hj-km-np-tv-z]{4}\b`), "@k3f9"},
 	{regexp.MustCompile(`\brevision [0-9a-hj-km-np-tv-z]{4}\b`), "revision k3f9"},
 	{regexp.MustCompile(`\b[0-9a-hj-km-np-tv-z]{4}( \(\d{4}-\d\d-\d\dT.*?\)|: volumes/)`), "k3f9$1"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-24T01:00:03Z"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "2026-11-24T01:00:03Z"},
 	{regexp.MustCompile(`\bat byte [\d,]+\b`), "at byte 1"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), strings.Repeat("d", 64)},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), strings.Repeat("a", 32)},
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"},
 	{regexp.MustCompile(`\(pid .*?\)`), "(pid 1)"},
 	{regexp.MustCompile(`packs/[0-9a-f]{2}/`), "packs/aa/"},
+	{regexp.MustCompile(`^(e2fsck \d|ext2fs_open)(?s:.*)`), "e2fsck said"},
 	{regexp.MustCompile(`bytes of an image are lost \(.*\)`), lostBytes},
 }
 

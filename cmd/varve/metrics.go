@@ -170,6 +170,11 @@ func (m *metrics) ofVolume(v *status.Volume) {
 		return
 	}
 	m.add("varve_volume_revisions", "volume", name, float64(v.Summary.Revisions))
+	if last := v.Summary.Drill; last != nil && last.Outcome != repository.DrillNotApplicable {
+		m.add("varve_volume_last_drill_timestamp_seconds", "volume", name, float64(last.Time.Unix()))
+		m.add("varve_volume_last_drill_success", "volume", name, oneIf(last.Outcome == repository.DrillPassed))
+		m.add("varve_volume_last_drill_restore_seconds", "volume", name, last.Restore)
+	}
 	newest := v.Summary.Newest
 	if newest == nil {
 		return
@@ -237,6 +242,9 @@ var metricHelp = [][2]string{
 	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
 	{"varve_volume_revisions", "The number of revisions."},
 	{"varve_volume_oldest_unproven_timestamp_seconds", "Since when a byte of the volume waits to be read again by a scrub; if none ever did, when its oldest revision was begun."},
+	{"varve_volume_last_drill_timestamp_seconds", "When the last drill had ended that passed or failed."},
+	{"varve_volume_last_drill_success", "1 if it passed."},
+	{"varve_volume_last_drill_restore_seconds", "How long a restore would take to read all of the image, as it was measured then."},
 	{"varve_backups_total", "Backups in the journal by how they ended."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},

@@ -179,7 +179,7 @@ func describeRevision(rev repository.Revision) ([]byte, error) {
 	if rev.Statement == nil {
 		return marshalIndented(newEntry(rev))
 	}
-	return marshalIndented(&shown{entry: newEntry(rev), Statement: rev.Statement})
+	return marshalIndented(&shown{entry: newEntry(rev), drill: newNotedDrill(rev.ID, rev.Info.Drill), Statement: rev.Statement})
 }
 
 // checkApart refuses a directory for a mount, or for what is written to it, that lies in a repository. One that is not there,

@@ -46,8 +46,8 @@ func TestSelectorsOfEveryCommand(t *testing.T) {
 		"distrust": {[]string{"distrust", "REV", "--reason", "x"}, true},
 		"rm":       {[]string{"rm", "REV", "--dry-run"}, true},
 	}
-	// What is in the trash goes by its id alone; merge is rm, of what others build on; cp finds revisions as ls does, and needs root.
-	excused := []string{"undelete", "merge", "cp"}
+	// What is in the trash goes by its id alone; merge is rm, of what others build on; cp and drill find revisions as ls does, and need root.
+	excused := []string{"undelete", "merge", "cp", "drill"}
 	names := []string{"show", "ls", "verify", "restore", "diff A", "diff B", "tag", "pin", "unpin", "rm", "distrust"}
 	forms := []struct {
 		rev, want string // short ids; empty: exit 2

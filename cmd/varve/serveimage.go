@@ -33,7 +33,9 @@ func serveImageCommand(s *session) *command {
 			&cli.StringFlag{Name: "overlay", Destination: &layer.overlay},
 			&cli.GenericFlag{Name: "overlay-size", Value: &layer.overlaySize},
 		},
-		run: func(ctx context.Context, args []string) (result, error) { return nil, s.serveImage(ctx, layer, args[0]) },
+		run: func(ctx context.Context, args []string) (result, error) {
+			return nil, s.serveImage(ctx, layer, args[0])
+		},
 	}
 }
 
@@ -69,7 +71,10 @@ func (s *session) startServer(rev repository.Revision, layer *layerFlags) (*fuse
 		words = append(words, "--config="+s.globals.config)
 	}
 	if layer != nil {
-		words = append(words, "--overlay="+layer.overlay, "--overlay-size="+strconv.FormatInt(int64(layer.overlaySize), 10))
+		words = append(words, "--overlay="+layer.overlay)
+		if layer.overlaySize > 0 {
+			words = append(words, "--overlay-size="+strconv.FormatInt(int64(layer.overlaySize), 10))
+		}
 	}
 	return fusemount.StartServer(append(words, "--", rev.Volume.Name.String()+"@"+string(rev.ID)), s.passOn)
 }

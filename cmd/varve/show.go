@@ -29,6 +29,7 @@ varve show db1@k3f9 --json`,
 // shown is the result of show.
 type shown struct {
 	entry     entry
+	drill     *notedDrill // nil: there was none
 	Statement *revision.Statement
 	set       string // of which set it is, and with what; empty: of none
 }
@@ -37,8 +38,9 @@ type shown struct {
 // statement as it is stored.
 func (v *shown) MarshalJSON() ([]byte, error) {
 	return marshalJoined(v.entry, struct {
+		Drill     *notedDrill         `json:"drill"`
 		Statement *revision.Statement `json:"statement"`
-	}{v.Statement})
+	}{v.drill, v.Statement})
 }
 
 func runShow(s *session, text string) (result, error) {
@@ -55,7 +57,7 @@ func runShow(s *session, text string) (result, error) {
 		return nil, &repository.DamagedFileError{Path: address(rev.Volume.Name, rev.ID), Cause: fmt.Errorf("%s", rev.Info.Reason)}
 	}
 	e := newEntry(rev)
-	return &shown{entry: e, Statement: rev.Statement, set: inSet(repo, rev)}, nil
+	return &shown{entry: e, drill: newNotedDrill(rev.ID, rev.Info.Drill), Statement: rev.Statement, set: inSet(repo, rev)}, nil
 }
 
 func (v *shown) print(p *page) {
@@ -73,6 +75,7 @@ func (v *shown) print(p *page) {
 		"id", st.ID.String(),
 		"state", e.state(p.now)+prefixed(": ", e.Reason),
 		"lost", strings.Join(lost, ", "),
+		"drill", v.drill.words(p.now),
 		"tags", strings.Join(e.Tags, " "),
 		"note", e.Note,
 		"pinned", pinText((*revision.Pin)(v.entry.Pin), p.now),

@@ -71,6 +71,7 @@ type judged struct {
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
 	Proof      judgedProof   `json:"proof"`
+	Drills     *judgedDrills `json:"drills"` // null: there was none
 	all        bool          // are printed
 	troubled   int           // volumes
 	dueSoon    int
@@ -140,8 +141,8 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 	j := &judged{
 		Volumes: []judgedEntry{}, Sets: newJudgedSets(r), all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
-		Repository: newJudgedPlace(s.about.repo, r, in),
-		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
+		Repository: newJudgedPlace(s.about.repo, r, in), Drills: newJudgedDrills(r, in.Now),
+		troubled: r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
 		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}
 	oldest, never := in.Unproven()

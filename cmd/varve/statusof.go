@@ -24,6 +24,7 @@ type one struct {
 	Newest    *entry       `json:"newest"`
 	Running   []runningJob `json:"running"`
 	Tries     []happened   `json:"tries"` // of the last two days, the newest last
+	Drill     *notedDrill  `json:"drill"` // the last; null: there was none
 	schedule  string
 }
 
@@ -60,6 +61,9 @@ func newOne(v *status.Volume, in status.Input) *one {
 		if v.Summary.Newest != nil {
 			e := newEntry(*v.Summary.Newest)
 			o.Newest = &e
+		}
+		if last := v.Summary.Drill; last != nil {
+			o.Drill = newNotedDrill(last.Revision, &last.Drill)
 		}
 	}
 	for _, job := range newRunning(in) {
@@ -111,6 +115,9 @@ func (o *one) print(p *page) {
 	if o.Newest != nil {
 		p.facts("newest", fmt.Sprintf("%s  %s  %s  %s", o.Newest.ID.Short(), o.Newest.Kind, human.Size(int64(o.Newest.Size)), o.Newest.state(p.now)),
 			"source", o.Newest.Source, "revisions", fmt.Sprint(o.Revisions))
+	}
+	if o.Drill != nil {
+		p.facts("drill", o.Drill.Revision.Short()+" "+o.Drill.words(p.now))
 	}
 	for _, job := range o.Running {
 		p.facts("running", job.progress(p.now))

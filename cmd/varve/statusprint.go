@@ -170,6 +170,9 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 	if text := j.Proof.text(p.now); text != "" {
 		rows = append(rows, []cell{left("proof"), left(text)})
 	}
+	if j.Drills != nil {
+		rows = append(rows, []cell{left("drills"), left(j.Drills.words())})
+	}
 	return rows
 }
 

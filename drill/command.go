@@ -74,7 +74,7 @@ func newOwners() (_ *os.File, err error) {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("make a user namespace: %w", err)
+		return nil, fmt.Errorf("make a user namespace, which nobody can in a chroot, or where user.max_user_namespaces says so: %w", err)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
 	_ = in.Close()

@@ -192,6 +192,7 @@ var unsteadyParts = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"},
 	{regexp.MustCompile(`\(pid .*?\)`), "(pid 1)"},
 	{regexp.MustCompile(`packs/[0-9a-f]{2}/`), "packs/aa/"},
+	{regexp.MustCompile(`\bdrill of [0-9a-z]{4}, .{3} .\d .{3} \d\d:\d\d`), "drill of k3f9, Tue 24 Nov 06:30"},
 	{regexp.MustCompile(`^(e2fsck \d|ext2fs_open)(?s:.*)`), "e2fsck said"},
 	{regexp.MustCompile(`bytes of an image are lost \(.*\)`), lostBytes},
 }

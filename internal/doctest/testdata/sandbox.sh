@@ -61,8 +61,13 @@ done
 rm -f "$root"/etc/fstab
 : >"$root/etc/fstab"
 
-unshare --pid --fork --kill-child bash -euc '
+# Its root is the root of its mounts, not that of a chroot, in which nobody can make a user namespace. What it mounts is seen here,
+# too, and cleaned up.
+mount --make-rshared "$root"
+unshare --mount --propagation unchanged --pid --fork --kill-child bash -euc '
 	mount -t proc proc "$0/proc"
-	exec chroot "$0" /usr/bin/env -i \
+	cd "$0"
+	mount --move . /
+	exec chroot . /usr/bin/env -i \
 		HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC \
 		/bin/bash --noprofile --norc /run/doctest/session.sh' "$root"

@@ -1,6 +1,7 @@
 package drill_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,26 @@ func TestLayerIsFull(t *testing.T) {
 	p := newPlace(t, ext4, "mkfs.ext4")
 	p.room = "4194304"
 	comesTo(t, p.drillCommand(`head -c 30M /dev/urandom >$VARVE_MOUNT/f && sync $VARVE_MOUNT/f`), drill.Undone, "no room is left for what is written")
+}
+
+// TestDatabase starts a database from a disk that was copied while it wrote, and reads back what it had acknowledged.
+func TestDatabase(t *testing.T) {
+	programs, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(programs) == 0 {
+		t.Skip("needs PostgreSQL")
+	}
+	bin := filepath.Dir(programs[0])
+	p := newPlace(t, "truncate -s 512M disk; "+ext4+`mount -o loop disk m; trap 'umount m' EXIT; chmod 755 .. . m; mkdir m/db; chown postgres m/db
+as() { setpriv --reuid postgres --regid postgres --init-groups "$@"; }
+as `+bin+`/initdb -A trust -D $PWD/m/db >/dev/null 2>&1; mkdir s; chown postgres s
+as `+bin+`/pg_ctl -w -D $PWD/m/db -l $PWD/m/db/log -o "-k $PWD/s -c listen_addresses=" start >/dev/null
+`+bin+`/psql -q -h $PWD/s -U postgres -c 'create table t as select generate_series(1, 100000) x'
+cp disk copy; as `+bin+`/pg_ctl -w -D $PWD/m/db stop -m immediate >/dev/null; mv copy disk`, "setpriv", "mkfs.ext4")
+	r := p.drillCommand(`set -e; PATH=` + bin + `:$PATH; chown -R nobody $VARVE_MOUNT/db; rm -f $VARVE_MOUNT/db/postmaster.pid
+pg_ctl -w -D $VARVE_MOUNT/db -l /tmp/log -o '-k /tmp -c listen_addresses=127.0.0.1' start >/dev/null || { cat /tmp/log; exit 1; }
+psql -At -h 127.0.0.1 -U postgres -c 'select sum(x) from t'; grep -c 'redo done' /tmp/log`)
+	comesTo(t, r, drill.Passed, "")
+	if r.Command.Output != "5000050000\n1\n" {
+		t.Errorf("the database said %q", r.Command.Output)
+	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"varve/drill"
 	"varve/fusemount"
+	"varve/repository"
 )
 
 // drillAlone drills the revision of the place at a directory, in this process, and says each step.
@@ -249,4 +250,35 @@ func (p *place) hurt(text string, behind int) {
 		}
 	}
 	p.t.Fatalf("no pack has %q", text)
+}
+
+// TestBesideRemovalAndGC takes the revision away while it is drilled, and collects what nobody needs: the drill goes on, and its lease ends with it.
+func TestBesideRemovalAndGC(t *testing.T) {
+	p := newPlace(t, ext4+"filled sh -c 'seq -f text%g 100000 >f; seq -f text%g 100000 | cksum >sum'", "mkfs.ext4")
+	p.opts.Sample = 1 // the rest is read when it is gone
+	p.opts.Command = `cd $VARVE_MOUNT; test "$(cksum <f)" = "$(cat sum)"`
+	kept := 0
+	p.opts.OnStep = func(text string) {
+		if !strings.HasPrefix(text, "mounting") {
+			return
+		}
+		if _, err := p.repo.Remove(t.Context(), p.rev.Volume, nil, repository.RemoveOptions{Op: repository.OpRemove, All: true}); err != nil {
+			t.Error(err)
+		}
+		collected, err := p.repo.CollectGarbage(t.Context(), repository.GCOptions{EmptyTrash: true})
+		if err != nil {
+			t.Error(err)
+		}
+		packs, err := filepath.Glob(p.at("repo/packs/*/*.pack"))
+		if kept = len(packs); err != nil || kept == 0 {
+			t.Errorf("gc took the packs from under the drill: %+v, %v", collected, err)
+		}
+	}
+	comesTo(t, p.drill(), drill.Passed, "")
+	if _, err := p.repo.CollectGarbage(t.Context(), repository.GCOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if packs, err := filepath.Glob(p.at("repo/packs/*/*.pack")); err != nil || len(packs) != 0 || kept == 0 {
+		t.Errorf("after the drill, gc leaves %d packs of %d, %v", len(packs), kept, err)
+	}
 }

@@ -53,7 +53,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 				"--before", "true", "--after=true", "--time", "2h", "--source-changed"},
 			map[string]any{"kind": "full", "note": "n m", "tags": []any{"a", "b"}}},
 		"log":  {[]string{"v"}, []string{"-n", "1", "--since", "1h"}, map[string]any{"volume": "v"}},
-		"show": {[]string{"v@latest"}, nil, map[string]any{"state": "good"}},
+		"show": {[]string{"v@latest"}, nil, map[string]any{"reason": ""}},
 		"restore": {[]string{"v", out}, []string{"--force", "--keep-going", "--range", "10+20", "--dry-run"},
 			map[string]any{"size": 20.0, "dry_run": true}},
 		"mount": {[]string{"POINT", "v"}, []string{"--writable", "--overlay", dir, "--overlay-size=1G", "--cache", "32M", "--allow-other", "--foreground=false"},

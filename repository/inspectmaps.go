@@ -73,6 +73,7 @@ type mapLook struct {
 	f       *forest
 	fault   func(Fault)
 	regions map[uint64]bool // in which there is anything
+	hasher  revision.RegionHasher
 }
 
 func (l *mapLook) run(ctx context.Context) error {
@@ -399,7 +400,7 @@ func (l *mapLook) compare(n *node, m *mapFile, w window, o *imageOverlay) error 
 			delete(o.image.own, region)
 			continue
 		}
-		r.hash = regionHashOf(region, r)
+		r.hash = l.hasher.Hash(&r.chunks)
 	}
 	rows, err := m.Regions()
 	if err != nil {
@@ -425,16 +426,6 @@ func (l *mapLook) compare(n *node, m *mapFile, w window, o *imageOverlay) error 
 	n.broken = true
 	l.find(n, FaultMap, n.use, false, &DamagedFileError{Path: n.use, Cause: fmt.Errorf("%w: %s", errBadContent, what)})
 	return nil
-}
-
-func regionHashOf(region uint64, r *followed) [32]byte {
-	chunks := make([]revision.Chunk, 0, r.count)
-	for i := range r.chunks {
-		if r.chunks[i] != ([32]byte{}) {
-			chunks = append(chunks, revision.Chunk{Index: region*revision.RegionChunks + uint64(i), Content: r.chunks[i]})
-		}
-	}
-	return revision.RegionHash(chunks)
 }
 
 // imageOverlay is an image that is being made.

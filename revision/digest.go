@@ -34,6 +34,20 @@ func regionHash(leaves []byte) (hash [32]byte) {
 	return hash
 }
 
+// A RegionHasher hashes one region after another without garbage. It belongs to one goroutine.
+type RegionHasher struct{ leaves []byte }
+
+// Hash is the hash of a region of these content ids, of which zeros stand for chunks of zeros.
+func (h *RegionHasher) Hash(contents *[RegionChunks][32]byte) [32]byte {
+	h.leaves = h.leaves[:0]
+	for i := range contents {
+		if contents[i] != ([32]byte{}) {
+			h.leaves = appendLeaf(h.leaves, uint64(i), contents[i])
+		}
+	}
+	return regionHash(h.leaves)
+}
+
 // ImageDigest is BLAKE3 derive-key over chunk size u64 ‖ size u64 ‖ (region u64 ‖
 // region hash) of each region that is not all zeros, ascending. It depends on the
 // bytes and the size of the image, and on nothing else.

@@ -7,33 +7,44 @@ import (
 	"strings"
 
 	"varve/disk"
+	"varve/internal/process"
 )
 
 // A checker is the own program of a file system, called so that it changes nothing. What its exit codes mean, its manual says; docs/guide.md has them.
 type checker struct {
 	program string
 	flags   []string
-	damaged func(code int, mounted bool) bool // tells whether a code that is not 0 says that the file system is damaged
+	damaged func(code int) bool // tells whether a code that is not 0 says that the file system is damaged
+	unable  int                 // a code that says so only of what the kernel does not mount either: it could not work; 0: there is none
+	works   string              // what it wrote once it had begun to check a file system that can be mounted; empty: nothing tells
 }
 
-// saysOne is for programs that say no more than that something is wrong.
-func saysOne(code int, _ bool) bool { return code == 1 }
+func saysOne(code int) bool { return code == 1 }
 
-// ofExt judges e2fsck, whose code is a sum: 1, 2 and 4 are errors that were found; 8 is that it could not work, as without a superblock that can be
-// used. Where the kernel mounted the file system, it is another reason.
-func ofExt(code int, mounted bool) bool {
-	const found, unable = 1 | 2 | 4, 8
-	return code&found != 0 && code < 16 || code == unable && !mounted
-}
+// ofExt judges e2fsck, whose code is a sum: 1, 2 and 4 are errors that were found, 8 is that it could not work, as without a superblock that can be
+// used, and from 16 on it was called wrongly, or ended.
+func ofExt(code int) bool { return code&(1|2|4) != 0 && code < 16 }
+
+var ext = checker{program: "e2fsck", flags: []string{"-f", "-n"}, damaged: ofExt, unable: 8}
 
 var checkers = map[disk.Kind]checker{
-	disk.Ext2:  {"e2fsck", []string{"-f", "-n"}, ofExt},
-	disk.Ext3:  {"e2fsck", []string{"-f", "-n"}, ofExt},
-	disk.Ext4:  {"e2fsck", []string{"-f", "-n"}, ofExt},
-	disk.XFS:   {"xfs_repair", []string{"-n"}, saysOne},
-	disk.Btrfs: {"btrfs", []string{"check", "--readonly"}, saysOne},
-	disk.VFAT:  {"fsck.vfat", []string{"-n"}, saysOne},
-	disk.NTFS:  {"ntfsfix", []string{"-n"}, saysOne},
+	disk.Ext2: ext,
+	disk.Ext3: ext,
+	disk.Ext4: ext,
+	disk.XFS:  {program: "xfs_repair", flags: []string{"-n"}, damaged: saysOne, works: "Phase 2"},
+	// With --force it does not look whether it is mounted, for which it wants to open loop devices of others.
+	disk.Btrfs: {program: "btrfs", flags: []string{"check", "--readonly", "--force"}, damaged: saysOne, works: "Checking filesystem on"},
+	disk.VFAT:  {program: "fsck.vfat", flags: []string{"-n"}, damaged: saysOne},
+	disk.NTFS:  {program: "ntfsfix", flags: []string{"-n"}, damaged: saysOne},
+}
+
+// isDamage tells whether an ending that is not 0 says that the file system is damaged, rather than that the program could not check it.
+func (c checker) isDamage(e ending, mounted bool) bool {
+	if !mounted {
+		return c.damaged(e.exit) || c.unable != 0 && e.exit == c.unable
+	}
+	began := len(e.output) >= process.MaxTail || strings.Contains(e.output, c.works) // of long output, the beginning is not kept
+	return c.damaged(e.exit) && began
 }
 
 // find looks for the program.
@@ -59,7 +70,7 @@ func (c checker) judge(p *Part, ended ending) {
 	case ended.err != nil:
 		p.Outcome, p.Reason = Undone, fmt.Sprintf("%s: %v", c.words(), ended.err)
 	case ended.exit == 0:
-	case c.damaged(ended.exit, p.Mounted):
+	case c.isDamage(ended, p.Mounted):
 		p.Outcome, p.Reason = Failed, fmt.Sprintf("%s has errors, says %s (exit code %d)", the(p.Kind), c.words(), ended.exit)
 	default:
 		p.Outcome, p.Reason = Undone, fmt.Sprintf("%s could not check %s (exit code %d)", c.words(), the(p.Kind), ended.exit)

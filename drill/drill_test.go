@@ -140,9 +140,9 @@ func TestKernelsThatDoNotKnow(t *testing.T) {
 	}
 	for kind, test := range map[disk.Kind]struct{ make, hurt string }{
 		disk.VFAT: {"mkfs.vfat disk >/dev/null; printf '\\001' | dd of=disk bs=1 seek=37 conv=notrunc status=none", "dd if=/dev/urandom of=disk bs=512 seek=4 count=40 conv=notrunc status=none"},
-		disk.NTFS: {"mkntfs -qFQ disk >/dev/null", "dd if=/dev/zero of=disk bs=1K seek=16 count=40 conv=notrunc status=none"},
+		disk.NTFS: {"mkntfs -qFQ disk >/dev/null 2>&1", "dd if=/dev/urandom of=disk bs=1K seek=16 count=16 conv=notrunc status=none"},
 	} {
-		if strings.Contains(string(known), "\t"+string(kind)+"\n") {
+		if strings.Contains(string(known), "\t"+string(kind)+"\n") || kind == disk.NTFS && strings.Contains(string(known), "\tntfs3\n") {
 			continue
 		}
 		t.Run(string(kind), func(t *testing.T) {

@@ -31,6 +31,10 @@ func enclose() error {
 			return fmt.Errorf("mount a tmpfs at %s: %w", own.dir, err)
 		}
 	}
+	// Whoever serves a file system here could wait for itself when it is killed, and then this process for it.
+	if err := unix.Mount("/dev/null", "/dev/fuse", "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("hide /dev/fuse: %w", err)
+	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}

@@ -44,13 +44,10 @@ func (r *Result) inRoom(ctx context.Context, server *fusemount.Server, image *os
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the process for the drill: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() {
-		_ = cmd.Process.Kill() // an error says that it has ended
-		time.AfterFunc(stubborn, server.Kill)
-	})
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() }) // an error says that it has ended
 	werr := json.NewEncoder(in).Encode(o)
 	rerr := r.listen(out, opts)
-	eerr := cmd.Wait()
+	eerr := await(cmd, server)
 	stop()
 	_ = in.Close()
 	switch {
@@ -62,6 +59,22 @@ func (r *Result) inRoom(ctx context.Context, server *fusemount.Server, image *os
 		return &RoomError{Text: fmt.Sprintf("the process for the drill did not end well: %v %s", errors.Join(werr, rerr, eerr), said)}
 	}
 	return nil
+}
+
+// await waits until a process has ended that has said all, or was killed. What hinders it can be that somebody waits for the image: so after a
+// while that goes. If even then it does not end, it is left.
+func await(cmd *exec.Cmd, server *fusemount.Server) error {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for range 2 {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(stubborn):
+			server.Kill()
+		}
+	}
+	return errors.New("it cannot be killed")
 }
 
 // listen notes what the room answers, until it ends.

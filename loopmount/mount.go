@@ -124,8 +124,8 @@ func writingDrivers(k disk.Kind) []driver {
 		return []driver{{name: "xfs", options: []string{"nouuid"}}}
 	case disk.VFAT, disk.ExFAT:
 		return []driver{{name: string(k), options: []string{"iocharset=utf8", onError}}, {name: string(k), options: []string{onError}}}
-	case disk.NTFS:
-		return []driver{{name: "ntfs3", options: []string{"iocharset=utf8"}}, {name: "ntfs3"}}
+	case disk.NTFS: // each that is in use says so, and is refused without force
+		return []driver{{name: "ntfs3", options: []string{"iocharset=utf8", "force"}}, {name: "ntfs3", options: []string{"force"}}}
 	}
 	return []driver{{name: string(k)}}
 }

@@ -8,7 +8,7 @@ import (
 
 // A Drill is how the last use of a revision went, by which it was to be proven that it is a good backup.
 type Drill struct {
-	Time      time.Time    `json:"time"`       // when it had ended
+	Time      time.Time    `json:"time"` // when it had ended
 	Outcome   DrillOutcome `json:"outcome"`
 	Reason    string       `json:"reason"`     // why it did not pass
 	Command   bool         `json:"command"`    // a command was run on it, too

@@ -52,7 +52,7 @@ const (
 	OpRestore  = "restore"
 	OpCopy     = "cp" // files of Revision were copied to this host; Detail tells which, and where to
 	OpVerify   = "verify"
-	OpDrill    = "drill"     // Revision was used; Detail tells what it came to
+	OpDrill    = "drill" // Revision was used; Detail tells what it came to
 	OpAdopt    = "adopt"
 	OpTag      = "tag"       // Revision's tags or note were changed; Detail says how
 	OpPin      = "pin"       // Revision was pinned

@@ -21,27 +21,11 @@ func (r *Reader) ReadObject(ctx context.Context, ref Ref, kind Kind, buf []byte)
 	return buf, nil
 }
 
-// HasCopy tells whether a copy of an object is known that is neither condemned nor known to
-// be hurt: where the reference, compaction or the catalog propose one, the pack's table of
-// contents decides. Nothing else is searched, and no frame is read.
-func (r *Reader) HasCopy(ref Ref, kind Kind) bool {
-	view, key := r.view(), objectKey{ref.ID, kind}
-	s := search{r: r, ref: ref, key: key, view: view}
-	for _, pack := range append(s.proposed(), r.store.catalog.lookup(key)...) {
-		if view.Condemned[pack] || s.hurt(pack) {
-			continue
-		}
-		p, err := r.packs.acquire(pack)
-		if err != nil {
-			continue
-		}
-		e, found := p.file.contents.find(key)
-		r.packs.release(p)
-		if found && r.store.possible(e) {
-			return true
-		}
-	}
-	return false
+// Finds tells whether the repository has a copy of an object that this run may rely on, and
+// relies on it, as a put of the object would.
+func (w *Writer) Finds(kind Kind, id ID) bool {
+	_, found := w.find(objectKey{id, kind})
+	return found
 }
 
 // PutObject makes sure that the repository holds an object again, of which the plain bytes

@@ -124,10 +124,10 @@ func TestPutObject(t *testing.T) {
 	view := func() chunkstore.View { return chunkstore.View{Damaged: hurt} }
 	r := s.Reader(view)
 	defer closeReader(t, r)
-	if r.HasCopy(put.Ref, chunkstore.Chunk) {
-		t.Error("a copy that is hurt counts as one")
-	}
 	w := p.writerWith(s, chunkstore.WriterConfig{Usable: anyPack, View: view})
+	if w.Finds(chunkstore.Chunk, put.Ref.ID) {
+		t.Error("a copy that is hurt is found")
+	}
 	if _, err := w.PutObject(t.Context(), chunkstore.Chunk, put.Ref.ID, other); err == nil {
 		t.Error("another chunk passed for the one that was lost")
 	}
@@ -139,8 +139,12 @@ func TestPutObject(t *testing.T) {
 		t.Fatalf("%+v, %v", again, err)
 	}
 	p.barrier(w)
-	if !r.HasCopy(put.Ref, chunkstore.Chunk) || r.HasCopy(put.Ref, chunkstore.Patch) {
-		t.Error("what is there is not known, or what is not there is")
+	w = p.writerWith(s, chunkstore.WriterConfig{Usable: anyPack, View: view})
+	if !w.Finds(chunkstore.Chunk, put.Ref.ID) || w.Finds(chunkstore.Patch, put.Ref.ID) {
+		t.Error("what is there is not found, or what is not there is")
+	}
+	if relied := w.Relied(); len(relied) != 1 || relied[0] != again.Ref.Pack {
+		t.Errorf("what was found is not relied on: %v", relied)
 	}
 	if got, err := r.ReadObject(t.Context(), put.Ref, chunkstore.Chunk, nil); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("ReadObject: %v", err)

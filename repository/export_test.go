@@ -181,3 +181,55 @@ func (s *LiveSet) Find(key uint64) (int, bool) { return s.set.find(objectKey(key
 func (s *LiveSet) Len() int { return s.set.len() }
 
 func (s *LiveSet) Places() int { return s.set.places() }
+
+// FindDamage is what a scrub does: it reads every frame and every revision, and notes what
+// is hurt.
+func (r *Repository) FindDamage(ctx context.Context) (err error) {
+	var noted error
+	for pack, err := range r.store.Packs(ctx) {
+		if err != nil {
+			continue
+		}
+		err := r.store.CheckObjects(ctx, pack.ID, slices.Collect(pack.Entries()), func(_ chunkstore.Entry, err error) {
+			if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+				noted = errors.Join(noted, r.RecordDamage(ctx, corrupt))
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if noted != nil {
+		return noted
+	}
+	rd, err := r.NewReader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	volumes, _ := r.Volumes()
+	for _, v := range volumes {
+		revisions, err := r.Revisions(v)
+		if err != nil {
+			return err
+		}
+		for _, rev := range revisions {
+			im, err := rd.Image(ctx, v, rev.ID)
+			if err != nil || rev.Statement == nil {
+				continue
+			}
+			lost, cause, err := im.Prove(ctx)
+			if err := errors.Join(err, im.Close()); err != nil {
+				return err
+			}
+			if len(lost) == 0 {
+				continue
+			}
+			mark := func(i *Info) { i.State, i.Reason, i.Lost = Damaged, cause.Error(), lost }
+			if err := r.Mark(ctx, rev, mark); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -15,8 +16,9 @@ import (
 type presence struct {
 	packs map[chunkstore.PackID]bool // when the backup began; nil: not known
 
-	mu   sync.Mutex
-	gone map[chunkstore.PackID]bool // verdicts on those that the parent's chunks lie in
+	mu     sync.Mutex
+	gone   map[chunkstore.PackID]bool // verdicts on those that the parent's chunks lie in
+	missed map[chunkstore.PackID]bool // those that are gone and had something that is nowhere else
 }
 
 // surveyPacks lists the packs. Those that gc takes away after this were condemned
@@ -33,10 +35,23 @@ func (b *Backup) surveyPacks() {
 	}
 }
 
-// Hurt tells whether a stack of the parent is known not to be whole: in a copy that
-// is damaged, or in a pack that is gone or no pack any more. It is safe for many goroutines.
+// Hurt tells whether a stack of the parent is known not to be whole: an object of it lies in
+// a copy that is damaged, or in a pack that is gone or no pack any more, and no other copy
+// is found that the backup may rely on. It is safe for many goroutines.
 func (b *Backup) Hurt(s chunkstore.Stack) bool {
-	return b.parent.Hurt(s) || b.isGone(s.Base) || slices.ContainsFunc(s.Patches, b.isGone)
+	return b.isHurt(chunkstore.Chunk, s.Base) ||
+		slices.ContainsFunc(s.Patches, func(ref chunkstore.Ref) bool { return b.isHurt(chunkstore.Patch, ref) })
+}
+
+func (b *Backup) isHurt(kind chunkstore.Kind, ref chunkstore.Ref) bool {
+	gone := b.isGone(ref)
+	if !gone && !b.parent.isHurtCopy(ref) || b.chunks.Finds(kind, ref.ID) {
+		return false
+	}
+	if gone {
+		b.presence.miss(ref.Pack)
+	}
+	return true
 }
 
 // IsLost tells whether a chunk lies in a range of the parent that was found lost.
@@ -83,16 +98,19 @@ func (b *Backup) packStands(pack chunkstore.PackID) bool {
 	return !errors.As(b.repo.store.CheckPack(pack), &corrupt)
 }
 
-// GonePacks lists the packs that Hurt found gone, or damaged as a whole, ascending.
+// miss notes that something lay in a pack that is gone, and lies nowhere else.
+func (p *presence) miss(pack chunkstore.PackID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.missed == nil {
+		p.missed = map[chunkstore.PackID]bool{}
+	}
+	p.missed[pack] = true
+}
+
+// GonePacks lists the packs that Hurt found gone, or damaged as a whole, and missed something of, ascending.
 func (b *Backup) GonePacks() []chunkstore.PackID {
 	b.presence.mu.Lock()
 	defer b.presence.mu.Unlock()
-	var packs []chunkstore.PackID
-	for pack, gone := range b.presence.gone {
-		if gone {
-			packs = append(packs, pack)
-		}
-	}
-	slices.SortFunc(packs, chunkstore.PackID.Compare)
-	return packs
+	return slices.SortedFunc(maps.Keys(b.presence.missed), chunkstore.PackID.Compare)
 }

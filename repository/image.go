@@ -319,16 +319,11 @@ func (im *Image) ChunkExtent(index uint64) Extent {
 
 // Hurt tells whether a chunk stands on a copy that is known to be damaged.
 func (im *Image) Hurt(s chunkstore.Stack) bool {
-	damaged := im.rd.repo.damageNow()
-	if len(damaged) == 0 {
-		return false
-	}
-	if damaged[chunkstore.Copy{Pack: s.Base.Pack, ID: s.Base.ID}] {
-		return true
-	}
-	return slices.ContainsFunc(s.Patches, func(p chunkstore.Ref) bool {
-		return damaged[chunkstore.Copy{Pack: p.Pack, ID: p.ID}]
-	})
+	return im.isHurtCopy(s.Base) || slices.ContainsFunc(s.Patches, im.isHurtCopy)
+}
+
+func (im *Image) isHurtCopy(ref chunkstore.Ref) bool {
+	return im.rd.repo.damageNow()[chunkstore.Copy{Pack: ref.Pack, ID: ref.ID}]
 }
 
 // StoredSize is how many bytes of packs the base and the patches of a stack take.

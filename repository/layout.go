@@ -19,6 +19,7 @@ const (
 	copiesDir      = "copies"
 	trashDir       = "trash"
 	damageDir      = "damage"
+	evidenceDir    = "damage/evidence"
 	runsDir        = "runs"
 	generationsDir = "gc"
 	movedDir       = "gc/moved"
@@ -37,6 +38,7 @@ const (
 	infoExt     = ".json"
 	trashExt    = ".trash"
 	setCopyExt  = ".copy"
+	evidenceExt = ".bad"
 )
 
 // topLevel lists what init makes, and so what a half-made repository may hold.
@@ -93,6 +95,10 @@ func generationName(g uint64) string {
 }
 
 func movedName(pack chunkstore.PackID) string { return path.Join(movedDir, pack.String()) }
+
+func evidenceName(id string) string { return path.Join(evidenceDir, id+evidenceExt) }
+
+func evidenceRecordName(id string) string { return path.Join(evidenceDir, id+infoExt) }
 
 func damageName(c chunkstore.Copy) string {
 	return path.Join(damageDir, c.Pack.String()+"-"+c.ID.String()+infoExt)

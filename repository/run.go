@@ -31,6 +31,10 @@ const kindBackup = "backup"
 // leaves that died, nobody goes on with.
 const kindMerge = "merge"
 
+// kindRepair is the kind of run that stores lost objects again. What one leaves that died,
+// nobody goes on with.
+const kindRepair = "repair"
+
 // A runID names a run: 16 random bytes, which stand in the header of each of its packs.
 type runID [16]byte
 

@@ -1,0 +1,279 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// objectName is the whole name of an object.
+type objectName struct {
+	kind chunkstore.Kind
+	id   chunkstore.ID
+}
+
+// lostObject is an object that maps name and of which no pack has a good copy.
+type lostObject struct {
+	objectName
+	packs []chunkstore.PackID // where maps believe it to be
+	from  string              // where it was had from again; empty: it was not
+	cost  map[Place]bool      // what the next backups store anew for it
+}
+
+// hurtEntry is what a revision's own map says of a chunk that cannot be put together.
+type hurtEntry struct {
+	place     Place
+	chunkSize int
+	entry     revision.Entry
+	stack     chunkstore.Stack // resolved
+	from      contentDonor     // has the content; nil: not found yet
+}
+
+// hurtPack is a pack that cannot be opened.
+type hurtPack struct {
+	id    chunkstore.PackID
+	name  string
+	cause error
+}
+
+// losses is what maps name and packs have not, as far as anybody knows.
+type losses struct {
+	objects map[objectName]*lostObject
+	entries []*hurtEntry // of visible revisions, by volume, number and chunk
+	packs   []hurtPack
+	hidden  bool // a map cannot be read, and may name anything
+}
+
+// survey finds out what was lost: by all maps, and the tables of contents of all packs.
+func (p *repairer) survey(ctx context.Context) (*losses, error) {
+	p.opts.Step("looking for what is lost")
+	if err := p.reader.refresh(); err != nil {
+		return nil, err
+	}
+	m := newMarker(p.repo)
+	if err := m.markAll(ctx); err != nil {
+		return nil, err
+	}
+	found := &losses{objects: map[objectName]*lostObject{}, hidden: len(m.hidden) > 0}
+	missing, err := p.missing(ctx, &m.live, found)
+	if err != nil || len(missing) == 0 {
+		return found, err
+	}
+	chunks := map[revision.UUID]map[uint64]bool{}
+	volumes, _ := p.repo.Volumes() // what cannot be read of them, hurtFiles tells
+	for _, v := range volumes {
+		if err := p.name(ctx, v, missing, found, chunks); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range volumes {
+		if p.covers(v.UUID) && len(chunks[v.UUID]) > 0 {
+			if err := p.place(ctx, v, slices.Sorted(maps.Keys(chunks[v.UUID])), found); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, ctx.Err()
+}
+
+// missing lists, by the beginnings of their ids, the objects that live and of which no pack
+// has a copy that is not known to be hurt.
+func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (map[objectKey]bool, error) {
+	damaged := p.repo.damageNow()
+	taken := newFlags(live.places())
+	for pack, err := range p.repo.store.Packs(ctx) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+			found.packs = append(found.packs, hurtPack{corrupt.Pack, corrupt.Path, corrupt})
+			continue
+		}
+		if err != nil {
+			p.find(err)
+			continue
+		}
+		for e := range pack.Entries() {
+			if at, lives := live.find(keyOf(e.ID)); lives && !damaged[chunkstore.Copy{Pack: pack.ID, ID: e.ID}] {
+				taken.set(at)
+			}
+		}
+	}
+	missing := map[objectKey]bool{}
+	for at, key := range live.table {
+		if key != 0 && !taken.has(at) {
+			missing[key] = true
+		}
+	}
+	if live.zero && !taken.has(len(live.table)) {
+		missing[0] = true
+	}
+	return missing, nil
+}
+
+// name goes through the maps of a volume, and notes the whole names of what is missing, and in
+// which chunks.
+func (p *repairer) name(ctx context.Context, v Volume, missing map[objectKey]bool, found *losses, chunks map[revision.UUID]map[uint64]bool) error {
+	visible, err := p.repo.revisionIDs(v.Name)
+	if err != nil {
+		return err
+	}
+	trashed, err := p.repo.trashedIDs(v)
+	if err != nil {
+		return err
+	}
+	chunks[v.UUID] = map[uint64]bool{}
+	for i, id := range append(visible, trashed...) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		open := func() (*mapFile, error) { return p.repo.openRevision(v, id) }
+		if i >= len(visible) {
+			open = func() (*mapFile, error) { return p.repo.openTrashed(v.UUID, id) }
+		}
+		m, err := open()
+		if err != nil {
+			continue // it is hurt itself, or gone meanwhile
+		}
+		for record, err := range m.Records(0, math.MaxUint64) {
+			if err != nil {
+				break // likewise
+			}
+			eachObject(record.Entry, func(name objectName, ref chunkstore.Ref) {
+				if missing[keyOf(ref.ID)] {
+					found.note(name, ref.Pack)
+					chunks[v.UUID][record.Entry.Index] = true
+				}
+			})
+		}
+		if err := m.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachObject calls use for each object that an entry names.
+func eachObject(e revision.Entry, use func(objectName, chunkstore.Ref)) {
+	if e.Base == revision.BaseContent || e.Base == revision.BaseObject {
+		use(objectName{chunkstore.Chunk, e.BaseRef.ID}, e.BaseRef)
+	}
+	for _, ref := range e.Patches {
+		use(objectName{chunkstore.Patch, ref.ID}, ref)
+	}
+}
+
+func (l *losses) note(name objectName, pack chunkstore.PackID) {
+	o := l.objects[name]
+	if o == nil {
+		o = &lostObject{objectName: name, cost: map[Place]bool{}}
+		l.objects[name] = o
+	}
+	if !slices.Contains(o.packs, pack) {
+		o.packs = append(o.packs, pack)
+	}
+}
+
+// place finds the chunks that revisions of a volume have of their own and that cannot be put
+// together, and what of the newest revision that is.
+func (p *repairer) place(ctx context.Context, v Volume, chunks []uint64, found *losses) error {
+	l, err := p.repo.list(v)
+	if err != nil {
+		return err
+	}
+	newest := true
+	for _, rev := range slices.Backward(l.visible) {
+		im, err := p.reader.Image(ctx, v, rev.ID)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue // hurtRevisions tells
+		}
+		err = p.placeIn(ctx, im, chunks, found, newest)
+		if err := errors.Join(err, im.Close()); err != nil {
+			return err
+		}
+		newest = false
+	}
+	slices.SortStableFunc(found.entries, func(a, b *hurtEntry) int {
+		return cmp.Or(slices.Compare(a.place.Volume.UUID[:], b.place.Volume.UUID[:]), cmp.Compare(a.place.Revision, b.place.Revision), cmp.Compare(a.entry.Index, b.entry.Index))
+	})
+	return nil
+}
+
+func (p *repairer) placeIn(ctx context.Context, im *Image, chunks []uint64, found *losses, newest bool) error {
+	own := im.chain()[0]
+	for _, at := range chunks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c, is, err := im.Chunk(at)
+		if err != nil || !is || len(found.of(c.Stack)) == 0 {
+			continue
+		}
+		place := Place{im.volume, im.id, im.ChunkExtent(at)}
+		if newest {
+			for _, o := range found.of(c.Stack) {
+				o.cost[place] = true
+			}
+		}
+		for record, err := range own.Records(at, at+1) {
+			if err == nil && record.Zeros == nil && record.Entry.Content == c.Content {
+				found.entries = append(found.entries, &hurtEntry{place: place, chunkSize: im.ChunkSize(), entry: record.Entry, stack: c.Stack})
+			}
+		}
+	}
+	return nil
+}
+
+// of gives the lost objects of a stack that were not had again.
+func (l *losses) of(s chunkstore.Stack) (lost []*lostObject) {
+	if o := l.objects[objectName{chunkstore.Chunk, s.Base.ID}]; o != nil && o.from == "" {
+		lost = append(lost, o)
+	}
+	for _, ref := range s.Patches {
+		if o := l.objects[objectName{chunkstore.Patch, ref.ID}]; o != nil && o.from == "" {
+			lost = append(lost, o)
+		}
+	}
+	return lost
+}
+
+// left gives the objects that were not had again, in an order that is always the same.
+func (l *losses) left() (left []*lostObject) {
+	for _, o := range l.objects {
+		if o.from == "" {
+			left = append(left, o)
+		}
+	}
+	sortLost(left)
+	return left
+}
+
+func sortLost(objects []*lostObject) {
+	slices.SortFunc(objects, func(a, b *lostObject) int {
+		return cmp.Or(slices.Compare(a.id[:], b.id[:]), cmp.Compare(a.kind, b.kind))
+	})
+}
+
+// hurt gives the entries that cannot be put together still.
+func (l *losses) hurt() (hurt []*hurtEntry) {
+	for _, h := range l.entries {
+		if len(l.of(h.stack)) > 0 {
+			hurt = append(hurt, h)
+		}
+	}
+	return hurt
+}
+
+func (h *hurtEntry) String() string {
+	return fmt.Sprintf("%s@%s at byte %d", h.place.Volume.Name, h.place.Revision.Short(), h.place.Extent.Offset)
+}

@@ -1,0 +1,125 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"varve/chunkstore"
+	"varve/internal/durable"
+)
+
+// putPacksAside moves packs that cannot be opened, and that nothing needs any more, to where
+// evidence is, and notes where what they had is now. A pack stays where a map cannot be read,
+// which may name anything, or where something is lost that may still come out of it.
+func (p *repairer) putPacksAside(ctx context.Context, before, now *losses) error {
+	needed := map[chunkstore.PackID]bool{}
+	for _, o := range now.left() {
+		for _, hint := range o.packs {
+			for _, pack := range chunkstore.FollowMoved(hint, p.repo.moved) {
+				needed[pack] = true
+			}
+		}
+	}
+	if err := p.noteWhere(ctx, before, needed); err != nil {
+		return err
+	}
+	for _, pack := range now.packs {
+		done := Mending{Path: pack.name, Cause: pack.cause.Error(), From: "all that is needed of it lies in other packs; it was put aside"}
+		switch {
+		case now.hidden:
+			done.From, done.Why = "", "a map cannot be read that may need it: it stays where it is"
+		case needed[pack.id]:
+			done.From, done.Why = "", "not all that is needed of it was found: it stays where it is"
+		default:
+			if err := p.putPackAside(ctx, pack); err != nil {
+				if ends(ctx, err) {
+					return err
+				}
+				done.From, done.Why = "", err.Error()
+			}
+		}
+		p.result.Mendings = append(p.result.Mendings, done)
+	}
+	return nil
+}
+
+func (p *repairer) putPackAside(ctx context.Context, pack hurtPack) error {
+	err := p.repo.atGate(ctx, func() error {
+		if err := p.lease.holds(); err != nil {
+			return err
+		}
+		corrupt := new(chunkstore.CorruptError)
+		if _, err := p.repo.store.Pack(pack.id); !errors.As(err, &corrupt) {
+			return fmt.Errorf("%w: pack %s can be opened, or not be read, by now: %w", ErrLostGround, pack.id, err)
+		}
+		return p.repo.moveToEvidence(p.lease.temps, pack.name, corrupt)
+	})
+	if err != nil {
+		return err
+	}
+	p.result.PutAside++
+	p.repo.store.ForgetPacks([]chunkstore.PackID{pack.id})
+	return p.forgetDamage(pack.id)
+}
+
+// forgetDamage removes the records of hurt copies in a pack that is not there any more: no
+// reference leads to them.
+func (p *repairer) forgetDamage(pack chunkstore.PackID) error {
+	damaged, err := p.repo.loadDamage()
+	if err != nil {
+		return err
+	}
+	for c := range damaged {
+		if c.Pack != pack {
+			continue
+		}
+		if err := p.repo.fsys.Remove(damageName(c)); err != nil && !notFound(err) {
+			return err
+		}
+	}
+	_, err = p.repo.loadDamage()
+	return err
+}
+
+// noteWhere notes, of packs that are gone or cannot be opened and of which all that maps name
+// is in other packs again, in which: readers then need not look through all, and no backup
+// takes what they had for lost.
+func (p *repairer) noteWhere(ctx context.Context, before *losses, needed map[chunkstore.PackID]bool) error {
+	if p.chunks == nil {
+		return nil
+	}
+	to := p.chunks.Relied()
+	if len(to) == 0 || len(to) > maxMovedTo {
+		return nil
+	}
+	var gone []chunkstore.PackID
+	for _, o := range before.objects {
+		for _, pack := range o.packs {
+			if pack.IsZero() || needed[pack] || slices.Contains(gone, pack) {
+				continue
+			}
+			gone = append(gone, pack)
+		}
+	}
+	slices.SortFunc(gone, chunkstore.PackID.Compare)
+	for _, pack := range gone {
+		if _, err := p.repo.store.Pack(pack); err == nil || len(p.repo.moved(pack)) > 0 {
+			continue // only some of it was hurt, or it was compacted
+		}
+		err := p.repo.atGate(ctx, func() error {
+			if err := p.lease.holds(); err != nil {
+				return err
+			}
+			if err := durable.MkdirAll(p.repo.fsys, movedDir); err != nil {
+				return err
+			}
+			return replaceSmall(p.repo.fsys, p.lease.temps, movedName(pack), movedRecord{To: to})
+		})
+		if err != nil {
+			return fmt.Errorf("note where the objects of pack %s are: %w", pack, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"varve/chunkstore"
+	"varve/revision"
+)
+
+// A Proof says how a revision read that was read back whole.
+type Proof struct {
+	Volume   Volume
+	Revision revision.ID
+	State    State    // that it has now
+	Lost     []Extent // that cannot be read, ascending; none: every byte was read and found right
+	Cause    error    // why, of the first
+}
+
+// Prove reads every byte of the image, and holds each chunk against its content id, each
+// region against its hash and these against the digest. What is damaged is lost; an error is
+// trouble that says nothing of the image.
+func (im *Image) Prove(ctx context.Context) (lost []Extent, cause error, err error) {
+	rows, err := im.Regions()
+	if damaged := new(DamagedRevisionError); errors.As(err, &damaged) {
+		return []Extent{{Length: im.Size()}}, err, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	var mu sync.Mutex
+	lose := func(at Extent, why error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if lost = append(lost, at); cause == nil {
+			cause = why
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, row := range rows {
+		chunks, err := im.Chunks(row.Region)
+		if damaged := new(DamagedRevisionError); errors.As(err, &damaged) {
+			off := int64(row.Region) * revision.RegionChunks * int64(im.ChunkSize())
+			lose(Extent{off, min(im.Size()-off, revision.RegionChunks*int64(im.ChunkSize()))}, err)
+			continue
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, g.Wait())
+		}
+		for _, c := range chunks {
+			g.Go(func() error {
+				why, err := im.proveChunk(gctx, c)
+				if why != nil {
+					lose(im.ChunkExtent(c.Index), why)
+				}
+				return err
+			})
+		}
+	}
+	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
+		return nil, nil, err
+	}
+	return joinExtents(lost), cause, nil
+}
+
+// proveChunk tells why a chunk is lost, if it is.
+func (im *Image) proveChunk(ctx context.Context, c revision.Chunk) (lost, trouble error) {
+	buf := make([]byte, im.ChunkSize())
+	err := im.ReadChunk(ctx, c, buf)
+	corrupt := new(chunkstore.CorruptError)
+	switch {
+	case errors.As(err, &corrupt), errors.Is(err, chunkstore.ErrNotFound):
+		return err, nil
+	case err != nil:
+		return nil, err
+	case im.Hasher().ChunkID(buf) != c.Content:
+		return fmt.Errorf("%w: chunk %d has another content id", errBadContent, c.Index), nil
+	}
+	return nil, nil
+}
+
+// joinExtents sorts ranges, and makes those that touch one.
+func joinExtents(extents []Extent) (joined []Extent) {
+	slices.SortFunc(extents, func(a, b Extent) int { return cmp.Compare(a.Offset, b.Offset) })
+	for _, x := range extents {
+		if n := len(joined); n > 0 && joined[n-1].End() >= x.Offset {
+			joined[n-1].Length = max(joined[n-1].End(), x.End()) - joined[n-1].Offset
+			continue
+		}
+		joined = append(joined, x)
+	}
+	return joined
+}
+
+// proveRevisions reads the revisions back that are noted as damaged, and those that got another
+// file or map, and notes what came of it: only then one counts again.
+func (p *repairer) proveRevisions(ctx context.Context) error {
+	volumes, err := p.repo.Volumes()
+	if err != nil {
+		p.find(err)
+	}
+	for _, v := range volumes {
+		if !p.covers(v.UUID) {
+			continue
+		}
+		revisions, err := p.repo.Revisions(v)
+		if err != nil {
+			return err
+		}
+		for _, rev := range revisions {
+			if rev.Info.State != Damaged && !p.touched[revisionKey{v.UUID, rev.ID}] {
+				continue
+			}
+			if err := p.proveOne(ctx, rev); err != nil {
+				if ends(ctx, err) {
+					return err
+				}
+				p.find(fmt.Errorf("read %s@%s back: %w", v.Name, rev.ID.Short(), err))
+			}
+		}
+	}
+	return nil
+}
+
+func (p *repairer) proveOne(ctx context.Context, rev Revision) error {
+	name := fmt.Sprintf("%s@%s", rev.Volume.Name, rev.ID.Short())
+	p.opts.Step("reading " + name + " back")
+	if err := p.reader.refresh(); err != nil {
+		return err
+	}
+	proof := Proof{Volume: rev.Volume, Revision: rev.ID, State: Damaged}
+	im, err := p.reader.Image(ctx, rev.Volume, rev.ID)
+	damaged := new(DamagedRevisionError)
+	switch {
+	case errors.As(err, &damaged):
+		proof.Cause = err
+		if rev.Statement != nil {
+			proof.Lost = []Extent{{Length: int64(rev.Statement.Size)}}
+		} else {
+			proof.Lost = []Extent{{}} // nobody knows how long it is
+		}
+	case err != nil:
+		return err
+	default:
+		proof.Lost, proof.Cause, err = im.Prove(ctx)
+		if err := errors.Join(err, im.Close()); err != nil {
+			return err
+		}
+	}
+	if rev.Statement != nil {
+		err := p.repo.Mark(ctx, rev, func(info *Info) {
+			proof.note(info, p.repo.opts.Now())
+			proof.State = info.State
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.result.Revisions = append(p.result.Revisions, proof)
+	return nil
+}
+
+// note changes what is noted of the revision. One that is suspect was stored well all along;
+// only its source can clear it.
+func (f *Proof) note(info *Info, now time.Time) {
+	if len(f.Lost) > 0 {
+		info.State, info.Reason, info.Lost = Damaged, f.Cause.Error(), f.Lost
+		return
+	}
+	info.Proven = now.UTC().Truncate(time.Second)
+	if info.State != Suspect {
+		info.State, info.Reason, info.Lost = Proven, "", nil
+	}
+}

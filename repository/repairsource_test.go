@@ -1,0 +1,344 @@
+package repository_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"varve/chunkstore"
+	"varve/repository"
+	"varve/revision"
+)
+
+// ReadAt makes of what a volume holds a source.
+func (im *image) ReadAt(p []byte, off int64) (int, error) {
+	n := copy(p, im.at(off, int64(len(p))))
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// A history of which every night changes one chunk, and the packs of each.
+type threatened struct {
+	*place
+	images []*image
+	made   []*revision.Statement
+	packs  [][]chunkstore.PackID
+}
+
+func newThreatened(t *testing.T, count int) *threatened {
+	t.Helper()
+	n := &threatened{place: newPlace(t)}
+	r := n.open()
+	im := randomImage(1, 4)
+	for night := range count {
+		im = im.clone()
+		if night > 0 {
+			im.write(chunkSize+int64(night)*8000, []byte("changed this night"))
+		}
+		before := n.packsOf()
+		n.images, n.made = append(n.images, im), append(n.made, n.mustStore(r, "db1", im))
+		n.packs = append(n.packs, slices.DeleteFunc(n.packsOf(), func(p chunkstore.PackID) bool { return slices.Contains(before, p) }))
+	}
+	return n
+}
+
+// lose removes the packs of a night.
+func (n *threatened) lose(night int) {
+	n.t.Helper()
+	for _, pack := range n.packs[night] {
+		n.remove(repository.PackName(pack))
+	}
+}
+
+// repair finds what is hurt, and repairs it.
+func (n *threatened) repair(opts repository.RepairOptions) *repository.RepairResult {
+	n.t.Helper()
+	r := n.open()
+	if err := r.FindDamage(n.t.Context()); err != nil {
+		n.t.Fatal(err)
+	}
+	result, err := r.Repair(n.t.Context(), opts)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return result
+}
+
+// source is the volume as it is, in the state of a night.
+func (n *threatened) source(night int) []repository.RepairSource {
+	return []repository.RepairSource{{Name: "the source", Volume: n.made[0].Volume.UUID, Content: n.images[night], Size: n.images[night].size}}
+}
+
+// states gives what is listed of each night: its state, and which bytes are lost.
+func (n *threatened) states() (states []string) {
+	n.t.Helper()
+	for _, rev := range n.revisions(n.open(), "db1") {
+		states = append(states, fmt.Sprint(rev.Info.State, rev.Info.Lost))
+	}
+	return states
+}
+
+func lostAt(chunks ...int) string {
+	var lost []repository.Extent
+	for _, i := range chunks {
+		lost = append(lost, repository.Extent{Offset: int64(i) * chunkSize, Length: chunkSize})
+	}
+	return fmt.Sprint(repository.Damaged, lost)
+}
+
+const provenWhole = "proven[]"
+
+// wantStates compares what is listed, and reads what counts.
+func (n *threatened) wantStates(want ...string) {
+	n.t.Helper()
+	if got := n.states(); !slices.Equal(got, want) {
+		n.t.Errorf("states are %q, want %q", got, want)
+	}
+	for i, st := range n.made {
+		if err := compare(n.t.Context(), n.open(), st, n.images[i]); (err == nil) != !strings.HasPrefix(want[i], "damaged") {
+			n.t.Errorf("night %d: %v", i, err)
+		}
+	}
+}
+
+// A full is lost, and the source holds what it held but for one chunk: all comes back but
+// that chunk of those nights whose content nobody has any more.
+func TestRepairFromTheSource(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 3)
+	n.lose(0)
+	result := n.repair(repository.RepairOptions{Sources: n.source(2)})
+	if result.Whole() {
+		t.Errorf("all is said to be repaired: %+v", result)
+	}
+	n.wantStates(lostAt(1), lostAt(1), provenWhole)
+	n.checkNoTemps()
+	left := 0
+	for _, m := range result.Mendings {
+		if m.Mended() {
+			continue
+		}
+		left++
+		if len(m.Places) != 2 || m.Cost != 0 || !strings.Contains(m.Why, "the source") {
+			t.Errorf("what is left: %+v", m)
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d things are left, want the one chunk: %+v", left, result)
+	}
+	n.costs(2, 0)
+}
+
+// The last patch is lost: of the source, that very patch is made again, and no map changes.
+func TestRepairMakesThePatchAgain(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 3)
+	n.lose(2)
+	before := n.read(repository.RevisionName("db1", n.made[2].ID))
+	if result := n.repair(repository.RepairOptions{Sources: n.source(2)}); !result.Whole() || len(result.Mendings) != 1 {
+		t.Errorf("%+v", result)
+	}
+	n.wantStates("good[]", "good[]", provenWhole)
+	if !bytes.Equal(before, n.read(repository.RevisionName("db1", n.made[2].ID))) {
+		t.Error("the map was written anew")
+	}
+	n.costs(2, 0)
+}
+
+// A patch in the middle is lost: what lies on it gets a map that needs it no more.
+func TestRepairStoresTheChunkWhole(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 4)
+	n.lose(1)
+	result := n.repair(repository.RepairOptions{Sources: n.source(3)})
+	n.wantStates("good[]", lostAt(1), lostAt(1), provenWhole)
+	if result.Whole() || len(result.Revisions) != 3 {
+		t.Errorf("%+v", result)
+	}
+	n.costs(3, 0)
+	n.collect()
+	n.wantStates("good[]", lostAt(1), lostAt(1), provenWhole)
+}
+
+// Another volume holds the same content, put together from other objects.
+func TestRepairFromOtherStacks(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 3)
+	n.mustStoreWith(n.open(), "db2", n.images[1], storeOptions{full: true})
+	n.lose(1)
+	result := n.repair(repository.RepairOptions{})
+	if !result.Whole() || !strings.Contains(result.Mendings[0].From, "another copy") {
+		t.Errorf("%+v", result)
+	}
+	n.wantStates("good[]", provenWhole, provenWhole)
+	n.costs(2, 0)
+}
+
+// What cannot be repaired costs one chunk in the next backup, and is told.
+func TestWhatCannotBeRepairedCostsOneChunk(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 3)
+	n.lose(2)
+	result := n.repair(repository.RepairOptions{Sources: n.source(0)}) // which changed since
+	if len(result.Mendings) != 1 || result.Whole() {
+		t.Fatalf("%+v", result)
+	}
+	m := result.Mendings[0]
+	if m.Mended() || m.Kind != chunkstore.Patch || len(m.Places) != 1 || m.Places[0].Revision != n.made[2].ID || m.Cost != chunkSize {
+		t.Errorf("%+v", m)
+	}
+	n.wantStates("good[]", "good[]", lostAt(1))
+	n.costs(2, 1)
+	n.wantStates("good[]", "good[]", lostAt(1))
+}
+
+// costs makes the next backup of an image, and counts the chunks for which the parent is not
+// whole.
+func (n *threatened) costs(night, want int) {
+	n.t.Helper()
+	r := n.open()
+	b, err := r.BeginBackup(n.t.Context(), repository.BackupOptions{Volume: "db1"})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			n.t.Error(err)
+		}
+	}()
+	if b.Parent() == nil || b.Parent().Statement().ID != n.made[night].ID {
+		n.t.Fatal("it would be a full, or of another parent")
+	}
+	chunks, err := b.Parent().Chunks(0)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	got := 0
+	for _, c := range chunks {
+		if b.Hurt(c.Stack) || b.IsLost(c.Index) {
+			got++
+		}
+	}
+	if got != want {
+		n.t.Errorf("%d chunks are to be stored anew, want %d", got, want)
+	}
+}
+
+func (n *threatened) collect() {
+	n.t.Helper()
+	result, err := n.open().CollectGarbage(n.t.Context(), repository.GCOptions{Threshold: 1e-9})
+	if err != nil || len(result.Findings) > 0 {
+		n.t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// A frame is hurt of which another pack has a copy: nothing is to be repaired, and nothing is
+// stored anew by the next backup for it.
+func TestWhatLiesInTwoPacksIsNotLost(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	n.mustStoreWith(n.open(), "db2", n.images[0], storeOptions{full: true})
+	for _, pack := range n.packs[0] {
+		n.write(repository.PackName(pack), flipped(n.read(repository.PackName(pack)), 500))
+	}
+	if result := n.repair(repository.RepairOptions{}); len(result.Mendings) != 0 || result.Stored != 0 {
+		t.Errorf("%+v", result)
+	}
+	if len(n.files("damage/")) != 1 {
+		t.Errorf("records of damage: %q", n.files("damage/"))
+	}
+	n.costs(0, 0)
+}
+
+// A pack that cannot be opened is put aside once all that is needed lies elsewhere, as it was;
+// its records of damage go with it.
+func TestRepairPutsPacksAside(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	pack := n.packs[0][0]
+	name := repository.PackName(pack)
+	broken := n.read(name)
+	broken = flipped(broken, len(broken)-1)
+	n.write(name, broken)
+	r := n.open()
+	if err := r.RecordDamage(t.Context(), &chunkstore.CorruptError{Pack: pack, ID: chunkstore.ID{1}, Kind: chunkstore.Chunk}); err != nil {
+		t.Fatal(err)
+	}
+	result := n.repair(repository.RepairOptions{})
+	if !result.Whole() || result.PutAside != 1 || n.exists(name) {
+		t.Errorf("%+v", result)
+	}
+	evidence, err := r.Evidence()
+	if err != nil || len(evidence) != 1 || evidence[0].Path != name || !bytes.Equal(n.read(evidence[0].Name), broken) {
+		t.Errorf("%+v, %v", evidence, err)
+	}
+	if left := n.files("damage/" + pack.String()); len(left) > 0 {
+		t.Errorf("records are left: %q", left)
+	}
+	n.wantStates(provenWhole, provenWhole)
+	n.costs(1, 0)
+	n.collect()
+	n.wantStates(provenWhole, provenWhole)
+}
+
+// What was put aside is looked into once more, when something is lost that it may have.
+func TestRepairLooksIntoEvidence(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	name := repository.PackName(n.packs[0][0])
+	whole := n.read(name)
+	n.write(name, flipped(whole, len(whole)-1))
+	if result := n.repair(repository.RepairOptions{}); !result.Whole() {
+		t.Fatalf("%+v", result)
+	}
+	for _, pack := range n.packsOf() {
+		n.remove(repository.PackName(pack))
+	}
+	if result := n.repair(repository.RepairOptions{}); !result.Whole() {
+		t.Errorf("%+v", result)
+	}
+	n.wantStates(provenWhole)
+}
+
+// A map may need what only a damaged pack has: while one cannot be read, the pack stays.
+func TestRepairLeavesPacksThatMayBeNeeded(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	for _, file := range []string{repository.RevisionName("db1", n.made[1].ID), repository.CopyName(n.made[1].Volume.UUID, n.made[1].ID)} {
+		n.write(file, flipped(n.read(file), 100))
+	}
+	name := repository.PackName(n.packs[1][0])
+	n.write(name, n.read(name)[:200])
+	result := n.repair(repository.RepairOptions{})
+	if result.Whole() || !n.exists(name) || result.PutAside != 0 {
+		t.Errorf("%+v", result)
+	}
+}
+
+// While a volume is being backed up, its files are left alone.
+func TestRepairLeavesABusyVolumeAlone(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	file := repository.RevisionName("db1", n.made[0].ID)
+	n.write(file, flipped(n.read(file), 100))
+	r := n.open()
+	b, err := r.BeginBackup(t.Context(), repository.BackupOptions{Volume: "db1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := n.repair(repository.RepairOptions{})
+	if result.Whole() || !strings.Contains(result.Mendings[0].Why, "in use") {
+		t.Errorf("%+v", result)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if result := n.repair(repository.RepairOptions{}); !result.Whole() {
+		t.Errorf("%+v", result)
+	}
+}

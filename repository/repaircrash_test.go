@@ -23,11 +23,12 @@ type repairCase struct {
 	source []repository.RepairSource
 	other  bool            // there is another repository
 	left   map[string]bool // revisions, by volume and number, of which something stays lost
+	every  int             // so many calls are between two that are tried
 }
 
 // everything is a case in which something of each sort is hurt, and a copy has it all.
 func everything(t testing.TB) *repairCase {
-	c := &repairCase{repairWorld: newRepairWorld(t), other: true}
+	c := &repairCase{repairWorld: newRepairWorld(t), other: true, every: 5}
 	c.hurt = c.disk.Copy()
 	r := c.open(c.hurt)
 	one := c.made("db1", 0)
@@ -65,7 +66,7 @@ func everything(t testing.TB) *repairCase {
 // aPatch is a case in which a patch in the middle of a history is lost, and its source holds
 // what the last revision does: that gets another map.
 func aPatch(t testing.TB) *repairCase {
-	c := &repairCase{repairWorld: newRepairWorld(t), left: map[string]bool{"db1 2": true, "db1 3": true}}
+	c := &repairCase{repairWorld: newRepairWorld(t), left: map[string]bool{"db1 2": true, "db1 3": true}, every: 2}
 	c.hurt = c.disk.Copy()
 	r := c.open(c.hurt)
 	second, last := c.made("db1", 1), c.made("db1", 3)
@@ -166,7 +167,7 @@ func TestEnumerateRepairKills(t *testing.T) {
 	for name, prepare := range repairCases {
 		t.Run(name, func(t *testing.T) {
 			c := prepare(t)
-			for step := 0; ; step++ {
+			for step := 0; ; step += c.every {
 				disk := c.hurt.Copy()
 				f := &failing{step: step, err: errors.New("killed"), forGood: true, meant: changes}
 				if _, err := c.repairThrough(durabletest.NewWatched(disk, f.before)); f.fired == "" {
@@ -189,7 +190,7 @@ func TestEnumerateRepairFaults(t *testing.T) {
 	for name, prepare := range repairCases {
 		t.Run(name, func(t *testing.T) {
 			c := prepare(t)
-			for step := 0; ; step++ {
+			for step := 0; ; step += c.every {
 				disk := c.hurt.Copy()
 				f := &failing{step: step, err: syscall.EIO, meant: func(string) bool { return true }}
 				result, err := c.repairThrough(durabletest.NewWatched(disk, f.before))

@@ -69,7 +69,7 @@ func (d *ownDonor) look(ctx context.Context) error {
 		d.found[h.entry.Content] = nil
 		hurt[h.place] = true
 	}
-	volumes, _ := d.p.repo.Volumes() // those that can be read are enough
+	volumes := d.p.volumesNow()
 	chunkSize := int64(d.p.repo.desc.ChunkSize)
 	for _, v := range volumes {
 		visible, err := d.p.repo.revisionIDs(v.Name)

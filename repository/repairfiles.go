@@ -91,10 +91,7 @@ func (p *repairer) hurtFiles(ctx context.Context) ([]hurtFile, error) {
 		return nil, err
 	}
 	hurt = append(hurt, more...)
-	volumes, err := p.repo.Volumes()
-	if err != nil && len(volumes) == 0 {
-		return hurt, ctx.Err()
-	}
+	volumes := p.volumesNow()
 	for _, v := range volumes {
 		if !p.covers(v.UUID) {
 			continue
@@ -110,6 +107,22 @@ func (p *repairer) hurtFiles(ctx context.Context) ([]hurtFile, error) {
 		return nil, err
 	}
 	return append(hurt, more...), ctx.Err()
+}
+
+// volumesNow lists the volumes that can be told apart. What is damaged of the others, hurtVolumes
+// tells; trouble with looking is noted.
+func (p *repairer) volumesNow() []Volume {
+	volumes, err := p.repo.Volumes()
+	all := []error{err}
+	if several, is := err.(interface{ Unwrap() []error }); is {
+		all = several.Unwrap()
+	}
+	for _, err := range all {
+		if err != nil && !isDamaged(err) {
+			p.find(err)
+		}
+	}
+	return volumes
 }
 
 // hurtDescriptors looks at the two copies of the descriptor, and at what explains the

@@ -67,7 +67,7 @@ func (p *repairer) survey(ctx context.Context) (*losses, error) {
 		return found, err
 	}
 	chunks := map[revision.UUID]map[uint64]bool{}
-	volumes, _ := p.repo.Volumes() // what cannot be read of them, hurtFiles tells
+	volumes := p.volumesNow()
 	for _, v := range volumes {
 		if err := p.name(ctx, v, missing, found, chunks); err != nil {
 			return nil, err

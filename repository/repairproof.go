@@ -105,11 +105,7 @@ func joinExtents(extents []Extent) (joined []Extent) {
 // proveRevisions reads the revisions back that are noted as damaged, and those that got another
 // file or map, and notes what came of it: only then one counts again.
 func (p *repairer) proveRevisions(ctx context.Context) error {
-	volumes, err := p.repo.Volumes()
-	if err != nil {
-		p.find(err)
-	}
-	for _, v := range volumes {
+	for _, v := range p.volumesNow() {
 		if !p.covers(v.UUID) {
 			continue
 		}

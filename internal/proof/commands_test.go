@@ -73,6 +73,7 @@ var commands = []command{
 	{"a set with a volume that is new", then(emptyRepository, newMail), backUpSet("db", "mail")},
 	{"a set after one that was cut off", then(twoVolumes, setCutOff), backUpSet("db", "mail")},
 	{"a backup after a set that was cut off", then(twoVolumes, setCutOff), backUp("db", BackupOptions{})},
+	{"repair", then(twoVolumes, breakWhatHasACopy), repair},
 	{"gc of a set that went", after(after(twoVolumes, backUpSet("db", "mail")), loseSet), collectAll},
 }
 
@@ -305,6 +306,26 @@ func TestWornNightsAreRebuilt(t *testing.T) {
 func storeAgain(ctx context.Context, w *World) {
 	w.Change("db", 1, 1)
 	w.mustBackup(ctx, "db", BackupOptions{Full: true})
+}
+
+// breakWhatHasACopy takes files away without which nothing is lost. What takes more to be
+// repaired is tried in package repository: here all has to be well before, too.
+func breakWhatHasACopy(_ context.Context, w *World) {
+	for _, name := range []string{"varve.json.copy", "README.txt", "volumes/mail/volume.json", "volumes/db/volume.json"} {
+		if err := w.Disk.Remove(name); err != nil {
+			panic(fmt.Sprintf("prepare: %v", err))
+		}
+	}
+}
+
+func repair(ctx context.Context, w *World, fsys durable.FS) error {
+	return w.with(fsys, func(r *repository.Repository) error {
+		result, err := r.Repair(ctx, repository.RepairOptions{})
+		if err == nil && !result.Whole() {
+			err = fmt.Errorf("not all was repaired: %+v", result)
+		}
+		return err
+	})
 }
 
 // superseded makes a revision of the number of the run that died, which uses a part of

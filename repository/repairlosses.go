@@ -146,9 +146,9 @@ func (p *repairer) name(ctx context.Context, v Volume, missing map[objectKey]boo
 			if err != nil {
 				break // likewise
 			}
-			eachObject(record.Entry, func(name objectName, ref chunkstore.Ref) {
+			eachObject(record.Entry, func(ref chunkstore.Ref, kind chunkstore.Kind) {
 				if missing[keyOf(ref.ID)] {
-					found.note(name, ref.Pack)
+					found.note(objectName{kind, ref.ID}, ref.Pack)
 					chunks[v.UUID][record.Entry.Index] = true
 				}
 			})
@@ -158,16 +158,6 @@ func (p *repairer) name(ctx context.Context, v Volume, missing map[objectKey]boo
 		}
 	}
 	return nil
-}
-
-// eachObject calls use for each object that an entry names.
-func eachObject(e revision.Entry, use func(objectName, chunkstore.Ref)) {
-	if e.Base == revision.BaseContent || e.Base == revision.BaseObject {
-		use(objectName{chunkstore.Chunk, e.BaseRef.ID}, e.BaseRef)
-	}
-	for _, ref := range e.Patches {
-		use(objectName{chunkstore.Patch, ref.ID}, ref)
-	}
 }
 
 func (l *losses) note(name objectName, pack chunkstore.PackID) {

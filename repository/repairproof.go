@@ -93,11 +93,7 @@ func (im *Image) proveChunk(ctx context.Context, c revision.Chunk) (lost, troubl
 func joinExtents(extents []Extent) (joined []Extent) {
 	slices.SortFunc(extents, func(a, b Extent) int { return cmp.Compare(a.Offset, b.Offset) })
 	for _, x := range extents {
-		if n := len(joined); n > 0 && joined[n-1].End() >= x.Offset {
-			joined[n-1].Length = max(joined[n-1].End(), x.End()) - joined[n-1].Offset
-			continue
-		}
-		joined = append(joined, x)
+		joined = appendExtent(joined, x)
 	}
 	return joined
 }

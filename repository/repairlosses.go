@@ -194,7 +194,7 @@ func (p *repairer) place(ctx context.Context, v Volume, chunks []uint64, found *
 		newest = false
 	}
 	slices.SortStableFunc(found.entries, func(a, b *hurtEntry) int {
-		return cmp.Or(slices.Compare(a.place.Volume.UUID[:], b.place.Volume.UUID[:]), cmp.Compare(a.place.Revision, b.place.Revision), cmp.Compare(a.entry.Index, b.entry.Index))
+		return cmp.Or(cmp.Compare(a.place.Volume.Name, b.place.Volume.Name), cmp.Compare(a.place.Revision, b.place.Revision), cmp.Compare(a.entry.Index, b.entry.Index))
 	})
 	return nil
 }
@@ -235,6 +235,35 @@ func (l *losses) of(s chunkstore.Stack) (lost []*lostObject) {
 		}
 	}
 	return lost
+}
+
+// inOrder gives the objects by the places that need them.
+func (l *losses) inOrder() (objects []*lostObject) {
+	seen := map[*lostObject]bool{}
+	for _, h := range l.entries {
+		for _, name := range h.names() {
+			if o := l.objects[name]; o != nil && !seen[o] {
+				objects, seen[o] = append(objects, o), true
+			}
+		}
+	}
+	var others []*lostObject
+	for _, o := range l.objects {
+		if !seen[o] {
+			others = append(others, o)
+		}
+	}
+	sortLost(others)
+	return append(objects, others...)
+}
+
+// names gives the objects of the stack, the base first.
+func (h *hurtEntry) names() []objectName {
+	names := []objectName{{chunkstore.Chunk, h.stack.Base.ID}}
+	for _, ref := range h.stack.Patches {
+		names = append(names, objectName{chunkstore.Patch, ref.ID})
+	}
+	return names
 }
 
 // left gives the objects that were not had again, in an order that is always the same.

@@ -3,9 +3,8 @@ package repository
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"varve/chunkstore"
 )
@@ -267,9 +266,7 @@ func (p *repairer) settle(ctx context.Context) error {
 // account says of each object that was lost what became of it. One that nothing names any more
 // is made good by what the maps say instead.
 func (p *repairer) account(before, now *losses) {
-	objects := slices.Collect(maps.Values(before.objects))
-	sortLost(objects)
-	for _, o := range objects {
+	for _, o := range before.inOrder() {
 		m := Mending{Kind: o.kind, Object: o.id, Cause: "no good copy of it is left", From: o.from, Path: chunkstore.PackName(o.packs[0])}
 		left := now.objects[o.objectName]
 		switch {
@@ -304,12 +301,14 @@ func (p *repairer) whyLost(before, now *losses, left *lostObject) string {
 	if o := before.objects[left.objectName]; o != nil && o.from != "" {
 		return "what was stored again is not found"
 	}
-	where := "another copy in the repository"
+	where := []string{"another copy in the repository"}
 	for _, s := range p.opts.Sources {
-		where += ", " + s.Name
+		if !slices.Contains(where, s.Name) { // several volumes may have one
+			where = append(where, s.Name)
+		}
 	}
 	for _, other := range p.others {
-		where += ", " + other.name
+		where = append(where, other.name)
 	}
-	return fmt.Sprintf("not found in: %s", where)
+	return "not found in: " + strings.Join(where, ", ")
 }

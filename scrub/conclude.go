@@ -50,12 +50,15 @@ func (s *scrub) known() error {
 		there[p.ID] = true
 	}
 	for _, k := range known {
+		for _, h := range s.hurt {
+			h.finding.known = h.finding.known || h.pack == k.Pack && h.object.ID == k.ID
+		}
 		if s.damaged[k.Copy] || !there[k.Pack] {
 			continue
 		}
 		f := Finding{
 			Grade: Damage, Kind: Frame, Path: chunkstore.PackName(k.Pack), Pack: k.Pack, Offset: k.Offset, Found: k.Found, Cause: k.Cause,
-			Objects: []Object{{ID: k.ID, Kind: k.Kind, Offset: k.Offset}},
+			Objects: []Object{{ID: k.ID, Kind: k.Kind, Offset: k.Offset}}, known: true,
 		}
 		if s.read[k.Pack] {
 			f.Grade, f.Cause = Note, fmt.Sprintf("it was found hurt before (%s), and came out right now", k.Cause)
@@ -162,6 +165,11 @@ func (s *scrub) attach(found []repository.Loss, of [][]*Finding) {
 	}
 	for f, sum := range sums {
 		f.Lost = sum.sorted()
+	}
+	for _, f := range s.findings {
+		if f.Kind == Frame && f.Grade == Damage && f.known && len(f.Lost) == 0 {
+			f.Grade = Note // it was told before, and takes nothing away any more
+		}
 	}
 }
 

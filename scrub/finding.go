@@ -63,6 +63,8 @@ type Finding struct {
 	// Lost says what the finding takes away: nothing where another copy stands in. It is
 	// by name of the volume, and oldest first.
 	Lost []Loss
+
+	known bool // a copy that was noted as hurt before this scrub
 }
 
 // An Object is a hurt or missing object.

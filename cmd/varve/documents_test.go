@@ -313,6 +313,8 @@ func (b *bench) aboutDamage() {
 	b.says("verify-findings", 3, "-r DIR/hurt verify v")
 	b.says("log-damaged", 0, "-r DIR/hurt log v")
 	b.says("scrub-findings", 3, "-r DIR/hurt scrub")
+	b.ruin("hurt/copies/*/*.rev")
+	b.says("scrub-repair", 3, "-r DIR/hurt scrub --repair")
 	b.change("one", 1000, "a change")
 	b.says("backup-findings", 3, "-r DIR/met backup v")
 

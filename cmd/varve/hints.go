@@ -150,6 +150,8 @@ func hintOnScrub(e *scrubError) string {
 	switch {
 	case !e.Damaged:
 		return "look at the disk (dmesg, smartctl -a), then varve scrub --resume"
+	case e.Repaired:
+		return "all of it was repaired; look at the disk that it lay on (dmesg, smartctl -a)"
 	case e.Lost:
 		return "the next backup of each volume stores the lost chunks anew; varve restore VOLUME@REV TARGET --keep-going gives all but what is lost"
 	}

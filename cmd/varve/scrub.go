@@ -28,7 +28,15 @@ Each finding says which bytes of which revisions are lost: none where another
 copy stands in. Revisions that have lost something are damaged from then on, and
 the next backup stores the lost chunks anew; those of which all is right are
 proven. TROUBLE is what could not be read this time, and condemns nothing.
-Nothing is repaired and nothing is removed.
+
+--repair then makes good what has good bytes still in the repository: files of
+their copies, objects of packs that cannot be opened, or of other places that
+hold the same. --repair-from-source also asks what each volume was last read
+from, as far as it still holds what was lost, and --repair-from-repo another
+repository, a copy of this one or one that backs up the same volumes. What a
+revision holds never changes; one counts again once it was read back whole.
+Damaged files are put aside in damage/evidence. Without these flags nothing is
+repaired; nothing is ever removed.
 
 The repository remembers when each pack was last proven. So --older-than 30d,
 each night, reads about a thirtieth and comes round in a month; with
@@ -40,8 +48,10 @@ varve scrub --light                         # all but content: seconds to a minu
 varve scrub --older-than 30d --max-duration 2h      # each night
 varve scrub --sample 10% --limit-rate 100MiB
 varve scrub db1                             # what one volume needs
-varve scrub --resume                        # where the last one was cut off`,
-		codes: "1  something could not be read; no damage was found\n3  damage was found",
+varve scrub --resume                        # where the last one was cut off
+varve scrub db1 --repair-from-source        # what its source still holds comes back
+varve scrub --repair-from-repo /mnt/replica # what a second repository has`,
+		codes: "1  something could not be read; no damage was found\n3  damage was found, whether or not it was repaired",
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "light", Destination: &f.light, Usage: "read no content"},
 			&cli.GenericFlag{Name: "sample", Value: &f.sample, DefaultText: "all", Usage: "read this `PERCENTAGE` of the packs, others each time"},
@@ -50,6 +60,9 @@ varve scrub --resume                        # where the last one was cut off`,
 			&cli.GenericFlag{Name: "max-duration", Value: &f.maxDuration, DefaultText: "no limit", Usage: "begin with nothing more after `DURATION`"},
 			&cli.GenericFlag{Name: "limit-rate", Value: &f.limitRate, DefaultText: "no limit", Usage: "read at most `SIZE` a second"},
 			&cli.BoolFlag{Name: "resume", Destination: &f.resume, Usage: "go on with the scrub that was cut off, as it was asked for"},
+			&cli.BoolFlag{Name: "repair", Destination: &f.repair, Usage: "make good what the repository itself has good copies of"},
+			&cli.BoolFlag{Name: "repair-from-source", Destination: &f.fromSource, Usage: "and what the volumes' sources still hold"},
+			&cli.StringFlag{Name: "repair-from-repo", Destination: &f.fromRepo, Usage: "and what the repository `REPO` has"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) { return runScrub(ctx, s, f, args) },
 	}
@@ -62,6 +75,9 @@ type scrubFlags struct {
 	maxDuration duration
 	limitRate   size
 	resume      bool
+	repair      bool
+	fromSource  bool
+	fromRepo    string
 }
 
 // check refuses flags that exclude each other.
@@ -90,7 +106,11 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 	if err := f.check(s, args); err != nil {
 		return nil, err
 	}
-	repo, err := s.openRepository(toRead)
+	why := toRead
+	if f.wantsRepair() {
+		why = toWrite
+	}
+	repo, err := s.openRepository(why)
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +140,23 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 	}
 	r := newScrubbed(report, s.about.repo)
 	failure := r.failure()
+	if f.wantsRepair() {
+		if r.Repair, err = f.runRepair(ctx, s, repo, opts.Volumes, report); err != nil {
+			s.record(ctx, repo, r.event(time.Since(begun)), err)
+			return r, err
+		}
+		failure = r.failure()
+	}
 	s.record(ctx, repo, r.event(time.Since(begun)), failure)
 	return r, failure
 }
 
 // A scrubError reports that a scrub found something.
 type scrubError struct {
-	Text    string
-	Damaged bool // else, something could not be read
-	Lost    bool // bytes of revisions are lost
+	Text     string
+	Damaged  bool // else, something could not be read
+	Lost     bool // bytes of revisions are lost
+	Repaired bool // and all of it was repaired
 }
 
 func (e *scrubError) Error() string { return e.Text }
@@ -153,7 +181,8 @@ type scrubbed struct {
 	Damage      int            `json:"damage_count"`
 	Trouble     int            `json:"trouble_count"`
 	Findings    []scrubFinding `json:"findings"`
-	Lost        []scrubLoss    `json:"lost"` // by all findings together
+	Lost        []scrubLoss    `json:"lost"`   // by all findings together
+	Repair      *scrubRepair   `json:"repair"` // null: it was not asked for
 	unrecorded  bool
 	place       string
 	wholeVolume int // volumes that have lost nothing
@@ -248,10 +277,16 @@ func newScrubLosses(losses []scrub.Loss) []scrubLoss {
 
 // failure is what the scrub came to, as an error; nil: all is well.
 func (r *scrubbed) failure() error {
-	if r.Damage == 0 && r.Trouble == 0 {
+	if r.Damage == 0 && r.Trouble == 0 && (r.Repair == nil || r.Repair.whole()) {
 		return nil
 	}
-	return &scrubError{Text: r.sum(), Damaged: r.Damage > 0, Lost: len(r.Lost) > 0}
+	failure := &scrubError{Text: r.sum(), Damaged: r.Damage > 0, Lost: len(r.Lost) > 0}
+	if r.Repair != nil {
+		failure.Text += "; " + r.Repair.sum()
+		failure.Damaged = failure.Damaged || !r.Repair.whole()
+		failure.Lost, failure.Repaired = failure.Lost && !r.Repair.whole(), r.Repair.whole()
+	}
+	return failure
 }
 
 // event is the line of the journal.
@@ -260,8 +295,12 @@ func (r *scrubbed) event(took time.Duration) repository.Event {
 	if r.Light {
 		what = "light"
 	}
-	return repository.Event{
+	event := repository.Event{
 		Op: repository.OpScrub, Seconds: took.Seconds(), Read: r.Read,
 		Detail: fmt.Sprintf("%s: read %d of %d packs, %d revisions proven; %s", what, r.ReadPacks, r.Packs, r.Proven, r.sum()),
 	}
+	if r.Repair != nil {
+		event.Detail += "; " + r.Repair.sum()
+	}
+	return event
 }

@@ -26,7 +26,7 @@ func (r *scrubbed) print(p *page) {
 	}
 	shown := r.Findings[:min(len(r.Findings), mostFindings)]
 	for i := range shown {
-		shown[i].print(p)
+		shown[i].print(p, r.Repair == nil)
 	}
 	if n := len(r.Findings) - len(shown); n > 0 {
 		p.line("and %s: --json has all", formatCount(n, "finding")+" more")
@@ -42,6 +42,9 @@ func (r *scrubbed) print(p *page) {
 		paint = p.red
 	}
 	p.line("%s", paint(r.sum()))
+	if r.Repair != nil {
+		r.Repair.print(p)
+	}
 }
 
 // lightVerdict says whether all but content is well.
@@ -100,7 +103,7 @@ func (r *scrubbed) sum() string {
 }
 
 // print tells of one finding: what, what it takes away, and what is to be done.
-func (f *scrubFinding) print(p *page) {
+func (f *scrubFinding) print(p *page, propose bool) {
 	label := map[scrub.Grade]markup{scrub.Damage: p.red("DAMAGE "), scrub.Trouble: p.yellow("TROUBLE"), scrub.Note: markup("note   ")}[f.Grade]
 	text := f.where() + ": " + f.Cause
 	if f.Twice {
@@ -116,9 +119,27 @@ func (f *scrubFinding) print(p *page) {
 	switch {
 	case f.Grade == scrub.Trouble:
 		p.line("           %s look at the disk (dmesg, smartctl -a), then varve scrub --resume. Nothing is condemned", p.arrow())
-	case f.Grade == scrub.Damage && len(f.Lost) == 0 && f.Kind == scrub.Frame:
+	case len(f.Lost) == 0 && f.Kind == scrub.Frame && (f.Grade == scrub.Damage || len(f.Objects[0].Elsewhere) > 0):
 		p.line("           nothing is lost: %s", f.spared())
+	case f.Grade == scrub.Damage && propose:
+		if from, command := f.remedy(); command != "" {
+			p.line("           repair  %s %s %s", from, p.arrow(), command)
+		}
 	}
+}
+
+// remedy proposes the repair that may help: where the good bytes may come from, and what to type.
+func (f *scrubFinding) remedy() (from, command string) {
+	switch f.Kind {
+	case scrub.Journal, scrub.Record, scrub.Unneeded:
+		return "", ""
+	case scrub.Info, scrub.Revision:
+		return "possible from a copy of the repository", "varve scrub --repair-from-repo REPO"
+	}
+	if len(f.Lost) == 0 {
+		return "possible from another copy", "varve scrub --repair"
+	}
+	return "perhaps from the source", "varve scrub " + human.ShellWord(f.Lost[0].Volume.String()) + " --repair-from-source"
 }
 
 // spared says why a hurt frame takes nothing away.

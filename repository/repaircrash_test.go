@@ -128,7 +128,7 @@ func (c *repairCase) comesBack(disk *durabletest.Disk) error {
 			return fmt.Errorf("%s@%s: %w", st.Volume.Name, st.ID, err)
 		}
 	}
-	if err := r.FindDamage(c.t.Context()); err != nil {
+	if err := findDamage(c.t, r); err != nil {
 		return err
 	}
 	if _, err := c.repairThrough(disk); err != nil {

@@ -59,7 +59,7 @@ func (n *threatened) lose(night int) {
 func (n *threatened) repair(opts repository.RepairOptions) *repository.RepairResult {
 	n.t.Helper()
 	r := n.open()
-	if err := r.FindDamage(n.t.Context()); err != nil {
+	if err := findDamage(n.t, r); err != nil {
 		n.t.Fatal(err)
 	}
 	result, err := r.Repair(n.t.Context(), opts)
@@ -143,7 +143,7 @@ func TestRepairMakesThePatchAgain(t *testing.T) {
 	if result := n.repair(repository.RepairOptions{Sources: n.source(2)}); !result.Whole() || len(result.Mendings) != 1 {
 		t.Errorf("%+v", result)
 	}
-	n.wantStates("good[]", "good[]", provenWhole)
+	n.wantStates(provenWhole, provenWhole, provenWhole)
 	if !bytes.Equal(before, n.read(repository.RevisionName("db1", n.made[2].ID))) {
 		t.Error("the map was written anew")
 	}
@@ -156,13 +156,13 @@ func TestRepairStoresTheChunkWhole(t *testing.T) {
 	n := newThreatened(t, 4)
 	n.lose(1)
 	result := n.repair(repository.RepairOptions{Sources: n.source(3)})
-	n.wantStates("good[]", lostAt(1), lostAt(1), provenWhole)
+	n.wantStates(provenWhole, lostAt(1), lostAt(1), provenWhole)
 	if result.Whole() || len(result.Revisions) != 3 {
 		t.Errorf("%+v", result)
 	}
 	n.costs(3, 0)
 	n.collect()
-	n.wantStates("good[]", lostAt(1), lostAt(1), provenWhole)
+	n.wantStates(provenWhole, lostAt(1), lostAt(1), provenWhole)
 }
 
 // Another volume holds the same content, put together from other objects.
@@ -175,7 +175,7 @@ func TestRepairFromOtherStacks(t *testing.T) {
 	if !result.Whole() || !strings.Contains(result.Mendings[0].From, "another copy") {
 		t.Errorf("%+v", result)
 	}
-	n.wantStates("good[]", provenWhole, provenWhole)
+	n.wantStates(provenWhole, provenWhole, provenWhole)
 	n.costs(2, 0)
 }
 
@@ -192,9 +192,9 @@ func TestWhatCannotBeRepairedCostsOneChunk(t *testing.T) {
 	if m.Mended() || m.Kind != chunkstore.Patch || len(m.Places) != 1 || m.Places[0].Revision != n.made[2].ID || m.Cost != chunkSize {
 		t.Errorf("%+v", m)
 	}
-	n.wantStates("good[]", "good[]", lostAt(1))
+	n.wantStates(provenWhole, provenWhole, lostAt(1))
 	n.costs(2, 1)
-	n.wantStates("good[]", "good[]", lostAt(1))
+	n.wantStates(provenWhole, provenWhole, lostAt(1))
 }
 
 // costs makes the next backup of an image, and counts the chunks for which the parent is not

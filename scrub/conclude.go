@@ -220,8 +220,14 @@ func reasonOf(f *Finding) string {
 	return f.Path + ": " + f.Cause
 }
 
-// mark changes what is noted of a revision, unless it went meanwhile.
+// mark changes what is noted of a revision, unless it went meanwhile, or what is noted cannot
+// be read: that would be lost for good then, and a repair may find it elsewhere.
 func (s *scrub) mark(ctx context.Context, rev repository.Revision, change func(*repository.Info)) error {
+	for _, f := range s.findings {
+		if f.Kind == Info && f.Volume.Name == rev.Volume.Name && f.Revision == rev.ID {
+			return nil
+		}
+	}
 	err := s.repo.Mark(ctx, rev, change)
 	if isGone(err) {
 		return nil

@@ -71,11 +71,15 @@ func (p *repairer) forgetDamage(pack chunkstore.PackID) error {
 	if err != nil {
 		return err
 	}
+	var names []string
 	for c := range damaged {
-		if c.Pack != pack {
-			continue
+		if c.Pack == pack {
+			names = append(names, damageName(c))
 		}
-		if err := p.repo.fsys.Remove(damageName(c)); err != nil && !notFound(err) {
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := p.repo.fsys.Remove(name); err != nil && !notFound(err) {
 			return err
 		}
 	}

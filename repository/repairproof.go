@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -46,7 +45,7 @@ func (im *Image) Prove(ctx context.Context) (lost []Extent, cause error, err err
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(im.rd.repo.opts.Listers)
 	for _, row := range rows {
 		chunks, err := im.Chunks(row.Region)
 		if damaged := new(DamagedRevisionError); errors.As(err, &damaged) {

@@ -1,12 +1,14 @@
 package interleave
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 
+	"varve/chunkstore"
 	"varve/repository"
 	"varve/revision"
 )
@@ -34,6 +36,7 @@ var operations = []operation{
 	{"an undelete of the last of a set", undelete("db", 3), false, []error{fs.ErrNotExist, repository.ErrLostGround}},
 	{"gc", collect(true), false, nil},
 	{"gc that keeps the trash", collect(false), false, nil},
+	{"a repair", repair("db"), false, []error{fs.ErrNotExist, repository.ErrNoVolume, repository.ErrLostGround}},
 	{"a restore", restore("db", 2), false, nil},
 	{"a restore of the newest", restore("db", 4), false, nil},
 	{"a restore from a pack that is compacted", restore("half", 0), false, nil},
@@ -125,6 +128,66 @@ func collect(emptyTrash bool) func(context.Context, *process) error {
 			return errors.Join(append(result.Findings, err)...)
 		})
 	}
+}
+
+// repair stores again what the newest revision of a volume stands on, as if all of it were hurt,
+// of what that reads as now: patches are made again, or chunks stored whole.
+func repair(name revision.Name) func(context.Context, *process) error {
+	return func(ctx context.Context, p *process) error {
+		v := p.w.volumes[name]
+		return p.with("scrub", func(r *repository.Repository) error {
+			content, stacks, err := newestOf(ctx, r, v)
+			if err != nil {
+				return err
+			}
+			for _, s := range stacks {
+				hurt := []*chunkstore.CorruptError{{Pack: s.Base.Pack, Kind: chunkstore.Chunk, ID: s.Base.ID}}
+				for _, ref := range s.Patches {
+					hurt = append(hurt, &chunkstore.CorruptError{Pack: ref.Pack, Kind: chunkstore.Patch, ID: ref.ID})
+				}
+				for _, c := range hurt {
+					if err := r.RecordDamage(ctx, c); err != nil {
+						return err
+					}
+				}
+			}
+			_, err = r.Repair(ctx, repository.RepairOptions{
+				Wait: wait, Sources: []repository.RepairSource{{Name: "the source", Volume: v.UUID, Content: bytes.NewReader(content), Size: int64(len(content))}},
+			})
+			return err
+		})
+	}
+}
+
+// newestOf reads the newest revision of a volume, and tells what it stands on.
+func newestOf(ctx context.Context, r *repository.Repository, v repository.Volume) (content []byte, stacks []chunkstore.Stack, err error) {
+	revisions, err := r.Revisions(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(revisions) == 0 {
+		return nil, nil, fs.ErrNotExist
+	}
+	rd, err := r.NewReader(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	im, err := rd.Image(ctx, v, revisions[len(revisions)-1].ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, im.Close()) }()
+	chunks, err := im.Chunks(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range chunks {
+		stacks = append(stacks, c.Stack)
+	}
+	content = make([]byte, im.Size())
+	_, err = im.ReadAt(content, 0)
+	return content, stacks, err
 }
 
 // restore reads all of a revision. If it was visible when that began, it is read right to

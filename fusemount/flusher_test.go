@@ -20,7 +20,7 @@ func needFlusher(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := setIOFlusher(1); err != nil {
-		t.Skipf("needs CAP_SYS_RESOURCE, and Linux 5.6: %v", err)
+		t.Skipf("needs a kernel with PR_SET_IO_FLUSHER, and CAP_SYS_RESOURCE: %v", err)
 	}
 	if err := setIOFlusher(0); err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func runDrill(ctx context.Context, s *session, f *drillFlags, args []string) (re
 	if err := checkApart(f.layer.overlay); err != nil {
 		return nil, fmt.Errorf("--overlay %q: %w", f.layer.overlay, err)
 	}
-	repo, err := s.openRepository(toWrite)
+	repo, err := s.openRepository(toRead)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,9 @@ func (d *drilling) note(ctx context.Context, s *session, repo *repository.Reposi
 		noted.Outcome, noted.Reason = repository.DrillFailed, d.err.Error()
 	}
 	if noted.Outcome != "" && noted.Outcome != repository.DrillOutcome(drill.Undone) {
-		s.warnIfWritable(repo.Mark(ctx, d.rev, func(info *repository.Info) { info.Drill = &noted }))
+		err := repo.Mark(ctx, d.rev, func(info *repository.Info) { info.Drill = &noted })
+		d.unrecorded = errors.Is(err, repository.ErrReadOnly)
+		s.warnIfWritable(err)
 	}
 	s.record(ctx, repo, e, d.err)
 }

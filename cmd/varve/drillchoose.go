@@ -23,6 +23,8 @@ type drilling struct {
 	found *drill.Result       // nil: it could not be begun
 	took  time.Duration
 	err   error
+
+	unrecorded bool // the repository takes no writes
 }
 
 // drillings lists what words name; nothing: all volumes that are not retired. Volumes that a pattern names, or nothing, are in the order

@@ -27,6 +27,8 @@ type drilledEntry struct {
 	Exit     int                `json:"exit"`
 	Error    *jsonError         `json:"error"`
 	Result   *drilled           `json:"result"` // null: it could not be begun
+
+	unrecorded bool
 }
 
 // drilled is what a drill came to. Its fields are API.
@@ -97,7 +99,7 @@ func newDrilled(all []*drilling) (*drilledAll, error) {
 }
 
 func newDrilledEntry(d *drilling) drilledEntry {
-	e := drilledEntry{Volume: d.want.volume, Revision: known[revision.ID]{d.rev.ID}, OK: d.err == nil, Exit: exitCode(d.err)}
+	e := drilledEntry{Volume: d.want.volume, Revision: known[revision.ID]{d.rev.ID}, OK: d.err == nil, Exit: exitCode(d.err), unrecorded: d.unrecorded}
 	if d.err != nil {
 		e.Error = &jsonError{Message: d.err.Error(), Hint: hint(d.err, d.about)}
 	}
@@ -182,7 +184,7 @@ func (e *drilledEntry) print(p *page) {
 	switch r.Outcome {
 	case drill.Passed:
 		p.line("%s: it took %s, and a restore would take %s", p.bold(name+" passed its drill"), formatDuration(seconds(r.Seconds)), formatRestore(seconds(r.Restore)))
-		if p.terse {
+		if p.terse && !e.unrecorded {
 			return
 		}
 	case drill.Failed:
@@ -191,6 +193,9 @@ func (e *drilledEntry) print(p *page) {
 		p.line("%s%s", p.yellow("the drill of "+name+" could not be done"), after)
 	default:
 		p.line("%s%s", p.bold("drills are not applicable to "+name), after)
+	}
+	if e.unrecorded {
+		p.line("not recorded: the repository is read-only")
 	}
 	for _, reason := range r.Reasons {
 		p.facts("because", reason)

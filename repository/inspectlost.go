@@ -299,9 +299,12 @@ func (in *Inspection) lossesByImage(ctx context.Context, f *forest, k int, lost 
 	}
 	by := Loss{Revision: n.rev, Cause: -1, Map: f.nodes[root].rev.ID}
 	if st := f.nodes[root].rev.Statement; f.nodes[root].use != "" && f.nodes[root].parent < 0 && st != nil && st.Parent != nil {
-		by.Map = st.Parent.ID // it is whole, and what it builds on is not
-		if !slices.ContainsFunc(f.nodes, func(n node) bool { return n.rev.ID == by.Map }) {
-			by.Map = f.nodes[root].rev.ID
+		// It is whole, and what it builds on is not.
+		if i := slices.IndexFunc(f.nodes, func(n node) bool { return n.rev.ID == st.Parent.ID }); i >= 0 {
+			if f.nodes[i].again != nil {
+				return nil, nil
+			}
+			by.Map = st.Parent.ID
 		}
 	}
 	im, err := in.rd.Image(ctx, f.volume, n.rev.ID)

@@ -249,6 +249,40 @@ func (r *Repository) changeMapProofs(ctx context.Context, volume revision.UUID, 
 	})
 }
 
+// ForgetProofs forgets when maps of volumes were proven that are gone.
+func (r *Repository) ForgetProofs(ctx context.Context) error {
+	entries, err := r.fsys.ReadDir(proofsDir)
+	if err != nil {
+		return notFoundIsFine(err)
+	}
+	volumes, err := r.Volumes()
+	if err != nil {
+		return nil // of one that cannot be read now, they may be wanted
+	}
+	there := map[string]bool{}
+	for _, v := range volumes {
+		there[path.Base(mapProofName(v.UUID))] = true
+	}
+	for _, e := range entries {
+		text, is := strings.CutSuffix(e.Name(), infoExt)
+		if _, err := revision.ParseUUID(text); !is || err != nil || there[e.Name()] {
+			continue
+		}
+		err := r.atGate(ctx, func() error { return notFoundIsFine(r.fsys.Remove(path.Join(proofsDir, e.Name()))) })
+		if err != nil {
+			return fmt.Errorf("forget what was proven of a volume that is gone: %w", wrapReadOnly(err))
+		}
+	}
+	return nil
+}
+
+func notFoundIsFine(err error) error {
+	if notFound(err) {
+		return nil
+	}
+	return err
+}
+
 // OldestUnproven tells since when a byte of a volume waits to be proven again: as the last
 // scrub left it, or, if none was there, since its oldest revision was begun. Zero: it has none.
 func (r *Repository) OldestUnproven(v Volume) (at time.Time, scrubbed bool, err error) {

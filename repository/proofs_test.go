@@ -147,3 +147,30 @@ func TestUnfinishedScrub(t *testing.T) {
 		t.Errorf("after its end: %+v, %v", u, err)
 	}
 }
+
+// What is remembered of a volume goes with it.
+func TestProofsOfVolumesThatAreGone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	st := p.mustStore(r, "db1", randomImage(1, 3))
+	for _, volume := range []revision.UUID{st.Volume.UUID, {1, 2, 3}} {
+		if err := r.RecordOldest(t.Context(), volume, testTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.ForgetProofs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.Volume("db1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, scrubbed, err := r.OldestUnproven(v); !scrubbed || !at.Equal(testTime) || err != nil {
+		t.Errorf("of one that is there: %v, %v, %v", at, scrubbed, err)
+	}
+	files, err := filepath.Glob(filepath.Join(p.dir, "proofs", "*"))
+	if err != nil || len(files) != 1 {
+		t.Errorf("%v are left, %v", files, err)
+	}
+}

@@ -28,7 +28,12 @@ func (rd *Reader) GoodCopies(
 			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			continue // no copy in it can be found
+			if !isCorrupt(err) { // it may have any of them
+				for id := range objects {
+					trouble[id] = err
+				}
+			}
+			continue
 		}
 		var listed []chunkstore.Entry
 		for e := range pack.Entries() {

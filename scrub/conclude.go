@@ -79,7 +79,7 @@ func (s *scrub) causes(ctx context.Context) (causes repository.Causes, of [][]*F
 	causes = repository.Causes{Objects: map[chunkstore.ID]int{}, Chunks: map[repository.ChunkOf]int{}}
 	by := map[chunkstore.ID][]*Finding{}
 	for _, f := range s.findings {
-		if f.Kind == Missing || f.Kind == Pack {
+		if f.Grade == Damage && (f.Kind == Missing || f.Kind == Pack) && !s.unseen {
 			for _, o := range f.Objects {
 				by[o.ID] = append(by[o.ID], f)
 			}
@@ -285,5 +285,5 @@ func (s *scrub) age(ctx context.Context, oldest map[revision.UUID]time.Time) err
 			return err
 		}
 	}
-	return nil
+	return s.remember(s.repo.ForgetProofs(ctx))
 }

@@ -154,10 +154,10 @@ type watched struct {
 
 func (w *watched) Open(name string) (durable.File, error) {
 	f, err := w.FS.Open(name)
-	if err != nil || !strings.HasSuffix(name, ".pack") {
+	if err != nil || !strings.HasSuffix(name, ".pack") && !strings.HasSuffix(name, ".rev") {
 		return f, err
 	}
-	if w.open != nil {
+	if w.open != nil && strings.HasSuffix(name, ".pack") {
 		w.open(name)
 	}
 	return &watchedFile{File: f, w: w}, nil
@@ -173,7 +173,9 @@ func (f *watchedFile) ReadAt(b []byte, off int64) (int, error) {
 	if f.w.read == nil {
 		f.w.read = map[string]int64{}
 	}
-	f.w.read[f.Name()] += int64(len(b))
+	if strings.HasSuffix(f.Name(), ".pack") {
+		f.w.read[f.Name()] += int64(len(b))
+	}
 	f.w.mu.Unlock()
 	if f.w.fail != nil {
 		if err := f.w.fail(f.Name(), off, len(b)); err != nil {

@@ -72,6 +72,7 @@ type scrub struct {
 	hurt     []hurtCopy                     // found now, or known before
 	damaged  map[chunkstore.Copy]bool       // of these
 	wrong    []repository.BadStack          // chunks that come out wrong, of objects that are right
+	unseen   bool                           // packs, or some of them, could not be listed or looked into
 	troubled bool                           // something could not be read: a scrub that comes later has to
 }
 
@@ -135,13 +136,17 @@ func (s *scrub) fault(f repository.Fault) {
 		finding.Lost = []Loss{{Volume: f.Volume, Revision: f.Revision, Begun: f.Revision.Begun(), Whole: true}}
 	}
 	made := s.find(finding)
-	if f.Kind == repository.FaultPack && !f.Pack.IsZero() && made.Grade != Note {
-		s.packs[f.Pack] = made
+	if f.Kind == repository.FaultPack && made.Grade != Note {
+		s.unseen = s.unseen || made.Grade == Trouble
+		if !f.Pack.IsZero() {
+			s.packs[f.Pack] = made
+		}
 	}
 }
 
 // miss makes findings of objects that no pack lists: of the pack that had them, where that
-// is hurt, or else of the one in which maps believe them.
+// is hurt, or else of the one in which maps believe them. As long as some pack could not be
+// looked into, they may lie there.
 func (s *scrub) miss(missing []repository.MissingObject) {
 	byPack := map[chunkstore.PackID]*Finding{}
 	for _, m := range missing {
@@ -151,12 +156,20 @@ func (s *scrub) miss(missing []repository.MissingObject) {
 			f = byPack[m.Pack]
 		}
 		if f == nil {
-			f = s.find(Finding{Grade: Damage, Kind: Missing, Path: chunkstore.PackName(m.Pack), Pack: m.Pack})
+			grade := Damage
+			if s.unseen {
+				grade = Trouble
+			}
+			f = s.find(Finding{Grade: grade, Kind: Missing, Path: chunkstore.PackName(m.Pack), Pack: m.Pack})
 			byPack[m.Pack] = f
 		}
 		f.Objects = append(f.Objects, o)
 	}
 	for pack, f := range byPack {
+		if s.unseen {
+			f.Cause = "no pack that could be looked into lists what maps name"
+			continue
+		}
 		f.Cause = "no pack lists what maps name"
 		if !s.repo.HasPack(pack) {
 			f.Cause = "the pack is gone, and no other has what maps name"

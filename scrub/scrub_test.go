@@ -145,30 +145,64 @@ func twice(opened map[string]int) (n int) {
 // needs it is proven, and the next one reads it again.
 func TestTroubleCondemnsNothing(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, 8)
-	p.store(p.open(), "a")
-	bad := strings.TrimPrefix(p.packs()[1], p.dir+"/")
-	w := &watched{FS: p.tree(), fail: func(name string, off int64, n int) error {
-		if name == bad && off <= 2000 && off+int64(n) > 2000 {
-			return syscall.EIO
-		}
-		return nil
-	}}
-	r := p.openOn(w)
-	report := p.run(r, scrub.Options{})
-	if len(damageOf(report)) > 0 || report.Count(scrub.Trouble) != 1 || report.Finished || report.Proven > 0 {
-		t.Errorf("%+v", report)
-	}
-	if f := report.Findings[0]; f.Path != bad || f.Kind != scrub.Frame || len(f.Lost) > 0 {
-		t.Errorf("%+v", f)
-	}
-	if known, err := r.KnownDamage(); len(known) > 0 || err != nil {
-		t.Errorf("condemned: %v, %v", known, err)
-	}
-	w.fail = nil
-	report = p.run(r, scrub.Options{Resume: true})
-	if report.Read != 1 || !report.Finished || report.Proven != 1 || len(report.Findings) > 0 {
-		t.Errorf("gone on: %+v", report)
+	for name, c := range map[string]struct {
+		kind scrub.Kind
+		read int // packs, by who goes on with it
+		bad  func(p *place) func(name string, off int64, n int) bool
+	}{
+		"a frame": {scrub.Frame, 1, func(p *place) func(string, int64, int) bool {
+			bad := strings.TrimPrefix(p.packs()[1], p.dir+"/")
+			return func(name string, off int64, n int) bool { return name == bad && off <= 2000 && off+int64(n) > 2000 }
+		}},
+		"the head of a pack": {scrub.Pack, 1, func(p *place) func(string, int64, int) bool {
+			bad := strings.TrimPrefix(p.packs()[1], p.dir+"/")
+			return func(name string, off int64, _ int) bool { return name == bad && off == 0 }
+		}},
+		"the maps of a revision on which others build": {scrub.Map, 0, func(p *place) func(string, int64, int) bool {
+			bad := strings.TrimPrefix(p.one("volumes/a/*.rev"), p.dir+"/volumes/a/")
+			return func(name string, _ int64, _ int) bool { return strings.HasSuffix(name, bad) }
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, 8)
+			p.store(p.open(), "a")
+			p.change(3, 3)
+			p.store(p.open(), "a")
+			isBad := c.bad(p)
+			w := &watched{FS: p.tree(), fail: func(name string, off int64, n int) error {
+				if isBad(name, off, n) {
+					return syscall.EIO
+				}
+				return nil
+			}}
+			r := p.openOn(w)
+			report := p.run(r, scrub.Options{})
+			if len(damageOf(report)) > 0 || report.Count(scrub.Trouble) == 0 || report.Finished {
+				t.Errorf("%+v", report)
+			}
+			if f := report.Findings[0]; f.Kind != c.kind || len(report.Losses()) > 0 {
+				t.Errorf("%+v", report.Findings)
+			}
+			if known, err := r.KnownDamage(); len(known) > 0 || err != nil {
+				t.Errorf("condemned: %v, %v", known, err)
+			}
+			w.fail = nil
+			for _, state := range p.states(r, "a") {
+				if state == repository.Damaged {
+					t.Error("a revision is damaged")
+				}
+			}
+			report = p.run(r, scrub.Options{Resume: true})
+			if report.Read != c.read || !report.Finished || len(report.Findings) > 0 {
+				t.Errorf("gone on: %+v, want %d packs read", report, c.read)
+			}
+			for _, state := range p.states(r, "a") {
+				if state != repository.Proven {
+					t.Errorf("a revision is %s at last", state)
+				}
+			}
+		})
 	}
 }
 

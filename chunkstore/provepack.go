@@ -96,26 +96,25 @@ func (p *packProof) run(ctx context.Context, entries []Entry) error {
 		}
 		batch := entries[:n]
 		entries = entries[n:]
-		buf, _ := p.buffers.Get().([]byte)
-		buf = sized(buf, length)
-		if err := p.pack.read(p.pack.info.ID, buf, batch[0].Offset); err != nil {
-			buf = nil // one by one, then: which of them it is, that tells
+		buf, _ := p.buffers.Get().(*[]byte)
+		if buf == nil {
+			buf = new([]byte)
 		}
+		*buf = sized(*buf, length)
+		read := p.pack.read(p.pack.info.ID, *buf, batch[0].Offset) == nil // else one by one: which of them it is, that tells
 		g.Go(func() error {
 			c := p.store.coders.take()
 			defer p.store.coders.give(c)
 			from := 0
 			for _, e := range batch {
 				var frame []byte
-				if buf != nil {
-					frame = buf[from : from+e.Stored]
+				if read {
+					frame = (*buf)[from : from+e.Stored]
 				}
 				from += e.Stored
 				p.prove(c, e, frame)
 			}
-			if buf != nil {
-				p.buffers.Put(buf)
-			}
+			p.buffers.Put(buf)
 			return gctx.Err()
 		})
 	}

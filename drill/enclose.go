@@ -6,12 +6,17 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"varve/internal/mountinfo"
 )
 
 // enclose makes of the mounts that this process alone has a place in which nothing of the host can be changed, and nothing of its services
 // be reached.
 func enclose() error {
 	unix.Umask(0o022)
+	if err := mountinfo.Follow(); err != nil {
+		return fmt.Errorf("part from the mounts of this host: %w", err)
+	}
 	all := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
 	switch err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, all); {
 	case errors.Is(err, unix.ENOSYS):

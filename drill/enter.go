@@ -28,8 +28,8 @@ func (r *Result) inRoom(ctx context.Context, server *fusemount.Server, image *os
 	cmd.Args = append([]string{"varve"}, opts.Room...)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{image}, said
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid: true, Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNS,
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+		Setsid: true, Pdeathsig: syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 	}
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,12 +81,33 @@ func attach(t testing.TB, options ...string) (device string, detach func()) {
 // moment after it was unmounted.
 func detached(t testing.TB, device string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(filepath.Join("/sys/block", filepath.Base(device), "loop")); err != nil {
 			return
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%s is in use for ever", device)
+		}
+	}
+}
+
+// unmounted waits until nobody has a copy of a mount that was unmounted, as processes have that got their own mounts
+// meanwhile. So long, the device is in use.
+func unmounted(t testing.TB, dir string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		tables, err := filepath.Glob("/proc/[0-9]*/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(tables, func(name string) bool {
+			table, err := os.ReadFile(name)
+			return err == nil && strings.Contains(string(table), " "+dir+" ")
+		}) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a process has a mount at %s for ever", dir)
 		}
 	}
 }
@@ -103,6 +125,7 @@ func mountAt(t testing.TB, kind, options, device, dir string) (unmount func()) {
 		if !done {
 			done = true
 			mustRun(t, "umount", dir)
+			unmounted(t, dir)
 		}
 	}
 	t.Cleanup(unmount)

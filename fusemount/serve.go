@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 
+	"varve/internal/mountinfo"
 	"varve/repository"
 	"varve/revision"
 )
@@ -50,13 +52,19 @@ func ServeImage(
 	}
 	opts.Show = func(each revision.Name) bool { return each == volume }
 	opts.OnTrouble = func(t Trouble) { _ = say(message{Trouble: &t}) } // to one that is gone, it is of no interest
-	if f, err := os.Open("/dev/fuse"); err == nil {                    // which has the kernel load what is a module
+	refuse := func(err error) error {
+		failure := explain(err)
+		return say(message{Failure: &failure})
+	}
+	if err := mountinfo.Follow(); err != nil {
+		return refuse(fmt.Errorf("part from the mounts of this host: %w", err))
+	}
+	if f, err := os.Open("/dev/fuse"); err == nil { // which has the kernel load what is a module
 		_ = f.Close()
 	}
 	m, err := Mount(ctx, repo, servedAt, opts)
 	if err != nil {
-		failure := explain(err)
-		return say(message{Failure: &failure})
+		return refuse(err)
 	}
 	err = say(message{Path: filepath.Join(servedAt, ImagePath(volume, id))})
 	if err == nil {

@@ -35,7 +35,7 @@ const maxTroubles = 64
 func StartServer(words []string, hear func(line string)) (_ *Server, err error) {
 	cmd := exec.Command("/proc/self/exe") // this program, even if another one has its name by now
 	cmd.Args = append([]string{"varve"}, words...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Unshareflags: syscall.CLONE_NEWNS} // what is meant for our terminal is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS} // what is meant for our terminal is not for it
 	s := &Server{process: cmd}
 	if s.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err

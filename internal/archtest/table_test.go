@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"backup":                       {"repository", "revision", "chunkstore", "volume", "internal/human"},
 	"scrub":                        {"repository", "revision", "chunkstore"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
-	"drill":                        {"fusemount", "loopmount", "disk", "repository", "revision", "chunkstore", "internal/human", "internal/process"},
+	"drill":                        {"fusemount", "loopmount", "disk", "repository", "revision", "chunkstore", "internal/human", "internal/mountinfo", "internal/process"},
 	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},
 	"hook":                         {"internal/process"},

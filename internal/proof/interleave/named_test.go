@@ -97,7 +97,7 @@ var traps = []trap{
 		ends:  []error{repository.ErrLostGround, repository.ErrLostGround},
 	},
 	{
-		name: "a volume is renamed and another takes its name, while somebody who lost its lock brings a revision back",
+		name:  "a volume is renamed and another takes its name, while somebody who lost its lock brings a revision back",
 		does:  []string{"an undelete of the last of a set", "rm of all below", "a rename", "a backup"},
 		steps: []step{{actor: 1}, {actor: 0, until: "create volumes/db/.tmp", loses: "locks/volumes/"}, {actor: 2}, {actor: 3, until: "readdir trash/"}, {actor: 0}, {actor: 3}},
 		ends:  []error{repository.ErrLostGround, nil, nil, nil},

@@ -283,6 +283,9 @@ func (w *repairWorld) repairOn(disk, other *durabletest.Disk, from string) (tall
 			what = "files"
 		}
 		whence, _, _ := strings.Cut(m.From, " of packs/")
+		if strings.Contains(whence, "/") || strings.Contains(whence, "varve.json") {
+			whence = "other files"
+		}
 		figures[what+" from "+whence]++
 	}
 	return figures, w.check(disk)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"varve/chunkstore"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -185,7 +186,7 @@ func TestWhatCannotBeRepairedCostsOneChunk(t *testing.T) {
 	n := newThreatened(t, 3)
 	n.lose(2)
 	result := n.repair(repository.RepairOptions{Sources: n.source(0)}) // which changed since
-	if len(result.Mendings) != 1 || result.Whole() {
+	if len(result.Mendings) != 1 || len(result.Findings) != 0 || result.Stored != 0 || result.Whole() {
 		t.Fatalf("%+v", result)
 	}
 	m := result.Mendings[0]
@@ -317,6 +318,65 @@ func TestRepairLeavesPacksThatMayBeNeeded(t *testing.T) {
 	result := n.repair(repository.RepairOptions{})
 	if result.Whole() || !n.exists(name) || result.PutAside != 0 {
 		t.Errorf("%+v", result)
+	}
+}
+
+// What is lost may still come out of a pack that cannot be opened, by better means than these:
+// it stays where it is.
+func TestRepairLeavesPacksOfWhatIsLost(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	name := repository.PackName(n.packs[0][0])
+	content := n.read(name)
+	n.write(name, flipped(flipped(content, len(content)-1), 500))
+	result := n.repair(repository.RepairOptions{})
+	if result.Whole() || !n.exists(name) || result.PutAside != 0 || result.Stored == 0 {
+		t.Errorf("%+v", result)
+	}
+	if again := n.repair(repository.RepairOptions{Sources: n.source(0)}); !again.Whole() || n.exists(name) || again.PutAside != 1 {
+		t.Errorf("and with the source: %+v", again)
+	}
+	n.wantStates(provenWhole)
+}
+
+// A collection purges from the trash what a repair is about to put back: it stays gone.
+func TestRepairBringsNothingBackThatIsPurged(t *testing.T) {
+	t.Parallel()
+	w := newRepairWorld(t)
+	r := w.open(w.disk)
+	v, err := r.Volume("db2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := w.made("db2", 0)
+	if _, err := r.Remove(t.Context(), v, []revision.ID{st.ID}, repository.RemoveOptions{Op: repository.OpRemove}); err != nil {
+		t.Fatal(err)
+	}
+	name := repository.TrashName(v.UUID, st.ID)
+	must(w.disk.SetFile(name, flipped(w.disk.Files()[name], 100)))
+	purged := false
+	watched := durabletest.NewWatched(w.disk, func(op, file string) error {
+		if op == "create" && strings.HasPrefix(file, "trash/") && !purged {
+			purged = true
+			result, err := w.open(w.disk).CollectGarbage(t.Context(), repository.GCOptions{EmptyTrash: true})
+			if err != nil || len(result.Purged) != 1 {
+				t.Errorf("%+v, %v", result, err)
+			}
+		}
+		return nil
+	})
+	rr, err := repository.Open(watched, repository.Options{Command: "scrub"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := rr.Repair(t.Context(), repository.RepairOptions{})
+	if err != nil || !purged {
+		t.Fatalf("%+v, %v, purged: %v", result, err, purged)
+	}
+	for file := range w.disk.Files() {
+		if strings.HasPrefix(file, "trash/") && strings.HasSuffix(file, ".rev") {
+			t.Errorf("%s is there: %+v", file, result)
+		}
 	}
 }
 

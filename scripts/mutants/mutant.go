@@ -37,6 +37,7 @@ func allMutants() []mutant {
 		syncMutants(), dirSyncMutants(), orderMutants(), errorMutants(),
 		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), pruneMutants(), takeMutants(), spaceMutants(),
 		gcMutants(), removalMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(), drillMutants(),
+		gcMutants(), removalMutants(), repairMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(),
 	)
 }
 

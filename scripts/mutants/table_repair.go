@@ -23,7 +23,7 @@ func repairMutants() []mutant {
 		m("repair-without-lock", "the files of a volume are repaired without its lock", "repository/repairrevisions.go",
 			"lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)", "lock, err := p.repo.lockVolume(ctx, Volume{UUID: newUUID()}, kindRepair, p.opts.Wait)"),
 		m("repair-of-what-is-purged", "what was purged meanwhile is put back into the trash", "repository/repairrevisions.go",
-			"err != nil || nonce != second.Nonce {", "err != nil && false {"),
+			"err != nil || nonce != second.Nonce {", "false && (err != nil || nonce != second.Nonce) {"),
 		m("hurt-though-found", "a chunk is stored anew of which a good copy is found", "repository/hurt.go",
 			" || b.chunks.Finds(kind, ref.ID) {", " {"),
 	}

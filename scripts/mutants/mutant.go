@@ -36,8 +36,7 @@ func allMutants() []mutant {
 	return slices.Concat(
 		syncMutants(), dirSyncMutants(), orderMutants(), errorMutants(),
 		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), pruneMutants(), takeMutants(), spaceMutants(),
-		gcMutants(), removalMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(), drillMutants(),
-		gcMutants(), removalMutants(), repairMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(),
+		gcMutants(), removalMutants(), repairMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(), drillMutants(),
 	)
 }
 

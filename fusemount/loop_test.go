@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,23 +90,20 @@ func detached(t testing.TB, device string) {
 	}
 }
 
-// unmounted waits until nobody has a copy of a mount that was unmounted, as processes have that got their own mounts
-// meanwhile. So long, the device is in use.
-func unmounted(t testing.TB, dir string) {
+// unmounted waits until nobody has a copy of what was unmounted from a device, as processes have that got their own mounts
+// meanwhile.
+func unmounted(t testing.TB, device string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		tables, err := filepath.Glob("/proc/[0-9]*/mountinfo")
-		if err != nil {
-			t.Fatal(err)
+		f, err := os.OpenFile(device, os.O_RDONLY|syscall.O_EXCL, 0)
+		if err == nil {
+			err = f.Close()
 		}
-		if !slices.ContainsFunc(tables, func(name string) bool {
-			table, err := os.ReadFile(name)
-			return err == nil && strings.Contains(string(table), " "+dir+" ")
-		}) {
+		if err == nil {
 			return
 		}
-		if time.Now().After(end) {
-			t.Fatalf("a process has a mount at %s for ever", dir)
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(end) {
+			t.Fatal(err)
 		}
 	}
 }
@@ -125,7 +121,7 @@ func mountAt(t testing.TB, kind, options, device, dir string) (unmount func()) {
 		if !done {
 			done = true
 			mustRun(t, "umount", dir)
-			unmounted(t, dir)
+			unmounted(t, device)
 		}
 	}
 	t.Cleanup(unmount)

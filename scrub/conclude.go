@@ -38,8 +38,24 @@ func (s *scrub) conclude(ctx context.Context) error {
 	return nil
 }
 
+// told notes which copies were found hurt before this scrub was begun.
+func (s *scrub) told() error {
+	known, err := s.repo.KnownDamage()
+	if err != nil {
+		return err
+	}
+	s.before = make(map[chunkstore.Copy]bool, len(known))
+	for _, k := range known {
+		if !s.resumed || k.Found.Before(s.begun) {
+			s.before[k.Copy] = true
+		}
+	}
+	return nil
+}
+
 // known adds the copies that were found hurt before, in packs that were not read now. One
 // that came out right now is no damage, and no proof either: what was wrong may be again.
+// What this scrub found, or the part of it that was cut off, was not told before.
 func (s *scrub) known() error {
 	known, err := s.repo.KnownDamage()
 	if err != nil {
@@ -49,16 +65,20 @@ func (s *scrub) known() error {
 	for _, p := range s.in.Packs {
 		there[p.ID] = true
 	}
+	found := make(map[chunkstore.Copy]*Finding, len(s.hurt))
+	for _, h := range s.hurt {
+		found[chunkstore.Copy{Pack: h.pack, ID: h.object.ID}] = h.finding
+	}
 	for _, k := range known {
-		for _, h := range s.hurt {
-			h.finding.known = h.finding.known || h.pack == k.Pack && h.object.ID == k.ID
+		if f := found[k.Copy]; f != nil {
+			f.known = s.before[k.Copy]
 		}
 		if s.damaged[k.Copy] || !there[k.Pack] {
 			continue
 		}
 		f := Finding{
 			Grade: Damage, Kind: Frame, Path: chunkstore.PackName(k.Pack), Pack: k.Pack, Offset: k.Offset, Found: k.Found, Cause: k.Cause,
-			Objects: []Object{{ID: k.ID, Kind: k.Kind, Offset: k.Offset}}, known: true,
+			Objects: []Object{{ID: k.ID, Kind: k.Kind, Offset: k.Offset}}, known: s.before[k.Copy],
 		}
 		if s.read[k.Pack] {
 			f.Grade, f.Cause = Note, fmt.Sprintf("it was found hurt before (%s), and came out right now", k.Cause)
@@ -175,13 +195,8 @@ func (s *scrub) attach(found []repository.Loss, of [][]*Finding) {
 
 // note remembers hurt copies, and marks the revisions that have lost something.
 func (s *scrub) note(ctx context.Context) error {
-	for _, h := range s.hurt {
-		err := s.repo.RecordDamage(ctx, &chunkstore.CorruptError{
-			Pack: h.pack, Kind: h.object.Kind, ID: h.object.ID, Offset: h.object.Offset, Cause: errors.New(h.finding.Cause),
-		})
-		if err := s.remember(err); err != nil {
-			return err
-		}
+	if err := s.recordHurt(ctx); err != nil {
+		return err
 	}
 	var sum losses
 	why := map[lossKey]string{}
@@ -206,6 +221,20 @@ func (s *scrub) note(ctx context.Context) error {
 		if err := s.mark(ctx, rev, func(info *repository.Info) {
 			info.State, info.Reason, info.Lost = repository.Damaged, reason, lost
 		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordHurt remembers, durably, the hurt copies that are not yet.
+func (s *scrub) recordHurt(ctx context.Context) error {
+	for ; s.recorded < len(s.hurt); s.recorded++ {
+		h := s.hurt[s.recorded]
+		err := s.repo.RecordDamage(ctx, &chunkstore.CorruptError{
+			Pack: h.pack, Kind: h.object.Kind, ID: h.object.ID, Offset: h.object.Offset, Cause: errors.New(h.finding.Cause),
+		})
+		if err := s.remember(err); err != nil {
 			return err
 		}
 	}

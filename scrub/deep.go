@@ -282,8 +282,12 @@ func (b *proofBatch) isFull(now time.Time) bool {
 	return len(b.packs) >= batchPacks || b.packs != nil && now.Sub(b.since) >= batchAge
 }
 
-// flush records what was proven.
+// flush records what was proven, and before that which copies in it are hurt: who goes on with
+// a scrub that is cut off now does not read them again.
 func (s *scrub) flush(ctx context.Context) error {
+	if err := s.recordHurt(ctx); err != nil {
+		return err
+	}
 	if s.fresh.packs == nil {
 		return nil
 	}

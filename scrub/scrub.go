@@ -34,6 +34,9 @@ func Run(ctx context.Context, repo *repository.Repository, opts Options) (_ *Rep
 	}
 	defer func() { err = errors.Join(err, s.reader.Close()) }()
 	s.born, s.report.Unprotected = s.opts.Now(), s.reader.Unprotected()
+	if err := s.told(); err != nil {
+		return nil, err
+	}
 	if err := s.light(ctx); err != nil {
 		return nil, fmt.Errorf("look through the repository: %w", err)
 	}
@@ -70,7 +73,9 @@ type scrub struct {
 	findings []*Finding
 	packs    map[chunkstore.PackID]*Finding // about packs as a whole
 	hurt     []hurtCopy                     // found now, or known before
+	recorded int                            // of these, that are remembered
 	damaged  map[chunkstore.Copy]bool       // of these
+	before   map[chunkstore.Copy]bool       // that were known before this scrub
 	wrong    []repository.BadStack          // chunks that come out wrong, of objects that are right
 	unseen   bool                           // packs, or some of them, could not be listed or looked into
 	troubled bool                           // something could not be read: a scrub that comes later has to

@@ -132,6 +132,39 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// What a scrub found hurt before it was killed is known to who goes on with it, who does not
+// read that again: nothing that needs it is proven, and it is told as what is new.
+func TestResumeKnowsWhatWasHurt(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, 20)
+	p.store(p.open(), "a")
+	p.flip(p.packs()[0], 5000)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	opened := map[string]int{}
+	w := &watched{FS: p.tree()}
+	w.open = func(name string) {
+		if opened[name]++; opened[name] == 2 && len(opened) == len(p.packs()) && twice(opened) == 5 { // after the tables
+			cancel()
+		}
+	}
+	if _, err := scrub.Run(ctx, p.openOn(w), scrub.Options{Workers: 1}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("it ended with %v", err)
+	}
+	r := p.open()
+	report := p.run(r, scrub.Options{Resume: true})
+	if report.Read != report.Packs-4 {
+		t.Errorf("read %d of %d packs; 4 were read before", report.Read, report.Packs)
+	}
+	found := damageOf(report)
+	if len(found) != 1 || !strings.HasSuffix(p.packs()[0], found[0].Path) || found[0].Kind != scrub.Frame || len(found[0].Lost) != 1 {
+		t.Errorf("%+v", found)
+	}
+	if states := p.states(r, "a"); !slices.Equal(states, []repository.State{repository.Damaged}) {
+		t.Errorf("the revision is %v", states)
+	}
+}
+
 func twice(opened map[string]int) (n int) {
 	for _, times := range opened {
 		if times > 1 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path"
 	"slices"
 
 	"varve/chunkstore"
@@ -68,11 +69,20 @@ func (p *repairer) survey(ctx context.Context) (*losses, error) {
 	}
 	chunks := map[revision.UUID]map[uint64]bool{}
 	volumes := p.volumesNow()
-	for _, v := range volumes {
+	gone, err := p.volumesGone(volumes)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range slices.Concat(volumes, gone) {
 		if err := p.name(ctx, v, missing, found, chunks); err != nil {
 			return nil, err
 		}
 	}
+	named := map[objectKey]bool{}
+	for name := range found.objects {
+		named[keyOf(name.id)] = true
+	}
+	found.hidden = found.hidden || len(named) < len(missing) // whose map went meanwhile, or cannot be told whose it is
 	for _, v := range volumes {
 		if p.covers(v.UUID) && len(chunks[v.UUID]) > 0 {
 			if err := p.place(ctx, v, slices.Sorted(maps.Keys(chunks[v.UUID])), found); err != nil {
@@ -118,46 +128,67 @@ func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (m
 	return missing, nil
 }
 
+// volumesGone lists, by their uuids alone, the volumes that have something in the trash or among
+// the copies, and no directory: they may come back.
+func (p *repairer) volumesGone(there []Volume) (gone []Volume, err error) {
+	for _, dir := range []string{trashDir, copiesDir} {
+		entries, err := p.repo.fsys.ReadDir(dir)
+		if err != nil && !notFound(err) {
+			return nil, err
+		}
+		for _, e := range entries {
+			uuid, err := revision.ParseUUID(e.Name())
+			is := func(v Volume) bool { return v.UUID == uuid }
+			if err == nil && !slices.ContainsFunc(there, is) && !slices.ContainsFunc(gone, is) {
+				gone = append(gone, Volume{UUID: uuid})
+			}
+		}
+	}
+	return gone, nil
+}
+
 // name goes through the maps of a volume, and notes the whole names of what is missing, and in
 // which chunks.
 func (p *repairer) name(ctx context.Context, v Volume, missing map[objectKey]bool, found *losses, chunks map[revision.UUID]map[uint64]bool) error {
-	visible, err := p.repo.revisionIDs(v.Name)
-	if err != nil {
-		return err
-	}
-	trashed, err := p.repo.trashedIDs(v)
-	if err != nil {
-		return err
-	}
 	chunks[v.UUID] = map[uint64]bool{}
-	for i, id := range append(visible, trashed...) {
-		if err := ctx.Err(); err != nil {
+	dirs := []string{trashDirOf(v.UUID), copyDir(v.UUID)} // a copy may be another writing, or all there is
+	if v.Name != "" {
+		dirs = append(dirs, volumeDir(v.Name))
+	}
+	for _, dir := range dirs {
+		ids, err := p.repo.idsIn(dir)
+		if err != nil && !notFound(err) {
 			return err
 		}
-		open := func() (*mapFile, error) { return p.repo.openRevision(v, id) }
-		if i >= len(visible) {
-			open = func() (*mapFile, error) { return p.repo.openTrashed(v.UUID, id) }
-		}
-		m, err := open()
-		if err != nil {
-			continue // it is hurt itself, or gone meanwhile
-		}
-		for record, err := range m.Records(0, math.MaxUint64) {
-			if err != nil {
-				break // likewise
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			eachObject(record.Entry, func(ref chunkstore.Ref, kind chunkstore.Kind) {
-				if missing[keyOf(ref.ID)] {
-					found.note(objectName{kind, ref.ID}, ref.Pack)
-					chunks[v.UUID][record.Entry.Index] = true
-				}
-			})
-		}
-		if err := m.Close(); err != nil {
-			return err
+			if err := p.nameIn(path.Join(dir, string(id)+revisionExt), v, id, missing, found, chunks[v.UUID]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (p *repairer) nameIn(file string, v Volume, id revision.ID, missing map[objectKey]bool, found *losses, chunks map[uint64]bool) error {
+	m, err := openIdentified(p.repo.fsys, file, v, id)
+	if err != nil {
+		return nil // it is hurt itself, or gone meanwhile
+	}
+	for record, err := range m.Records(0, math.MaxUint64) {
+		if err != nil {
+			break // likewise
+		}
+		eachObject(record.Entry, func(ref chunkstore.Ref, kind chunkstore.Kind) {
+			if missing[keyOf(ref.ID)] {
+				found.note(objectName{kind, ref.ID}, ref.Pack)
+				chunks[record.Entry.Index] = true
+			}
+		})
+	}
+	return m.Close()
 }
 
 func (l *losses) note(name objectName, pack chunkstore.PackID) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/chunkstore"
 	"varve/internal/durable/durabletest"
@@ -376,6 +377,49 @@ func TestRepairBringsNothingBackThatIsPurged(t *testing.T) {
 	for file := range w.disk.Files() {
 		if strings.HasPrefix(file, "trash/") && strings.HasSuffix(file, ".rev") {
 			t.Errorf("%s is there: %+v", file, result)
+		}
+	}
+}
+
+// What only the trash of a volume needs that went is lost like everything else, and comes back
+// out of the pack that had it.
+func TestRepairOfAVolumeThatWent(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	r := n.open()
+	v, err := r.Volume("db1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Remove(t.Context(), v, []revision.ID{n.made[0].ID, n.made[1].ID}, repository.RemoveOptions{Op: repository.OpRemove, All: true, Undelete: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	for _, packs := range n.packs {
+		for _, pack := range packs {
+			name := repository.PackName(pack)
+			broken := n.read(name)
+			n.write(name, flipped(broken, len(broken)-1))
+		}
+	}
+	result := n.repair(repository.RepairOptions{})
+	if !result.Whole() || result.Stored == 0 {
+		t.Errorf("%+v", result)
+	}
+	for _, e := range must2(r.Evidence()) { // as a person may who was told that it is not needed
+		n.remove(e.Name)
+	}
+	for _, st := range n.made {
+		back, err := r.FindTrashed("db1", st.ID.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Undelete(t.Context(), back, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, st := range n.made {
+		if err := compare(t.Context(), n.open(), st, n.images[i]); err != nil {
+			t.Errorf("night %d: %v", i, err)
 		}
 	}
 }

@@ -54,6 +54,9 @@ func (p *repairer) mendFiles(ctx context.Context) (err error) {
 func (p *repairer) mendFile(ctx context.Context, f hurtFile) error {
 	p.opts.Step("repairing " + f.path)
 	from, err := f.mend(ctx)
+	if errors.Is(err, errGone) {
+		return nil // others put it in order meanwhile, or took it away
+	}
 	if err != nil && ends(ctx, err) {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}

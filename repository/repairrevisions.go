@@ -74,10 +74,72 @@ func (r *Repository) wholeAt(v Volume, id revision.ID, name string) (*revision.S
 	return st, nil
 }
 
-// lookAt looks at a revision's file and at its copy; nil: both are what they should be.
+// hurtMap is one of the two files of a revision that is not what it should be.
+type hurtMap struct {
+	path  string
+	cause error
+	mend  func(ctx context.Context, w *work) (from string, err error)
+}
+
+// lookAt looks at a revision's file and at its copy; nil: both are what they should be. It is
+// repaired under the lock of the volume, and looked at once more there: who was given the lock
+// before may have put it in order, written it anew, or taken it away.
 func (p *repairer) lookAt(v Volume, id revision.ID, name string) *hurtFile {
+	seen := p.look(v, id, name)
+	if seen == nil {
+		return nil
+	}
+	return &hurtFile{seen.path, seen.cause, func(ctx context.Context) (_ string, err error) {
+		w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
+		lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
+		if err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, lock.Close()) }()
+		if w.volume, err = p.repo.stillNamed(v); err != nil {
+			return "", err
+		}
+		if w.volume.Name != v.Name {
+			return "", fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
+		}
+		if err := p.stillThere(w.volume, id, name); err != nil {
+			return "", err
+		}
+		now := p.look(w.volume, id, name)
+		if now == nil {
+			return "", errGone
+		}
+		return now.mend(ctx, w)
+	}}
+}
+
+// stillThere fails with errGone, under the lock of the volume, if a revision is not any more where
+// it lay. That its file is missing says nothing; that it was moved, what is listed does.
+func (p *repairer) stillThere(v Volume, id revision.ID, name string) error {
+	if path.Dir(name) != volumeDir(v.Name) {
+		_, recordErr := p.repo.fsys.Lstat(trashRecordName(v.UUID, id))
+		_, fileErr := p.repo.fsys.Lstat(name)
+		if p.repo.isVisible(v, id) || notFound(recordErr) && (notFound(fileErr) || p.repo.lacksCopy(v.UUID, id)) {
+			return errGone // it came back, or was purged, or is being so
+		}
+		return nil
+	}
+	l, err := p.repo.list(v)
+	if err != nil {
+		return err
+	}
+	is := func(rev Revision) bool { return rev.ID == id }
+	if !slices.ContainsFunc(l.visible, is) && !slices.ContainsFunc(l.waiting, is) {
+		return errGone // it was removed
+	}
+	return nil
+}
+
+// look tells what of a revision's two files is not as it should be.
+func (p *repairer) look(v Volume, id revision.ID, name string) *hurtMap {
+	copied := copyName(v.UUID, id)
 	file, err := p.repo.wholeAt(v, id, name)
-	second, copyErr := p.repo.wholeAt(v, id, copyName(v.UUID, id))
+	second, copyErr := p.repo.wholeAt(v, id, copied)
 	for _, err := range []error{err, copyErr} {
 		if err != nil && !isDamaged(err) && !notFound(err) {
 			p.find(err)
@@ -91,38 +153,19 @@ func (p *repairer) lookAt(v Volume, id revision.ID, name string) *hurtFile {
 		copyErr = errors.New("it is another writing of the revision than its file")
 		fallthrough
 	case err == nil:
-		return p.locked(v, copyName(v.UUID, id), copyErr, func(ctx context.Context, w *work) (string, error) {
+		return &hurtMap{copied, copyErr, func(ctx context.Context, w *work) (string, error) {
 			return name, p.putCopy(ctx, w, file, name, copyErr)
-		})
+		}}
 	case copyErr == nil:
-		return p.locked(v, name, err, func(ctx context.Context, w *work) (string, error) {
-			return copyName(v.UUID, id), p.putFile(ctx, w, second, name, err)
-		})
+		return &hurtMap{name, err, func(ctx context.Context, w *work) (string, error) {
+			return copied, p.putFile(ctx, w, second, name, err)
+		}}
 	}
-	return p.locked(v, name, err, func(ctx context.Context, w *work) (string, error) {
+	return &hurtMap{name, err, func(ctx context.Context, w *work) (string, error) {
 		if path.Dir(name) != volumeDir(v.Name) {
 			return "", errNoCopy
 		}
-		return p.putOthers(ctx, w, id, err)
-	})
-}
-
-// locked is a file of a volume, which is repaired under the lock of that.
-func (p *repairer) locked(v Volume, name string, cause error, mend func(ctx context.Context, w *work) (string, error)) *hurtFile {
-	return &hurtFile{name, cause, func(ctx context.Context) (_ string, err error) {
-		w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
-		lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
-		if err != nil {
-			return "", err
-		}
-		defer func() { err = errors.Join(err, lock.Close()) }()
-		if w.volume, err = p.repo.stillNamed(v); err != nil {
-			return "", err
-		}
-		if w.volume.Name != v.Name {
-			return "", fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
-		}
-		return mend(ctx, w)
+		return p.putOthers(ctx, w, id, err, copyErr)
 	}}
 }
 
@@ -194,8 +237,9 @@ func (p *repairer) put(ctx context.Context, temp, name string, cause error, stan
 }
 
 // putOthers writes a visible revision's file and its copy anew, of another repository of the
-// same lineage. What that one's map builds on there may not be here: it is folded in.
-func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause error) (string, error) {
+// same lineage. What that one's map builds on there may not be here: it is folded in. Cause and
+// copyCause say what is wrong with the two.
+func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause, copyCause error) (string, error) {
 	l, err := p.repo.list(w.volume)
 	if err != nil {
 		return "", err
@@ -205,7 +249,7 @@ func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause
 		if !other.kin {
 			continue
 		}
-		err := p.putOther(ctx, w, l, other, id, cause)
+		err := p.putOther(ctx, w, l, other, id, cause, copyCause)
 		if err == nil {
 			p.touched[revisionKey{w.volume.UUID, id}] = true
 			return other.name, nil
@@ -218,7 +262,7 @@ func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause
 	return "", errors.Join(reasons...)
 }
 
-func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *otherRepository, id revision.ID, cause error) (err error) {
+func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *otherRepository, id revision.ID, cause, copyCause error) (err error) {
 	theirs, err := other.volume(w.volume)
 	if err != nil {
 		return err
@@ -266,7 +310,7 @@ func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *othe
 		}
 		return w.groundStands(below)
 	}
-	if err := p.put(ctx, second, copyName(w.volume.UUID, id), cause, stands); err != nil {
+	if err := p.put(ctx, second, copyName(w.volume.UUID, id), copyCause, stands); err != nil {
 		return err
 	}
 	name := d.name

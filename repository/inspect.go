@@ -16,18 +16,18 @@ type FaultKind string
 
 // What may be at fault.
 const (
-	FaultHead     FaultKind = "head"     // the descriptor, or its copy
-	FaultVolume   FaultKind = "volume"   // a volume's file or directory
-	FaultMap      FaultKind = "map"      // a revision's file, its place in a chain, or what its chain comes to
-	FaultCopy     FaultKind = "copy"     // the second copy of a revision's file
-	FaultRevision FaultKind = "revision" // a revision that was committed and not removed, and is nowhere
-	FaultInfo     FaultKind = "info"     // what was noted of a revision
-	FaultSet      FaultKind = "set"
-	FaultTrash    FaultKind = "trash" // what belongs to a revision in the trash
-	FaultJournal  FaultKind = "journal"
-	FaultRecord   FaultKind = "record" // of a run, a generation, a hurt copy, a proof
-	FaultPack     FaultKind = "pack"   // a pack as a whole
-	FaultUnneeded FaultKind = "unneeded"
+	FaultDescriptor FaultKind = "descriptor" // or its copy
+	FaultVolume     FaultKind = "volume"     // a volume's file or directory
+	FaultMap        FaultKind = "map"        // a revision's file, its place in a chain, or what its chain comes to
+	FaultCopy       FaultKind = "copy"       // the second copy of a revision's file
+	FaultRevision   FaultKind = "revision"   // a revision that was committed and not removed, and is nowhere
+	FaultInfo       FaultKind = "info"       // what was noted of a revision
+	FaultSet        FaultKind = "set"
+	FaultTrash      FaultKind = "trash" // what belongs to a revision in the trash
+	FaultJournal    FaultKind = "journal"
+	FaultRecord     FaultKind = "record" // of a run, a generation, a hurt copy, a proof
+	FaultPack       FaultKind = "pack"   // a pack as a whole
+	FaultUnneeded   FaultKind = "unneeded"
 )
 
 // A Fault is one thing in the repository that is not as it should be.

@@ -114,7 +114,7 @@ func (in *Inspection) head() {
 			err = &DamagedFileError{Path: name, Cause: errors.New("it is gone")}
 		}
 		if err != nil {
-			in.tell(Fault{Kind: FaultHead, Path: name, Err: err})
+			in.tell(Fault{Kind: FaultDescriptor, Path: name, Err: err})
 			continue
 		}
 		serials = append(serials, d.Serial)
@@ -124,7 +124,7 @@ func (in *Inspection) head() {
 		if serials[0] > serials[1] {
 			name = descriptorCopyName
 		}
-		in.tell(Fault{Kind: FaultHead, Path: name, Harmless: true, Err: fmt.Errorf("%s is of an earlier writing than the other copy; the next backup writes it anew", name)})
+		in.tell(Fault{Kind: FaultDescriptor, Path: name, Harmless: true, Err: fmt.Errorf("%s is of an earlier writing than the other copy; the next backup writes it anew", name)})
 	}
 }
 

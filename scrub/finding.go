@@ -21,23 +21,23 @@ const (
 // A Kind says what a finding is about.
 type Kind string
 
-// What can be found.
+// What can be found. What is about a file is named as the repository names its faults.
 const (
-	Frame    Kind = "frame"    // an object in a pack is not what was written there; Objects has it
-	Pack     Kind = "pack"     // a pack as a whole: its header, footer, length or table of contents. Objects has what only it had
-	Missing  Kind = "missing"  // objects that maps name and no pack lists. Pack is where maps believe them, and may be gone
-	Content  Kind = "content"  // a patched chunk comes out as other content than its map says, though each object is whole
-	Map      Kind = "map"      // a revision's file, or a link or region of its chain; Volume and Revision tell whose
-	Copy     Kind = "copy"     // the second copy of a revision's file
-	Revision Kind = "revision" // a revision that the journal knows, and of which neither file nor copy is there
-	Info     Kind = "info"     // what was noted of a revision: tags, pin, state
-	Volume   Kind = "volume"   // a volume's own file, or its directory
-	Set      Kind = "set"      // a set's file, or the copy of it
-	Head     Kind = "head"     // the repository's descriptor, or the copy of it
-	Trash    Kind = "trash"    // what belongs to a revision in the trash
-	Journal  Kind = "journal"  // lines of the journal
-	Record   Kind = "record"   // a file of the machinery: of a run, a generation, a lease, a hurt copy, a proof
-	Unneeded Kind = "unneeded" // packs, copies and temporary files that nothing needs
+	Frame      Kind = "frame"                          // an object in a pack is not what was written there; Objects has it
+	Missing    Kind = "missing"                        // objects that maps name and no pack lists. Pack is where maps believe them, and may be gone
+	Content    Kind = "content"                        // a patched chunk comes out as other content than its map says, though each object is whole
+	Pack            = Kind(repository.FaultPack)       // a pack as a whole: its header, footer, length or table of contents. Objects has what only it had
+	Map             = Kind(repository.FaultMap)        // a revision's file, or a link or region of its chain; Volume and Revision tell whose
+	Copy            = Kind(repository.FaultCopy)       // the second copy of a revision's file
+	Revision        = Kind(repository.FaultRevision)   // a revision that the journal knows, and of which neither file nor copy is there
+	Info            = Kind(repository.FaultInfo)       // what was noted of a revision: tags, pin, state
+	Volume          = Kind(repository.FaultVolume)     // a volume's own file, or its directory
+	Set             = Kind(repository.FaultSet)        // a set's file, or the copy of it
+	Descriptor      = Kind(repository.FaultDescriptor) // the repository's descriptor, or the copy of it
+	Trash           = Kind(repository.FaultTrash)      // what belongs to a revision in the trash
+	Journal         = Kind(repository.FaultJournal)    // lines of the journal
+	Record          = Kind(repository.FaultRecord)     // a file of the machinery: of a run, a generation, a lease, a hurt copy, a proof
+	Unneeded        = Kind(repository.FaultUnneeded)   // packs, copies and temporary files that nothing needs
 )
 
 // A Finding is one thing that is not as it should be. The zero value of what does not

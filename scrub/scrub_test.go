@@ -308,7 +308,7 @@ func TestFindings(t *testing.T) {
 		"a frame":                     {func(p *place) { p.flip(p.packs()[0], 4000) }, scrub.Frame, 1},
 		"a copy of a map":             {func(p *place) { p.flip(p.one("copies/*/*.rev"), 100) }, scrub.Copy, 0},
 		"a map, of which one is left": {func(p *place) { p.flip(p.one("volumes/a/*.rev"), 100) }, scrub.Map, 0},
-		"one descriptor":              {func(p *place) { mustRemove(p, p.dir+"/varve.json.copy") }, scrub.Head, 0},
+		"one descriptor":              {func(p *place) { mustRemove(p, p.dir+"/varve.json.copy") }, scrub.Descriptor, 0},
 		"a line of the journal":       {func(p *place) { p.flip(p.one("journal/*/*.jsonl"), 100) }, scrub.Journal, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

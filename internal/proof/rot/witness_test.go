@@ -62,7 +62,7 @@ func (b *bench) named(after *memory, report *scrub.Report, name string) error {
 		}
 		kind = scrub.Copy
 	case strings.HasPrefix(name, "varve.json"):
-		kind = scrub.Head
+		kind = scrub.Descriptor
 	case strings.HasSuffix(name, "volume.json"):
 		if !slices.ContainsFunc(b.ref.Kept, func(k kept) bool { return path.Dir(k.file()) == path.Dir(name) }) {
 			return nil // of a volume without revisions, it alone says which that is

@@ -69,13 +69,8 @@ func IsDamage(err error) bool {
 		damage     *DamageError
 		difference *DifferenceError
 		digest     *DigestError
-		rev        *repository.DamagedRevisionError
-		file       *repository.DamagedFileError
-		object     *chunkstore.CorruptError
-		corrupt    *revision.CorruptError
 	)
-	return errors.As(err, &damage) || errors.As(err, &difference) || errors.As(err, &digest) ||
-		errors.As(err, &rev) || errors.As(err, &file) || errors.As(err, &object) || errors.As(err, &corrupt)
+	return errors.As(err, &damage) || errors.As(err, &difference) || errors.As(err, &digest) || repository.IsDamage(err)
 }
 
 func places(extents []repository.Extent) string {

@@ -96,7 +96,7 @@ func (r *Result) pick(ctx context.Context, image *repository.Image, most int) (s
 // trouble notes that bytes of the image could not be read.
 func (r *Result) trouble(ctx context.Context, repo *repository.Repository, off, length int64, err error) error {
 	t := fusemount.Trouble{Kind: fusemount.Unreadable, Offset: off, Length: length, Cause: err.Error()}
-	if fusemount.IsDamage(err) {
+	if repository.IsDamage(err) {
 		t.Kind = fusemount.Lost
 	}
 	r.Troubles = append(r.Troubles, t)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"varve/repository"
 	"varve/revision"
 )
 
@@ -60,7 +61,7 @@ func (b *blockCounter) compute(c *listings, key imageKey, st *revision.Statement
 		func(id revision.ID, p *revision.Presence) { b.remember(imageKey{key.volume, id}, p) })
 	if err != nil {
 		c.opts.Log.Warn("the holes of a revision are not known", "volume", rev.Volume.Name, "revision", key.id, "error", err)
-		return st.Chunks(), IsDamage(err)
+		return st.Chunks(), repository.IsDamage(err)
 	}
 	return p.Count(), true
 }

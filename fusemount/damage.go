@@ -8,17 +8,7 @@ import (
 
 	"varve/chunkstore"
 	"varve/repository"
-	"varve/revision"
 )
-
-// IsDamage tells whether stored bytes are to blame.
-func IsDamage(err error) bool {
-	corrupt := new(chunkstore.CorruptError)
-	file := new(repository.DamagedFileError)
-	wrong := new(revision.CorruptError)
-	return errors.As(err, &corrupt) || errors.As(err, &file) || errors.As(err, &wrong) ||
-		errors.Is(err, chunkstore.ErrNotFound)
-}
 
 // failedRead makes an errno of a read that failed, having logged what is lost by it.
 func (m *Mounted) failedRead(ctx context.Context, image *repository.Image, off, length int64, err error) syscall.Errno {
@@ -33,7 +23,7 @@ func (m *Mounted) failedRead(ctx context.Context, image *repository.Image, off, 
 		return syscall.EIO
 	}
 	args := []any{"volume", image.Volume().Name, "revision", image.Statement().ID, "offset", off, "length", length, "error", err}
-	if !IsDamage(err) {
+	if !repository.IsDamage(err) {
 		m.troubled(Trouble{Kind: Unreadable, Offset: off, Length: length, Cause: err.Error()})
 		m.opts.Log.Warn("bytes of an image cannot be read", args...)
 		return syscall.EIO

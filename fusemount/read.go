@@ -172,7 +172,7 @@ func (r *reading) isKept(cache *cache, key pieceKey, room []byte, within int) bo
 // exactly reads no more than what is wanted of a piece that could not be read as a whole: the
 // damage may lie beside it.
 func (r *reading) exactly(image *repository.Image, c revision.Chunk, i int, room []byte, within int, err error) error {
-	if len(room) == pieceSize || !IsDamage(err) {
+	if len(room) == pieceSize || !repository.IsDamage(err) {
 		return err
 	}
 	if _, err := image.ReadAt(room, int64(c.Index)*int64(image.ChunkSize())+int64(i*pieceSize+within)); err != nil {

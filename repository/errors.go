@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/internal/process"
 	"varve/revision"
@@ -176,6 +177,19 @@ func (e *DamagedRevisionError) Error() string {
 
 func (e *DamagedRevisionError) Unwrap() error { return e.Cause }
 
+// IsDamage tells whether an error says that stored bytes are not what was once written, or
+// are gone. Another try does not help; of any other error it may.
+func IsDamage(err error) bool {
+	var (
+		rev     *DamagedRevisionError
+		object  *chunkstore.CorruptError
+		corrupt *revision.CorruptError
+	)
+	return isDamaged(err) || errors.As(err, &rev) || errors.As(err, &object) || errors.As(err, &corrupt) ||
+		errors.Is(err, chunkstore.ErrNotFound)
+}
+
+// isDamaged tells it of a file alone.
 func isDamaged(err error) bool {
 	damaged := new(DamagedFileError)
 	return errors.As(err, &damaged)

@@ -14,23 +14,12 @@ import (
 // gradeOf tells damage from trouble with reading. That a disk does not give a byte says
 // nothing about what was written; nor does what a newer program wrote.
 func gradeOf(err error) Grade {
-	var (
-		file    *repository.DamagedFileError
-		rev     *repository.DamagedRevisionError
-		object  *chunkstore.CorruptError
-		corrupt *revision.CorruptError
-		chain   *revision.ChainError
-		path    *fs.PathError
-	)
 	switch {
 	case errors.Is(err, syscall.EIO), errors.As(err, new(*revision.UnsupportedError)), errors.As(err, new(*repository.FormatError)),
 		errors.As(err, new(*chunkstore.VersionError)), errors.As(err, new(*chunkstore.FeatureError)):
 		return Trouble
-	case errors.As(err, &file), errors.As(err, &rev), errors.As(err, &object), errors.As(err, &corrupt), errors.As(err, &chain),
-		errors.Is(err, chunkstore.ErrNotFound):
+	case repository.IsDamage(err), errors.As(err, new(*revision.ChainError)):
 		return Damage
-	case errors.As(err, &path):
-		return Trouble
 	}
 	return Trouble
 }

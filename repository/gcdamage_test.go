@@ -101,6 +101,15 @@ func TestGCCondemnsNothingThatAnUnreadableMapMayName(t *testing.T) {
 			name := w.fileOf("half", "copies")
 			return name, errors.Join(disk.Remove(w.fileOf("half", "volumes")), disk.SetFile(name, []byte("x")))
 		},
+		"what another builds on is gone, and its copy": func(disk *durabletest.Disk) (string, error) {
+			for st := range w.kept {
+				if st.Parent != nil {
+					return repository.RevisionName(st.Volume.Name, st.ID), errors.Join(
+						disk.Remove(repository.RevisionName(st.Volume.Name, st.Parent.ID)), disk.Remove(repository.CopyName(st.Volume.UUID, st.Parent.ID)))
+				}
+			}
+			return "", errors.New("nothing builds on another")
+		},
 		"a name that is none of a revision": func(disk *durabletest.Disk) (string, error) {
 			return "volumes/half/strange.rev", disk.SetFile("volumes/half/strange.rev", []byte("x"))
 		},

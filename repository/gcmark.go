@@ -30,12 +30,22 @@ type marker struct {
 	counts  map[objectKey]uint8          // how often maps name these, up to twice, which is all that is asked; nil: what lives is
 	hidden  []error                      // what could not be read, and may name anything
 	damaged map[string]*DamagedFileError // copies that are damaged, of revisions that are not
+	deltas  map[revision.Nonce]delta     // visible revisions that were read, and build on another
+	fulls   map[string]bool              // by the names of their copies, those of which a map was read that names all
+}
+
+// delta is a visible revision that builds on another, whose map tells the rest of what it needs.
+type delta struct {
+	name   string // of its file
+	copy   string // of its copy
+	parent string // of the copy of what it builds on
 }
 
 func newMarker(r *Repository) *marker {
 	return &marker{
 		repo: r, nonces: map[revision.Nonce]bool{}, named: map[chunkstore.PackID]bool{},
 		highest: map[revision.UUID]uint64{}, whole: map[string]bool{}, sets: map[string]bool{}, damaged: map[string]*DamagedFileError{},
+		deltas: map[revision.Nonce]delta{}, fulls: map[string]bool{},
 	}
 }
 
@@ -52,7 +62,23 @@ func (m *marker) markAll(ctx context.Context) error {
 			return err
 		}
 	}
+	m.hideOrphans()
 	return ctx.Err()
+}
+
+// hideOrphans notes the visible revisions that build on what is nowhere, not even as a copy: what
+// they need is named by a map that is gone, unless their copies name all of it. One that was removed
+// or written anew since it was read says nothing.
+func (m *marker) hideOrphans() {
+	for nonce, d := range m.deltas {
+		if m.whole[d.parent] || m.fulls[d.copy] {
+			continue
+		}
+		if now, err := m.repo.nonceOf(d.name); err != nil || now != nonce {
+			continue // what cannot be read is hidden by itself
+		}
+		m.hide(d.name, &DamagedFileError{Path: d.name, Cause: fmt.Errorf("it builds on %s, which is not there", strings.TrimSuffix(path.Base(d.parent), revisionExt))})
+	}
 }
 
 func (m *marker) markTree(ctx context.Context, tree string) error {
@@ -126,8 +152,15 @@ func (m *marker) judge(tree, name string, err error) {
 // markFile reads a map to its end, unless that was done.
 func (m *marker) markFile(tree, name string) (err error) {
 	nonce, err := m.repo.nonceOf(name)
-	if err != nil || m.nonces[nonce] {
+	if err != nil {
 		return err
+	}
+	if m.nonces[nonce] {
+		if d, visible := m.deltas[nonce]; visible && tree == volumesDir {
+			d.name = name // its volume may have been renamed
+			m.deltas[nonce] = d
+		}
+		return nil
 	}
 	f, err := openMap(m.repo.fsys, name)
 	if err != nil {
@@ -140,8 +173,14 @@ func (m *marker) markFile(tree, name string) (err error) {
 	st := f.Statement()
 	if tree == volumesDir {
 		m.highest[st.Volume.UUID] = max(m.highest[st.Volume.UUID], st.Sequence)
+		if st.Parent != nil {
+			m.deltas[st.Nonce] = delta{name: name, copy: copyName(st.Volume.UUID, st.ID), parent: copyName(st.Volume.UUID, st.Parent.ID)}
+		}
 	}
 	m.whole[copyName(st.Volume.UUID, st.ID)] = true
+	if st.Parent == nil {
+		m.fulls[copyName(st.Volume.UUID, st.ID)] = true
+	}
 	if st.Set != "" {
 		m.sets[st.Set] = true
 	}

@@ -18,7 +18,7 @@ service. A copy of the directory on read-only media restores as well.
   sets/             which revisions of several volumes are of one moment
   packs/            the data, compressed
   journal/          what was done, when, by whom: text, one line each
-  locks/ runs/ gc/ damage/ trash/   its own bookkeeping
+  locks/ runs/ gc/ damage/ proofs/ trash/   its own bookkeeping
 
 Nothing in here is to be renamed, edited or removed by hand. The format is
 described, byte for byte, in Varve's docs/format.md.

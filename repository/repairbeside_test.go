@@ -110,3 +110,52 @@ func TestRepairKeepsADamagedCopy(t *testing.T) {
 		t.Errorf("put aside: %+v, %v", evidence, err)
 	}
 }
+
+// What somebody noted of a revision meanwhile is not written over by what another repository knows.
+func TestRepairLeavesWhatWasNotedMeanwhile(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	r := n.open()
+	if err := r.Mark(t.Context(), n.revisions(r, "db1")[0], func(i *repository.Info) { i.Note = "before" }); err != nil {
+		t.Fatal(err)
+	}
+	other := copyOf(t, n.place)
+	file := strings.TrimSuffix(repository.RevisionName("db1", n.made[0].ID), ".rev") + ".json"
+	n.write(file, flipped(n.read(file), 10))
+	_, err := r.Repair(t.Context(), repository.RepairOptions{
+		Others: []repository.RepairOther{{Name: "the other", Repository: other.open()}},
+		Step: func(what string) {
+			if what == "repairing "+file {
+				if err := r.Mark(t.Context(), n.revisions(r, "db1")[0], func(i *repository.Info) { i.Note = "meanwhile" }); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if note := n.revisions(r, "db1")[0].Info.Note; note != "meanwhile" {
+		t.Errorf("what is noted is %q", note)
+	}
+}
+
+// A volume that is renamed while its own file is to be repaired has one name.
+func TestRepairLeavesAVolumeThatWasRenamedMeanwhile(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 1)
+	file := "volumes/db1/volume.json"
+	n.write(file, flipped(n.read(file), 10))
+	r := n.open()
+	_, err := r.Repair(t.Context(), repository.RepairOptions{Step: func(what string) {
+		if what == "repairing "+file {
+			n.mustRename("db1", "db9")
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.exists("volumes/db1") {
+		t.Errorf("the old name is there again: %q", n.files("volumes/"))
+	}
+}

@@ -205,6 +205,9 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 				return "", errNoCopy
 			}
 			return from, r.atGate(ctx, func() error {
+				if !p.stillHurt(name, v.UUID) {
+					return errGone
+				}
 				if err := p.keep(volumeRecordName(name), cause); err != nil {
 					return err
 				}
@@ -213,6 +216,20 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 		}})
 	}
 	return hurt, nil
+}
+
+// stillHurt tells, inside the gate, whether a volume's directory is there under its name, and its
+// own file still says nothing: it may have been renamed meanwhile, or removed, or written anew.
+func (p *repairer) stillHurt(name revision.Name, uuid revision.UUID) bool {
+	if _, err := p.repo.fsys.Lstat(volumeDir(name)); err != nil {
+		return false
+	}
+	_, err := p.repo.readVolume(name)
+	if !isDamaged(err) && !errors.Is(err, ErrNoVolume) {
+		return false
+	}
+	v, _, known := p.identify(name)
+	return known && v.UUID == uuid
 }
 
 // identify tells which volume a directory is of whose own file says nothing: by its
@@ -275,6 +292,14 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 					return "", errNoCopy
 				}
 				return from, r.atGate(ctx, func() error {
+					if _, err := r.readSet(name, id); !isDamaged(err) && !notFound(err) {
+						return errGone
+					}
+					if from == setName(id) || from == setCopyName(id) {
+						if _, err := r.readSet(from, id); err != nil {
+							return errGone // it was taken back, or collected
+						}
+					}
 					if err := p.keep(name, cause); err != nil {
 						return err
 					}

@@ -360,6 +360,9 @@ func (p *repairer) hurtNotes(v Volume) (hurt []hurtFile) {
 				}
 				p.touched[revisionKey{v.UUID, id}] = true
 				return other.name, r.atGate(ctx, func() error {
+					if !isDamaged(readSmall(r.fsys, name, new(Info))) {
+						return errGone // somebody noted something, or it went
+					}
 					if err := p.keep(name, cause); err != nil {
 						return err
 					}

@@ -97,10 +97,14 @@ func (m *mapProofs) prove(p mapProof) {
 	switch {
 	case !has:
 		m.Maps = slices.Insert(m.Maps, i, p)
-	case m.Maps[i].Nonce != p.Nonce || p.At.After(m.Maps[i].At):
+	case m.Maps[i].Nonce != p.Nonce || p.At.After(m.Maps[i].At) || FromAhead(m.Maps[i].At, p.At):
 		m.Maps[i] = p
 	}
 }
+
+// FromAhead tells whether the time of a proof is one to come, by more than the clocks of hosts may
+// differ: it is of a clock that was set back since, and would count as new until then.
+func FromAhead(at, now time.Time) bool { return at.Sub(now) > time.Hour }
 
 // Proofs is what the repository remembers of when it was last proven. It is derived:
 // what is lost of it is proven again.
@@ -180,7 +184,7 @@ func readProofs[P any](r *Repository, name string, decode func([]byte) (P, error
 }
 
 // RecordProofs remembers, durably, when packs were proven. It may be called while others
-// do: of two proofs of a pack the later one stays. What was remembered of packs that are
+// do: of two proofs of a pack the later one stays, unless it is from ahead of the other. What was remembered of packs that are
 // gone goes.
 func (r *Repository) RecordProofs(ctx context.Context, packs map[chunkstore.PackID]time.Time) error {
 	byFirst := map[byte]map[chunkstore.PackID]time.Time{}
@@ -203,8 +207,8 @@ func (r *Repository) RecordProofs(ctx context.Context, packs map[chunkstore.Pack
 			now := map[chunkstore.PackID]time.Time{}
 			for _, pack := range there {
 				at := known[pack]
-				if later := proven[pack]; later.After(at) {
-					at = later
+				if now := proven[pack]; now.After(at) || !now.IsZero() && FromAhead(at, now) {
+					at = now
 				}
 				if !at.IsZero() {
 					now[pack] = at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"varve/chunkstore"
@@ -97,15 +98,15 @@ func (s *scrub) known() error {
 // causes tells which objects are lost, and by which findings: of the number n, those in of[n].
 func (s *scrub) causes(ctx context.Context) (causes repository.Causes, of [][]*Finding, err error) {
 	causes = repository.Causes{Objects: map[chunkstore.ID]int{}, Chunks: map[repository.ChunkOf]int{}}
-	by := map[chunkstore.ID][]*Finding{}
+	by, asked := map[chunkstore.ID][]*Finding{}, map[chunkstore.ID]chunkstore.Kind{}
 	for _, f := range s.findings {
 		if f.Grade == Damage && (f.Kind == Missing || f.Kind == Pack) && !s.unseen {
 			for _, o := range f.Objects {
 				by[o.ID] = append(by[o.ID], f)
+				asked[o.ID] = o.Kind // it may have been stored again since
 			}
 		}
 	}
-	asked := map[chunkstore.ID]chunkstore.Kind{}
 	for _, h := range s.hurt {
 		if h.object.Kind != 0 {
 			asked[h.object.ID] = h.object.Kind
@@ -292,7 +293,11 @@ func (s *scrub) prove(ctx context.Context, causes repository.Causes) error {
 			continue
 		}
 		s.report.Proven++
+		seen := info
 		if err := s.mark(ctx, st.Revision, func(info *repository.Info) {
+			if info.State == repository.Damaged && (seen.State != repository.Damaged || !slices.Equal(info.Lost, seen.Lost)) {
+				return // somebody found out since
+			}
 			info.Proven = st.At.Truncate(time.Second)
 			if info.State != repository.Suspect { // only its source can clear it
 				info.State, info.Reason, info.Lost = repository.Proven, "", nil

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -30,6 +31,8 @@ func (s *scrub) deep(ctx context.Context) error {
 	if s.proofs, err = s.repo.Proofs(ctx); err != nil && ctx.Err() != nil {
 		return err // what cannot be read counts as none, and was told
 	}
+	maps.DeleteFunc(s.proofs.Packs, func(_ chunkstore.PackID, at time.Time) bool { return repository.FromAhead(at, begun) })
+	maps.DeleteFunc(s.proofs.Maps, func(_ revision.Nonce, at time.Time) bool { return repository.FromAhead(at, begun) })
 	if s.opts.MaxDuration > 0 {
 		s.end = begun.Add(s.opts.MaxDuration)
 	}

@@ -26,6 +26,7 @@ type place struct {
 	dir   string
 	image []byte
 	disk  string
+	away  string // the name of a pack that was moved away
 }
 
 func newPlace(t testing.TB, chunks int) *place {
@@ -110,6 +111,13 @@ func (p *place) flip(name string, at int) {
 	}
 	data[at] ^= 4
 	if err := os.WriteFile(name, data, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) rename(from, to string) {
+	p.t.Helper()
+	if err := os.Rename(from, to); err != nil {
 		p.t.Fatal(err)
 	}
 }

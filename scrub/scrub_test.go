@@ -275,6 +275,75 @@ func TestOlderThanComesRound(t *testing.T) {
 	}
 }
 
+// A clock that leapt ahead, and was set back, has dated what was proven then: that is read again
+// once, as if it never had been, and not each night.
+func TestProofsFromAheadCountAsNone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, 8)
+	r := p.open()
+	p.store(r, "a")
+	day := newClock()
+	leapt := clock{day.at.AddDate(1, 0, 0)}
+	p.run(r, scrub.Options{Now: leapt.now})
+	for night, due := range []int{len(p.packs()), 0} {
+		report := p.run(r, scrub.Options{OlderThan: 30 * 24 * time.Hour, Now: day.now})
+		if report.Due != due {
+			t.Errorf("night %d: %d packs are due, want %d", night, report.Due, due)
+		}
+		day.at = day.at.AddDate(0, 0, 1)
+	}
+}
+
+// What was missing when a scrub began, and was stored again before it came to its end, is no loss;
+// and what others found lost meanwhile is not proven by what was read before.
+func TestWhatChangesBesideAScrub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, beside func(p *place, r *repository.Repository)
+		want           repository.State
+	}{
+		"it comes back": {
+			func(p *place, _ *repository.Repository) { p.rename(p.packs()[0], p.dir+"/away") },
+			func(p *place, _ *repository.Repository) { p.rename(p.dir+"/away", p.away) }, repository.Good,
+		},
+		"others find it damaged": {
+			func(*place, *repository.Repository) {},
+			func(p *place, r *repository.Repository) {
+				v, err := r.Volume("a")
+				if err != nil {
+					p.t.Error(err)
+				}
+				revisions, err := r.Revisions(v)
+				if err != nil {
+					p.t.Error(err)
+				}
+				if err := r.Mark(p.t.Context(), revisions[0], func(info *repository.Info) {
+					info.State, info.Lost = repository.Damaged, []repository.Extent{{Length: chunkSize}}
+				}); err != nil {
+					p.t.Error(err)
+				}
+			}, repository.Damaged,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, 6)
+			r := p.open()
+			p.store(r, "a")
+			p.away = p.packs()[0]
+			c.before(p, r)
+			p.run(r, scrub.Options{Step: func(what string) {
+				if what == "losses" {
+					c.beside(p, r)
+				}
+			}})
+			if states := p.states(r, "a"); !slices.Equal(states, []repository.State{c.want}) {
+				t.Errorf("the revision is %v, want %s", states, c.want)
+			}
+		})
+	}
+}
+
 // A sample is a part of all, and another one each time.
 func TestSample(t *testing.T) {
 	t.Parallel()

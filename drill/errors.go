@@ -12,6 +12,9 @@ import (
 // ErrOldKernel reports a kernel that lacks what the room needs.
 var ErrOldKernel = errors.New("this kernel is older than Linux 5.12")
 
+// errNotInRoom reports that somebody else than [Run] called [Room].
+var errNotInRoom = errors.New("this is no namespace of processes of its own")
+
 // A RoomError reports that the room could not be used.
 type RoomError struct {
 	Text  string

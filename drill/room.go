@@ -47,6 +47,10 @@ type room struct {
 // Room is the whole of the process in which a revision is used: it reads an order from in, and says on out what comes of it. It ends at once when in
 // ends. It is the first process of its namespace: whatever it started ends with it, and so do its mounts and devices. image is the image, open for writing.
 func Room(in io.Reader, out io.Writer, image *os.File) error {
+	// Anywhere else, what is done here would be done to the host: its mounts made read-only, its processes ended.
+	if os.Getpid() != 1 {
+		return errNotInRoom
+	}
 	// The image is for this process alone, and so is whatever else was handed down.
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("keep open files to this process: %w", err)

@@ -48,7 +48,7 @@ func Diff(ctx context.Context, a, b *repository.Image, found func(repository.Ext
 		return err
 	}
 	if len(d.unknown) > 0 {
-		return &DamageError{Lost: joined(d.unknown), Hurt: slices.Collect(maps.Values(d.hurt)), Cause: d.cause}
+		return &DamageError{Lost: repository.JoinExtents(d.unknown), Hurt: slices.Collect(maps.Values(d.hurt)), Cause: d.cause}
 	}
 	return nil
 }

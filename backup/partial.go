@@ -56,7 +56,7 @@ func (c *creation) narrowRun(ctx context.Context, t *told, look *selection, firs
 			changed = append(changed, part)
 		}
 	}
-	changed = joined(changed) // as they are to be; and if not, it is no reason to fail
+	changed = repository.JoinExtents(changed) // as they are to be; and if not, it is no reason to fail
 	look.parts = append(look.parts, changed...)
 	for i := from; i < to; i++ {
 		for len(changed) > 0 && changed[0].End() <= int64(i)*c.geo.chunkSize {

@@ -169,5 +169,5 @@ func (v *verification) differences() []repository.Extent {
 	if v.size > v.im.Size() {
 		v.differs(repository.Extent{Offset: v.im.Size(), Length: v.size - v.im.Size()})
 	}
-	return joined(v.diff)
+	return repository.JoinExtents(v.diff)
 }

@@ -82,7 +82,7 @@ func (w *walk) run(ctx context.Context) error {
 		return err
 	}
 	if len(w.lost) > 0 {
-		return &DamageError{Lost: joined(w.lost), Hurt: slices.Collect(maps.Values(w.hurt)), Cause: w.cause}
+		return &DamageError{Lost: repository.JoinExtents(w.lost), Hurt: slices.Collect(maps.Values(w.hurt)), Cause: w.cause}
 	}
 	return w.checkDigest(read)
 }

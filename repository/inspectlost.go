@@ -277,15 +277,6 @@ func (in *Inspection) told(rev Revision, chunks map[uint64]causes) (losses []Los
 	return losses
 }
 
-// appendExtent adds one that ends no earlier than the last.
-func appendExtent(to []Extent, e Extent) []Extent {
-	if n := len(to); n > 0 && to[n-1].End() >= e.Offset {
-		to[n-1].Length = max(to[n-1].End(), e.End()) - to[n-1].Offset
-		return to
-	}
-	return append(to, e)
-}
-
 // lossesByImage reads what is left of a revision of whose chain a map is damaged, region by
 // region, as whoever restores it does.
 func (in *Inspection) lossesByImage(ctx context.Context, f *forest, k int, lost Causes) (losses []Loss, err error) {

@@ -1,12 +1,10 @@
 package repository
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"sync"
 	"time"
 
@@ -69,7 +67,7 @@ func (im *Image) Prove(ctx context.Context) (lost []Extent, cause error, err err
 	if err := errors.Join(g.Wait(), ctx.Err()); err != nil {
 		return nil, nil, err
 	}
-	return joinExtents(lost), cause, nil
+	return JoinExtents(lost), cause, nil
 }
 
 // proveChunk tells why a chunk is lost, if it is.
@@ -86,15 +84,6 @@ func (im *Image) proveChunk(ctx context.Context, c revision.Chunk) (lost, troubl
 		return fmt.Errorf("%w: chunk %d has another content id", errBadContent, c.Index), nil
 	}
 	return nil, nil
-}
-
-// joinExtents sorts ranges, and makes those that touch one.
-func joinExtents(extents []Extent) (joined []Extent) {
-	slices.SortFunc(extents, func(a, b Extent) int { return cmp.Compare(a.Offset, b.Offset) })
-	for _, x := range extents {
-		joined = appendExtent(joined, x)
-	}
-	return joined
 }
 
 // proveRevisions reads the revisions back that are noted as damaged, and those that got another

@@ -36,7 +36,7 @@ func (ls *losses) add(l Loss) {
 		have.Extents = nil
 		return
 	}
-	have.Extents = join(have.Extents, l.Extents)
+	have.Extents = repository.JoinExtents(append(have.Extents, l.Extents...))
 }
 
 // sorted gives them by name of the volume, and oldest first.
@@ -45,21 +45,6 @@ func (ls *losses) sorted() []Loss {
 		return cmp.Or(cmp.Compare(a.Volume.Name, b.Volume.Name), cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Revision, b.Revision))
 	})
 	return ls.list
-}
-
-// join makes one row of extents, ascending, of two.
-func join(a, b []repository.Extent) []repository.Extent {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(a, b repository.Extent) int { return cmp.Compare(a.Offset, b.Offset) })
-	joined := all[:0]
-	for _, e := range all {
-		if n := len(joined); n > 0 && e.Offset <= joined[n-1].End() {
-			joined[n-1].Length = max(joined[n-1].End(), e.End()) - joined[n-1].Offset
-			continue
-		}
-		joined = append(joined, e)
-	}
-	return joined
 }
 
 // lossOf is what the repository says of a loss.

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,22 +151,12 @@ func (in *Inspection) tables(ctx context.Context) error {
 		}
 	}
 	if unneeded > 0 && in.opts.Volumes == nil && !in.Partial {
-		in.opts.Fault(Fault{Kind: FaultUnneeded, Harmless: true, Err: &UnneededError{Packs: unneeded, Bytes: bytes}})
+		in.opts.Fault(Fault{Kind: FaultUnneeded, Harmless: true, Err: fmt.Errorf("%d packs of %d bytes are needed by no revision", unneeded, bytes)})
 	}
 	if found < in.live.len() {
 		in.missing = in.live.without(listed)
 	}
 	return nil
-}
-
-// An UnneededError tells of packs that no revision needs, visible or in the trash.
-type UnneededError struct {
-	Packs int
-	Bytes int64
-}
-
-func (e *UnneededError) Error() string {
-	return fmt.Sprintf("%d packs of %d bytes are needed by no revision", e.Packs, e.Bytes)
 }
 
 // journaled finds the revisions that the journal knows to be there, and that are not.
@@ -191,16 +182,12 @@ func (in *Inspection) journaled(ctx context.Context) error {
 
 func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err error) {
 	events, _ := in.rd.repo.Events() // what of it cannot be read was told
-	type key struct {
-		volume revision.UUID
-		id     revision.ID
-	}
-	counts, last := map[key]int{}, map[key]Event{}
+	counts, last := map[revisionKey]int{}, map[revisionKey]Event{}
 	for _, e := range events {
 		if e.UUID == nil || e.Revision == "" || e.Result == ResultFailed {
 			continue
 		}
-		k := key{*e.UUID, e.Revision}
+		k := revisionKey{*e.UUID, e.Revision}
 		switch e.Op {
 		case OpBackup, OpUndelete:
 			counts[k]++
@@ -209,10 +196,10 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 			counts[k]--
 		}
 	}
-	there := map[key]bool{}
+	there := map[revisionKey]bool{}
 	for _, f := range in.forests {
 		for i := range f.nodes {
-			there[key{f.volume.UUID, f.nodes[i].rev.ID}] = true
+			there[revisionKey{f.volume.UUID, f.nodes[i].rev.ID}] = true
 		}
 	}
 	for k, n := range counts {
@@ -235,7 +222,7 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 				last[k].Time.UTC().Format(time.DateTime))},
 		})
 	}
-	slices.SortFunc(missing, func(a, b Fault) int { return slices.Compare([]byte(a.Path), []byte(b.Path)) })
+	slices.SortFunc(missing, func(a, b Fault) int { return cmp.Compare(a.Path, b.Path) })
 	return missing, nil
 }
 

@@ -284,14 +284,8 @@ const windowRegions = 128
 type window struct{ first, end uint64 }
 
 // windows parts all chunks so that in each part there is something in few regions.
-func (l *mapLook) windows() []window { return windowsOf(l.regions) }
-
-func windowsOf(regions map[uint64]bool) (parts []window) {
-	all := make([]uint64, 0, len(regions))
-	for n := range regions {
-		all = append(all, n)
-	}
-	slices.Sort(all)
+func (l *mapLook) windows() (parts []window) {
+	all := slices.Sorted(maps.Keys(l.regions))
 	first := uint64(0)
 	for i := windowRegions; i < len(all); i += windowRegions {
 		parts = append(parts, window{first, all[i] * revision.RegionChunks})

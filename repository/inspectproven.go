@@ -2,8 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"math"
 	"time"
 
@@ -82,11 +80,8 @@ func (in *Inspection) dates(ctx context.Context, proofs Proofs) ([]uint32, error
 			continue
 		}
 		pack, err := in.rd.repo.store.Pack(p.ID)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			continue // it was told, or is by now: what it holds counts as never proven
+			continue // it is gone, or was told: what it holds counts as never proven
 		}
 		date := uint32(min(max(at.Unix(), 0), math.MaxUint32))
 		for e := range pack.Entries() {

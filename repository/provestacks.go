@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -97,12 +98,7 @@ func (p *stackProof) run(ctx context.Context) error {
 			return err
 		}
 	}
-	regions := make([]uint64, 0, len(p.regions))
-	for n := range p.regions {
-		regions = append(regions, n)
-	}
-	slices.Sort(regions)
-	for _, n := range regions {
+	for _, n := range slices.Sorted(maps.Keys(p.regions)) {
 		if p.opts.Stop != nil && p.opts.Stop() {
 			p.stopped = true
 			return nil

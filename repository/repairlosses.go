@@ -117,13 +117,8 @@ func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (m
 		}
 	}
 	missing := map[objectKey]bool{}
-	for at, key := range live.table {
-		if key != 0 && !taken.has(at) {
-			missing[key] = true
-		}
-	}
-	if live.zero && !taken.has(len(live.table)) {
-		missing[0] = true
+	for _, key := range live.without(taken) {
+		missing[key] = true
 	}
 	return missing, nil
 }

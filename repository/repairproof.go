@@ -23,10 +23,10 @@ type Proof struct {
 	Cause    error    // why, of the first
 }
 
-// Prove reads every byte of the image, and holds each chunk against its content id, each
+// prove reads every byte of the image, and holds each chunk against its content id, each
 // region against its hash and these against the digest. What is damaged is lost; an error is
 // trouble that says nothing of the image.
-func (im *Image) Prove(ctx context.Context) (lost []Extent, cause error, err error) {
+func (im *Image) prove(ctx context.Context) (lost []Extent, cause error, err error) {
 	rows, err := im.Regions()
 	if damaged := new(DamagedRevisionError); errors.As(err, &damaged) {
 		return []Extent{{Length: im.Size()}}, err, nil
@@ -132,7 +132,7 @@ func (p *repairer) proveOne(ctx context.Context, rev Revision) error {
 	case err != nil:
 		return err
 	default:
-		proof.Lost, proof.Cause, err = im.Prove(ctx)
+		proof.Lost, proof.Cause, err = im.prove(ctx)
 		if err := errors.Join(err, im.Close()); err != nil {
 			return err
 		}

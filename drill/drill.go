@@ -25,9 +25,9 @@ type Options struct {
 	Tools []string
 	// Command is for /bin/sh, and is run where all file systems are mounted; empty: there is none.
 	Command string
-	// CommandTimeout bounds it; zero means DefaultCommandTimeout.
+	// CommandTimeout bounds it; zero means ten minutes.
 	CommandTimeout time.Duration
-	// CheckTimeout bounds the check of each file system; zero means DefaultCheckTimeout.
+	// CheckTimeout bounds the check of each file system; zero means four hours.
 	CheckTimeout time.Duration
 	// Sample is how many chunks are read, at most, to measure; zero means 256.
 	Sample int
@@ -35,21 +35,15 @@ type Options struct {
 	OnStep func(text string)
 }
 
-// How long things may take, unless it is said.
-const (
-	DefaultCommandTimeout = 10 * time.Minute
-	DefaultCheckTimeout   = 4 * time.Hour
-)
-
 // spare is how much longer than all that it does the room may take.
 const spare = 5 * time.Minute
 
 func (o Options) withDefaults() Options {
 	if o.CommandTimeout == 0 {
-		o.CommandTimeout = DefaultCommandTimeout
+		o.CommandTimeout = 10 * time.Minute
 	}
 	if o.CheckTimeout == 0 {
-		o.CheckTimeout = DefaultCheckTimeout
+		o.CheckTimeout = 4 * time.Hour
 	}
 	if o.Sample == 0 {
 		o.Sample = 256

@@ -16,8 +16,8 @@ const (
 	tagsName       = "by-tag"
 )
 
-// ImagePath is where the image of a revision is below the mount point.
-func ImagePath(volume revision.Name, id revision.ID) string {
+// imagePath is where the image of a revision is below the mount point.
+func imagePath(volume revision.Name, id revision.ID) string {
 	return path.Join(append(folders(volume), string(id)+imageExt)...)
 }
 

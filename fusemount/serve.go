@@ -66,7 +66,7 @@ func ServeImage(
 	if err != nil {
 		return refuse(err)
 	}
-	err = say(message{Path: filepath.Join(servedAt, ImagePath(volume, id))})
+	err = say(message{Path: filepath.Join(servedAt, imagePath(volume, id))})
 	if err == nil {
 		_, err = io.Copy(io.Discard, in)
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"varve/internal/human"
 	"varve/repository"
@@ -38,6 +40,24 @@ func (s *session) parseAddress(text string) (wanted, error) {
 		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
 	}
 	return wanted{volume: name, selector: sel, latest: selector == "latest", named: named}, nil
+}
+
+// parsePattern reads GLOB[@REV]: a revision of each of several volumes.
+func (s *session) parsePattern(text string) (revision.Glob, wanted, error) {
+	pattern, selector, found := strings.Cut(text, "@")
+	want := wanted{latest: !found || selector == "latest", named: found}
+	glob, err := revision.ParseGlob(pattern)
+	switch {
+	case err != nil:
+	case found && selector == "":
+		err = fmt.Errorf("no revision after the @ of %q", text)
+	default:
+		want.selector, err = revision.ParseSelector(cmp.Or(selector, "latest"), s.begun, s.zone)
+	}
+	if err != nil {
+		err = &usageError{Text: err.Error(), Command: s.command}
+	}
+	return glob, want, err
 }
 
 // choose finds the revision that an address names, and says which it is.

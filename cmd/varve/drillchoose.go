@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +45,7 @@ func (s *session) drillings(ctx context.Context, repo *repository.Repository, ar
 		if err := summaries(); err != nil {
 			return nil, err
 		}
-		latest, err := s.parseSelector("latest")
+		_, latest, err := s.parsePattern("*")
 		if err != nil {
 			return nil, err
 		}
@@ -58,8 +56,7 @@ func (s *session) drillings(ctx context.Context, repo *repository.Repository, ar
 		return all, nil
 	}
 	for _, word := range args {
-		pattern, selector, found := strings.Cut(word, "@")
-		if !revision.IsGlob(pattern) {
+		if pattern, _, _ := strings.Cut(word, "@"); !revision.IsGlob(pattern) {
 			want, err := s.parseAddress(word)
 			if err != nil {
 				return nil, err
@@ -67,14 +64,7 @@ func (s *session) drillings(ctx context.Context, repo *repository.Repository, ar
 			all = append(all, &drilling{want: want})
 			continue
 		}
-		glob, err := revision.ParseGlob(pattern)
-		if err == nil && found && selector == "" {
-			err = fmt.Errorf("no revision after the @ of %q", word)
-		}
-		if err != nil {
-			return nil, &usageError{Text: err.Error(), Command: s.command}
-		}
-		want, err := s.parseSelector(cmp.Or(selector, "latest"))
+		glob, want, err := s.parsePattern(word)
 		if err != nil {
 			return nil, err
 		}
@@ -88,15 +78,6 @@ func (s *session) drillings(ctx context.Context, repo *repository.Repository, ar
 		all = append(all, some...)
 	}
 	return onceEach(all), nil
-}
-
-// parseSelector is what parseAddress gives but for the volume.
-func (s *session) parseSelector(text string) (wanted, error) {
-	sel, err := revision.ParseSelector(text, s.begun, s.zone)
-	if err != nil {
-		return wanted{}, &usageError{Text: err.Error(), Command: s.command}
-	}
-	return wanted{selector: sel, latest: text == "latest", named: true}, nil
 }
 
 // drillingsOf lists volumes that are meant and have revisions, and those of which that cannot be told.

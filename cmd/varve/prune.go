@@ -134,7 +134,7 @@ func runPrune(ctx context.Context, s *session, f *pruneFlags, args []string) (re
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	volumes, err := s.toPrune(repo, args)
+	volumes, err := s.volumesNamed(repo, args)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +171,8 @@ func noRules(command string) error {
 	}
 }
 
-// toPrune finds the volumes that are named; none: all that can be read.
-func (s *session) toPrune(repo *repository.Repository, args []string) (volumes []repository.Volume, err error) {
+// volumesNamed finds the volumes that are named; if none is, all that can be read.
+func (s *session) volumesNamed(repo *repository.Repository, args []string) (volumes []repository.Volume, err error) {
 	if len(args) == 0 {
 		volumes, err = repo.Volumes()
 		if err != nil {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"varve/backup"
@@ -36,9 +34,12 @@ type restoring struct {
 // restoreSeveral restores the volumes that a pattern fits, one after the other, whatever came of
 // the others; but nothing is written before all that can be checked of every target was.
 func (s *session) restoreSeveral(ctx context.Context, f restoreFlags, text, targetText string) (result, error) {
-	glob, want, err := s.parsePattern(f, text)
+	glob, want, err := s.parsePattern(text)
 	if err != nil {
 		return nil, err
+	}
+	if f.part.given || f.lostMap != "" {
+		return nil, &usageError{Text: "--range and --lost-map are for one volume", Command: s.command}
 	}
 	to, err := s.templateOf(f, targetText)
 	if err != nil {
@@ -75,26 +76,6 @@ func (s *session) restoreChecked(ctx context.Context, f restoreFlags, repo *repo
 	s.restoreAll(ctx, rd, all, f.dryRun)
 	s.doing = "restore of " + formatCount(len(all), "volume")
 	return s.newRestored(all, f.dryRun)
-}
-
-// parsePattern reads GLOB[@REV], and refuses what is for one volume.
-func (s *session) parsePattern(f restoreFlags, text string) (revision.Glob, wanted, error) {
-	pattern, selector, found := strings.Cut(text, "@")
-	want := wanted{latest: !found || selector == "latest", named: found}
-	glob, err := revision.ParseGlob(pattern)
-	switch {
-	case err != nil:
-	case found && selector == "":
-		err = fmt.Errorf("no revision after the @ of %q", text)
-	case f.part.given || f.lostMap != "":
-		err = errors.New("--range and --lost-map are for one volume")
-	default:
-		want.selector, err = revision.ParseSelector(cmp.Or(selector, "latest"), s.begun, s.zone)
-	}
-	if err != nil {
-		err = &usageError{Text: err.Error(), Command: s.command}
-	}
-	return glob, want, err
 }
 
 // restoringOf lists what is to be restored to where. A volume that cannot be read is among

@@ -117,7 +117,7 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 	defer s.close("close the repository", repo)
 	opts := f.options(s)
 	if len(args) > 0 {
-		if opts.Volumes, err = s.toPrune(repo, args); err != nil {
+		if opts.Volumes, err = s.volumesNamed(repo, args); err != nil {
 			return nil, err
 		}
 	}

@@ -20,7 +20,7 @@ const (
 func (r *scrubbed) print(p *page) {
 	p.line("%s  %s, %s, %s, %s (of %s in images)", p.bold(r.place), formatCount(r.Volumes, "volume"), formatCount(r.Revisions, "revision"),
 		formatCount(r.Packs, "pack"), human.Size(r.Stored), human.Size(r.Images))
-	p.line("light   %s   %s", "done in "+formatDuration(time.Duration(r.LightTook*float64(time.Second))), r.lightVerdict())
+	p.line("light   %s   %s", "done in "+formatDuration(seconds(r.LightTook)), r.lightVerdict())
 	if !r.Light {
 		p.line("deep    %s", r.deepLine())
 	}
@@ -60,7 +60,7 @@ func (r *scrubbed) lightVerdict() string {
 }
 
 func (r *scrubbed) deepLine() string {
-	took := time.Duration(r.DeepTook * float64(time.Second))
+	took := seconds(r.DeepTook)
 	text := fmt.Sprintf("done in %s   %s of %s read at %s", formatDuration(took), human.Size(r.Read), human.Size(r.Stored), human.Rate(r.Read, took))
 	if r.Proven > 0 {
 		text += fmt.Sprintf("; %s proven", formatThey(r.Proven, "revision", "is", "are"))

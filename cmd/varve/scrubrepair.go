@@ -58,7 +58,7 @@ type scrubProof struct {
 // wantsRepair tells whether anything is to be repaired.
 func (f *scrubFlags) wantsRepair() bool { return f.repair || f.fromSource || f.fromRepo != "" }
 
-// repair makes good what a scrub found, and whatever else is known to be hurt.
+// runRepair makes good what a scrub found, and whatever else is known to be hurt.
 func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo *repository.Repository, volumes []repository.Volume, found *scrub.Report) (*scrubRepair, error) {
 	opts := repository.RepairOptions{Volumes: volumes, Step: func(what string) { s.log.Info("repair", "step", what) }}
 	if f.fromSource {

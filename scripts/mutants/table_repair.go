@@ -15,7 +15,7 @@ func repairMutants() []mutant {
 		m("repair-takes-any-content", "whatever a source holds now passes for what it held", "repository/repairobjects.go",
 			" && p.repo.names.ChunkID(plain) == h.entry.Content", ""),
 		m("repaired-unread", "a revision counts again that was not read back", "repository/repairproof.go",
-			"\t\tproof.Lost, proof.Cause, err = im.Prove(ctx)\n", ""),
+			"\t\tproof.Lost, proof.Cause, err = im.prove(ctx)\n", ""),
 		m("needed-pack-put-aside", "a pack is put aside of which not all that is needed was found", "repository/repairpacks.go",
 			"\t\tcase needed[pack.id]:\n", "\t\tcase needed[pack.id] && false:\n"),
 		m("pack-put-aside-unseen", "a pack is put aside though a map cannot be read that may need it", "repository/repairpacks.go",

@@ -69,8 +69,9 @@ func (b *bench) named(after *memory, report *scrub.Report, name string) error {
 		}
 		kind = scrub.Volume
 	case strings.HasPrefix(name, "packs/") && there && b.layout.packs[name] != nil:
+		// Of a copy that was known to be hurt, and that nothing is lost by, it is a note.
 		if slices.ContainsFunc(report.Findings, func(f scrub.Finding) bool {
-			return (f.Kind == scrub.Pack || f.Kind == scrub.Frame) && f.Grade == scrub.Damage && f.Path == name
+			return (f.Kind == scrub.Pack || f.Kind == scrub.Frame) && f.Grade != scrub.Trouble && f.Path == name
 		}) {
 			return nil
 		}

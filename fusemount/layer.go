@@ -27,6 +27,7 @@ type layer struct {
 	parts   map[int64]*layerPart // by partSize of the image
 	blocks  int64                // in the file
 	written time.Time            // last
+	refused bool                 // something was not written, for want of room
 }
 
 // partBlocks is how many blocks a layerPart knows of.
@@ -159,6 +160,7 @@ func (l *layer) put(p []byte, off int64) error {
 		}
 	}
 	if !l.all.reserve(fresh) {
+		l.refused = true
 		return syscall.ENOSPC
 	}
 	if _, err := l.file.WriteAt(p, off); err != nil {
@@ -167,6 +169,7 @@ func (l *layer) put(p []byte, off int64) error {
 			l.all.mu.Lock()
 			defer l.all.mu.Unlock()
 			l.all.tellFull("error", err)
+			l.refused = true
 			return syscall.ENOSPC
 		}
 		return fmt.Errorf("write to the layer of an image: %w", err)
@@ -177,6 +180,13 @@ func (l *layer) put(p []byte, off int64) error {
 	l.blocks += fresh
 	l.written = time.Now()
 	return nil
+}
+
+// lacks tells whether something was to be written, and found no room.
+func (l *layer) lacks() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.refused
 }
 
 // merge writes a part of one block, of which base is what the revision has.

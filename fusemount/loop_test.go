@@ -1,6 +1,7 @@
 package fusemount
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -292,4 +293,33 @@ func TestPosixInAnImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.unchanged(before)
+}
+
+// A file system that has no room left for what it writes is told so: a loop device takes a write for done of which a part was.
+func TestFullUnderAFileSystem(t *testing.T) {
+	needTools(t, "mkfs.ext4", "losetup", "mount")
+	p := newPlace(t, 64*kib)
+	disk := p.source("disk", 128*mib, 1)
+	mustRun(t, "mkfs.ext4", "-q", "-F", disk)
+	id := p.backup("v", disk)
+	m, dir := p.mount(Options{Writable: true, Overlay: p.base, OverlaySize: 8 * mib})
+	device, detach := attach(t, filepath.Join(dir, "v", string(id)+".img"))
+	point := filepath.Join(p.base, "inside")
+	unmount := mountAt(t, "ext4", "rw", device, point)
+	f, err := os.Create(filepath.Join(point, "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 20*mib)
+	rand.Read(noise)
+	_, werr := f.Write(noise)
+	if err := errors.Join(werr, f.Sync()); err == nil {
+		t.Error("20 MiB were written and synced where there is room for 8")
+	}
+	_ = f.Close() // it has failed
+	unmount()
+	detach()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -94,9 +94,15 @@ func (m *Mounted) failedWrite(err error) syscall.Errno {
 	return m.ioError("an image cannot be written to", err)
 }
 
-// Fsync implements [fs.FileFsyncer]. What is written ends with the mount, so that there is
-// nothing to be made durable.
-func (h *handle) Fsync(context.Context, uint32) syscall.Errno { return 0 }
+// Fsync implements [fs.FileFsyncer]. What is written ends with the mount, so that there is nothing to be made durable. But once
+// a write found no room, it fails for good: a loop device takes a write for done of which a part was, and the file system on it
+// would believe that all it wrote is there.
+func (h *handle) Fsync(context.Context, uint32) syscall.Errno {
+	if l := h.o.m.layers.find(h.o.key); l != nil && l.lacks() {
+		return syscall.ENOSPC
+	}
+	return 0
+}
 
 // Flush implements [fs.FileFlusher]. There is nothing to be done when a file is closed, and a
 // kernel that is told so does not ask again: one that asks waits for the answer, for ever if

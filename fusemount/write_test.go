@@ -228,6 +228,12 @@ func TestFullOverlay(t *testing.T) {
 	if told := p.log.lines("no room is left"); len(told) != 1 {
 		t.Errorf("that the room is taken was logged as %q", told)
 	}
+	if err := fb.Sync(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a sync of what is not all there gave %v", err)
+	}
+	if err := fa.Sync(); err != nil {
+		t.Errorf("a sync of what is all there gave %v", err)
+	}
 	if err := syscall.Fallocate(int(fa.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 64*kib); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func newOwners() (_ *os.File, err error) {
 		return nil, fmt.Errorf("make a user namespace, which nobody can in a chroot, or where user.max_user_namespaces says so: %w", err)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
-	_ = in.Close()
+	_ = in.Close() // which ends the process
 	_ = cmd.Wait() // it read the end, which its shell calls a failure
 	if err != nil {
 		return nil, fmt.Errorf("open a user namespace: %w", err)

@@ -49,7 +49,7 @@ func (r *Result) inRoom(ctx context.Context, server *fusemount.Server, image *os
 	rerr := r.listen(out, opts)
 	eerr := await(cmd, server)
 	stop()
-	_ = in.Close()
+	_ = in.Close() // it has ended, or is left
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -9,8 +9,8 @@ import (
 
 // standsFirm makes sure, inside the gate, that nothing changed since it was looked at:
 // of these revisions, the maps that were read are the same, and those that go are not
-// pinned; and what a new map is to build on is there.
-func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
+// pinned; and what a new map is to build on is there; empty: on nothing.
+func (m *removal) standsFirm(ids []revision.ID, below revision.ID) error {
 	if err := m.stillOurs(); err != nil {
 		return err
 	}
@@ -24,11 +24,9 @@ func (m *removal) standsFirm(ids []revision.ID, below []*mapFile) error {
 			}
 		}
 	}
-	if len(below) > 0 {
-		if id := below[0].Statement().ID; !m.lost[id] {
-			if err := m.groundStands(id); err != nil {
-				return err
-			}
+	if below != "" && !m.lost[below] {
+		if err := m.groundStands(below); err != nil {
+			return err
 		}
 	}
 	if m.chunks != nil {

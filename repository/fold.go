@@ -192,6 +192,17 @@ func (f *folding) openWriter() (err error) {
 	return err
 }
 
+// proveOn is prove on the chain of a revision, by its id; empty: on none.
+func (f *folding) proveOn(ctx context.Context, rd *Reader, d *draft, below revision.ID) (err error) {
+	var chain []*mapFile
+	if below != "" {
+		if chain, err = rd.chain(f.volume, below); err != nil {
+			return err
+		}
+	}
+	return errors.Join(f.prove(ctx, d, chain), closeAll(chain))
+}
+
 // prove resolves what a sealed map says differently from the chain it now stands on,
 // the newest first, and so makes sure that it gives its image.
 func (f *folding) prove(ctx context.Context, d *draft, below []*mapFile) (err error) {

@@ -74,10 +74,15 @@ func (m *marker) hideOrphans() {
 		if m.whole[d.parent] || m.fulls[d.copy] {
 			continue
 		}
-		if now, err := m.repo.nonceOf(d.name); err != nil || now != nonce {
-			continue // what cannot be read is hidden by itself
+		now, err := m.repo.nonceOf(d.name)
+		switch {
+		case notFound(err), err == nil && now != nonce:
+		case err != nil:
+			m.hide(d.name, err)
+		default:
+			parent := strings.TrimSuffix(path.Base(d.parent), revisionExt)
+			m.hide(d.name, &DamagedFileError{Path: d.name, Cause: fmt.Errorf("it builds on %s, which is not there", parent)})
 		}
-		m.hide(d.name, &DamagedFileError{Path: d.name, Cause: fmt.Errorf("it builds on %s, which is not there", strings.TrimSuffix(path.Base(d.parent), revisionExt))})
 	}
 }
 

@@ -299,7 +299,7 @@ func (m *removal) trash(ctx context.Context, rev Revision) error {
 		Volume: m.volume.Name, Since: m.repo.opts.Now().UTC().Truncate(time.Second), Until: m.out.Until, Op: m.opts.Op, By: m.repo.me,
 	}
 	err := m.atGateKnowing(ctx, func() error {
-		if err := m.standsFirm([]revision.ID{rev.ID}, nil); err != nil {
+		if err := m.standsFirm([]revision.ID{rev.ID}, ""); err != nil {
 			return err
 		}
 		if m.hasChild(rev.ID) {

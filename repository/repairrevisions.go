@@ -290,14 +290,7 @@ func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *othe
 		return err
 	}
 	defer func() { err = errors.Join(err, d.discard()) }()
-	var chain []*mapFile
-	if below != "" {
-		if chain, err = p.reader.chain(w.volume, below); err != nil {
-			return err
-		}
-	}
-	err = f.prove(ctx, d, chain)
-	if err := errors.Join(err, closeAll(chain)); err != nil {
+	if err := f.proveOn(ctx, p.reader, d, below); err != nil {
 		return err
 	}
 	second, err := w.writeCopy(d)

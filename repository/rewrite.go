@@ -32,20 +32,13 @@ func (m *removal) foldInto(ctx context.Context, id revision.ID, fold func(revisi
 		return err
 	}
 	defer func() { err = errors.Join(err, d.discard()) }()
-	var chain []*mapFile
-	if below != "" {
-		if chain, err = m.reader.chain(m.volume, below); err != nil {
-			return err
-		}
-	}
-	err = m.prove(ctx, d, chain)
-	if err := errors.Join(err, closeAll(chain)); err != nil {
+	if err := m.proveOn(ctx, m.reader, d, below); err != nil {
 		return err
 	}
 	if err := m.makeStored(ctx); err != nil {
 		return err
 	}
-	if err := m.replace(ctx, d, id, gone, chain); err != nil {
+	if err := m.replace(ctx, d, id, gone, below); err != nil {
 		return err
 	}
 	m.buildsOn(id, below)
@@ -68,7 +61,7 @@ func (m *removal) openNoted(id revision.ID) (*mapFile, error) {
 
 // replace gives, inside the gate, a revision its new map, the copy of it first. Both
 // say the same of its image, so any moment is a good one to be interrupted.
-func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, folded []revision.ID, below []*mapFile) error {
+func (m *removal) replace(ctx context.Context, d *draft, id revision.ID, folded []revision.ID, below revision.ID) error {
 	fsys := m.repo.fsys
 	second, err := m.writeCopy(d)
 	if err != nil {

@@ -197,14 +197,7 @@ func (u *undeletion) write(ctx context.Context) (_ *draft, below revision.ID, er
 	if err != nil {
 		return nil, "", err
 	}
-	var chain []*mapFile
-	if below != "" {
-		chain, err = u.reader.chain(u.volume, below)
-	}
-	if err == nil {
-		err = u.prove(ctx, d, chain)
-	}
-	if err = errors.Join(err, closeAll(chain)); err != nil {
+	if err := u.proveOn(ctx, u.reader, d, below); err != nil {
 		return nil, "", errors.Join(err, d.discard())
 	}
 	return d, below, nil

@@ -355,9 +355,10 @@ func TestRepairBringsNothingBackThatIsPurged(t *testing.T) {
 	}
 	name := repository.TrashName(v.UUID, st.ID)
 	must(w.disk.SetFile(name, flipped(w.disk.Files()[name], 100)))
-	purged := false
+	written, purged := false, false
 	watched := durabletest.NewWatched(w.disk, func(op, file string) error {
-		if op == "create" && strings.HasPrefix(file, "trash/") && !purged {
+		written = written || op == "create" && strings.HasPrefix(file, "trash/")
+		if written && file == "locks/gate" && !purged { // all of it was written anew, and has no name yet
 			purged = true
 			result, err := w.open(w.disk).CollectGarbage(t.Context(), repository.GCOptions{EmptyTrash: true})
 			if err != nil || len(result.Purged) != 1 {

@@ -51,8 +51,11 @@ func (p *repairer) putPackAside(ctx context.Context, pack hurtPack) error {
 			return err
 		}
 		corrupt := new(chunkstore.CorruptError)
-		if _, err := p.repo.store.Pack(pack.id); !errors.As(err, &corrupt) {
-			return fmt.Errorf("%w: pack %s can be opened, or not be read, by now: %w", ErrLostGround, pack.id, err)
+		switch _, err := p.repo.store.Pack(pack.id); {
+		case err == nil:
+			return fmt.Errorf("%w: pack %s can be opened by now", ErrLostGround, pack.id)
+		case !errors.As(err, &corrupt):
+			return fmt.Errorf("look at pack %s again: %w", pack.id, err)
 		}
 		return p.repo.moveToEvidence(p.lease.temps, pack.name, corrupt)
 	})

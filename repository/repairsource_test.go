@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,11 +356,12 @@ func TestRepairBringsNothingBackThatIsPurged(t *testing.T) {
 	}
 	name := repository.TrashName(v.UUID, st.ID)
 	must(w.disk.SetFile(name, flipped(w.disk.Files()[name], 100)))
-	written, purged := false, false
+	var written, purged atomic.Bool // volumes are read side by side
 	watched := durabletest.NewWatched(w.disk, func(op, file string) error {
-		written = written || op == "create" && strings.HasPrefix(file, "trash/")
-		if written && file == "locks/gate" && !purged { // all of it was written anew, and has no name yet
-			purged = true
+		if op == "create" && strings.HasPrefix(file, "trash/") {
+			written.Store(true)
+		}
+		if file == "locks/gate" && written.Load() && purged.CompareAndSwap(false, true) { // all of it was written anew, and has no name yet
 			result, err := w.open(w.disk).CollectGarbage(t.Context(), repository.GCOptions{EmptyTrash: true})
 			if err != nil || len(result.Purged) != 1 {
 				t.Errorf("%+v, %v", result, err)
@@ -372,8 +374,8 @@ func TestRepairBringsNothingBackThatIsPurged(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := rr.Repair(t.Context(), repository.RepairOptions{})
-	if err != nil || !purged {
-		t.Fatalf("%+v, %v, purged: %v", result, err, purged)
+	if err != nil || !purged.Load() {
+		t.Fatalf("%+v, %v, purged: %v", result, err, purged.Load())
 	}
 	for file := range w.disk.Files() {
 		if strings.HasPrefix(file, "trash/") && strings.HasSuffix(file, ".rev") {

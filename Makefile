@@ -62,6 +62,8 @@ install: man ## program, manual, completions and an example to PREFIX (/usr/loca
 	install -d $(SHARE)/doc/varve/decisions
 	install -m 0644 docs/*.md LICENSE CHANGELOG.md $(SHARE)/doc/varve
 	install -m 0644 docs/decisions/*.md $(SHARE)/doc/varve/decisions
+	install -d $(SHARE)/doc/varve/monitoring
+	install -m 0644 docs/monitoring/* $(SHARE)/doc/varve/monitoring
 
 .PHONY: deb
 deb: ## a Debian package, build/varve.deb

@@ -18,6 +18,7 @@ type Config struct {
 	Limits     Limits
 	Ceph       Ceph
 	Monitor    Monitor
+	Anomaly    Anomaly
 
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
@@ -73,6 +74,21 @@ func (r Rate) At(now time.Time) int64 {
 // Monitor is how others learn how it goes.
 type Monitor struct {
 	Textfile string // where metrics are written; absolute; empty: nowhere
+}
+
+// Anomaly is when a new revision is told as unlike those before it.
+type Anomaly struct {
+	Stored  float64       // from so many times on what deltas of the volume usually store; 0: never for that
+	AtLeast int64         // bytes that it has to store
+	Ratio   float64       // from that share on of what changed that is stored, where it usually is less; 0: never for that
+	History int           // how many deltas say what is usual
+	Pin     time.Duration // how long the last normal revision is pinned; 0: it is not
+}
+
+// DefaultAnomaly is that of an empty file, and of none.
+func DefaultAnomaly() (a Anomaly) {
+	setDefaults(&a, anomalyFields())
+	return a
 }
 
 // A Volume is what is wanted of one volume.

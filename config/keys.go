@@ -45,6 +45,8 @@ func documentFields() []field[document] {
 		block("ceph", "How the cluster of rbd: sources and targets is reached, by a program that was built with Ceph. What is not said here is as the rbd command does it: CEPH_CONF, "+
 			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
+		block("anomaly", "When a new revision is told as unlike those before it: it is tagged \"anomaly\", status tells of it until the tag is taken off, and the last normal one is "+
+			"pinned. It takes three deltas to say what is usual.", anomalyFields(), func(d *document) *Anomaly { return &d.config.Anomaly }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
 			read: func(d *decoder, n *yaml.Node) func(*document) {
 				sets := section(d, n, volumeFields(), inDefaults)
@@ -112,6 +114,29 @@ func monitorFields() []field[Monitor] {
 			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
 			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",
 		}, optionalPath, func(m *Monitor) *string { return &m.Textfile }),
+	}
+}
+
+func anomalyFields() []field[Anomaly] {
+	return []field[Anomaly]{
+		value("stored", Key{
+			Type: "times, or never", Default: "10x", Example: "10x",
+			Text: "So many times as much stored as the median of the last deltas of the volume is too much.",
+		}, times, func(a *Anomaly) *float64 { return &a.Stored }),
+		value("at_least", Key{
+			Type: "size", Default: "1GiB", Example: "1GiB", Text: "A revision that stores less than that is not looked at.",
+		}, human.ParseSize, func(a *Anomaly) *int64 { return &a.AtLeast }),
+		value("ratio", Key{
+			Type: "number, or never", Default: "0.95", Example: "0.95",
+			Text: "What changed hardly compresses any more where this share of it is stored, and usually much less: it may have been encrypted.",
+		}, share, func(a *Anomaly) *float64 { return &a.Ratio }),
+		value("history", Key{
+			Type: "number", Default: "7", Example: "7", Text: "How many of the last deltas say what is usual.",
+		}, wholeNumber(3, 1000), func(a *Anomaly) *int { return &a.History }),
+		value("pin", Key{
+			Type: "duration", Default: "30d", Example: "30d",
+			Text: "How long the last normal revision before one that is not is kept, whatever the rules say. 0s: no longer than they say.",
+		}, human.ParseDuration, func(a *Anomaly) *time.Duration { return &a.Pin }),
 	}
 }
 

@@ -41,6 +41,7 @@ volumes:
   archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
 monitor: {textfile: /var/lib/x/varve.prom}
+anomaly: {stored: 2.5x, at_least: 1MiB, ratio: never, pin: 0s}
 `
 
 func TestWholeFile(t *testing.T) {
@@ -50,6 +51,12 @@ func TestWholeFile(t *testing.T) {
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
 		t.Errorf("limits %+v", l)
+	}
+	if a := (config.Anomaly{Stored: 2.5, AtLeast: 1 << 20, History: 7}); c.Anomaly != a {
+		t.Errorf("anomaly %+v, want %+v", c.Anomaly, a)
+	}
+	if a := good(t, "").Anomaly; a != config.DefaultAnomaly() || a.Stored != 10 || a.Pin != 30*24*time.Hour {
+		t.Errorf("without a word, anomaly is %+v", a)
 	}
 	for hour, want := range map[int]int64{7: 400 << 20, 8: 100 << 20, 17: 100 << 20, 18: 200 << 20, 20: 400 << 20} {
 		at := time.Date(2026, 11, 24, hour, 30, 0, 0, c.Zone).UTC()
@@ -163,6 +170,11 @@ func TestProblems(t *testing.T) {
 		{"an alias", "defaults: &d {priority: 1}\ngroups: {g: *d}", `:2: groups.g: want keys and values, not an alias; aliases are not read, groups serve instead`},
 		{"a merge key", "groups: {g: {<<: {priority: 1}}}", `:1: groups.g: unknown key "<<"`},
 		{"a relative repository", "repository: varve", `:1: repository: bad value "varve": want an absolute path`},
+		{"a factor without its sign", "anomaly: {stored: 10}", `:1: anomaly.stored: bad value "10": want a factor from 1 on such as 10x, or never`},
+		{"a factor that is none", "anomaly: {stored: 0.5x}", `:1: anomaly.stored: bad value "0.5x": want a factor from 1 on such as 10x, or never`},
+		{"a share in percent", "anomaly: {ratio: 95%}", `:1: anomaly.ratio: bad value "95%": want a number such as 0.95, up to 1, or never`},
+		{"a share of more than all", "anomaly: {ratio: 1.5}", `:1: anomaly.ratio: bad value "1.5": want a number such as 0.95, up to 1, or never`},
+		{"a history of two", "anomaly: {history: 2}", `:1: anomaly.history: bad value "2": want a number between 3 and 1000`},
 		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
 		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},
 		{"a zone outside", "timezone: ../../etc/passwd", `:1: timezone: unknown time zone "../../etc/passwd": want one such as Europe/Berlin or UTC`},

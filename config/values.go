@@ -63,6 +63,31 @@ func decimal(least, most float64) func(text string) (float64, error) {
 	}
 }
 
+// times reads a factor such as 10x, or never: 0.
+func times(text string) (float64, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	number, isFactor := strings.CutSuffix(text, "x")
+	n, err := decimal(1, 1e6)(number)
+	if err != nil || !isFactor {
+		return 0, &human.ValueError{Text: text, Want: "want a factor from 1 on such as 10x, or never"}
+	}
+	return n, nil
+}
+
+// share reads a part of a whole, or never: 0.
+func share(text string) (float64, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	n, err := decimal(0.01, 1)(text)
+	if err != nil {
+		err = &human.ValueError{Text: text, Want: "want a number such as 0.95, up to 1, or never"}
+	}
+	return n, err
+}
+
 func percent(text string) (float64, error) {
 	p, err := human.ParsePercent(text)
 	if err == nil && p == 0 {

@@ -144,6 +144,13 @@ func (v *Volume) judge(in Input, tries *late) {
 		return
 	}
 	v.damages()
+	for _, rev := range v.Summary.Anomalous {
+		why := rev.ID.Short() + " is unlike those before it" // its note says how, unless somebody wrote another
+		if rev.Info.Note != "" {
+			why += ": " + rev.Info.Note
+		}
+		v.add(Anomaly, rev.ID, why, "varve tag "+v.typed("@"+rev.ID.Short())+" --remove "+repository.AnomalyTag+", if it was meant")
+	}
 	newest := v.Summary.Newest
 	switch {
 	case newest == nil || newest.Statement == nil:

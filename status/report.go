@@ -36,6 +36,7 @@ const (
 	Suspect   Kind = "suspect"     // the newest revision is not trusted
 	Live      Kind = "live-source" // the source was in use while it was read
 	SetApart  Kind = "set-apart"   // the newest good revisions of a set's volumes were not made together
+	Anomaly   Kind = "anomaly"     // a revision is unlike those before it, and nobody has said that this was meant
 	Waiting   Kind = "waiting"     // a revision is of a set that was cut off
 	Warned    Kind = "warned"      // the last backup, of the last days, warned of what somebody has to look at
 	Gone      Kind = "source-gone" // a pattern of the configuration names the volume, and its source is not there any more

@@ -123,15 +123,15 @@ func TestMonitoringNamesWhatThereIs(t *testing.T) {
 func TestWrongExpressionsAreNoticed(t *testing.T) {
 	known := map[string][]string{"varve_trouble": {"volume", "kind"}, "varve_build_info": {"version"}}
 	for expr, want := range map[string]string{
-		`varve_trouble{kind="live-source"} > 0`:           "",
-		`sum by (instance, kind) (varve_trouble)`:         "",
-		`absent(varve_build_info)`:                        "",
-		`varve_troubles > 0`:                              "varve_troubles is no metric",
-		`varve_trouble{sort="x"} > 0`:                     "varve_trouble has no label sort",
-		`sum by (sort) (varve_trouble)`:                   "nothing has the label sort",
-		`varve_trouble >`:                                 "unexpected end of input",
-		`increase(varve_trouble)`:                         "expected type range vector",
-		`{kind="x"}`:                                      "names no metric",
+		`varve_trouble{kind="live-source"} > 0`:            "",
+		`sum by (instance, kind) (varve_trouble)`:          "",
+		`absent(varve_build_info)`:                         "",
+		`varve_troubles > 0`:                               "varve_troubles is no metric",
+		`varve_trouble{sort="x"} > 0`:                      "varve_trouble has no label sort",
+		`sum by (sort) (varve_trouble)`:                    "nothing has the label sort",
+		`varve_trouble >`:                                  "unexpected end of input",
+		`increase(varve_trouble)`:                          "expected type range vector",
+		`{kind="x"}`:                                       "names no metric",
 		`max without (volume) (varve_trouble{volume="a"})`: "",
 	} {
 		got := strings.Join(wrongIn(expr, known), "; ")

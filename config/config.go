@@ -19,6 +19,7 @@ type Config struct {
 	Ceph       Ceph
 	Monitor    Monitor
 	Anomaly    Anomaly
+	Notify     Notify
 
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file

@@ -45,6 +45,7 @@ func documentFields() []field[document] {
 		block("ceph", "How the cluster of rbd: sources and targets is reached, by a program that was built with Ceph. What is not said here is as the rbd command does it: CEPH_CONF, "+
 			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
+		notifyField(),
 		block("anomaly", "When a new revision is told as unlike those before it: it is tagged \"anomaly\", status tells of it until the tag is taken off, and the last normal one is "+
 			"pinned. It takes three deltas to say what is usual.", anomalyFields(), func(d *document) *Anomaly { return &d.config.Anomaly }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},

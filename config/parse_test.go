@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ volumes:
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
 monitor: {textfile: /var/lib/x/varve.prom}
 anomaly: {stored: 2.5x, at_least: 1MiB, ratio: never, pin: 0s}
+notify: {command: c, webhook: "https://example.org/hook?x=1", email: "Ops <ops@example.org>, root", smtp: "mail.example.org:465", smtp_user: u, smtp_password_file: /p, again: 1h}
 `
 
 func TestWholeFile(t *testing.T) {
@@ -51,6 +53,13 @@ func TestWholeFile(t *testing.T) {
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
 		t.Errorf("limits %+v", l)
+	}
+	wanted := config.Notify{
+		Command: "c", Webhook: "https://example.org/hook?x=1", Email: []string{"ops@example.org", "root"}, SMTP: "mail.example.org:465",
+		User: "u", PasswordFile: "/p", Again: time.Hour, Timeout: 30 * time.Second,
+	}
+	if !reflect.DeepEqual(c.Notify, wanted) {
+		t.Errorf("notify %+v, want %+v", c.Notify, wanted)
 	}
 	if a := (config.Anomaly{Stored: 2.5, AtLeast: 1 << 20, History: 7}); c.Anomaly != a {
 		t.Errorf("anomaly %+v, want %+v", c.Anomaly, a)
@@ -150,7 +159,6 @@ func TestProblems(t *testing.T) {
 		{"unknown at the top", "repositry: /x", `:1: unknown key "repositry"; did you mean "repository"?`},
 		{"unknown below", "limits: {job: 1}", `:1: limits: unknown key "job"; did you mean "jobs"?`},
 		{"unknown, and like nothing", "x: 1", `:1: unknown key "x"`},
-		{"not yet known", "notify: {}", `:1: unknown key "notify"`},
 		{"unknown in hooks", volume("hooks: {bofore: x}"), `:2: volumes.a.hooks: unknown key "bofore"; did you mean "before"?`},
 		{"of volumes only", "defaults: {source: /a}", `:1: defaults: the key "source" stands under volumes.NAME only`},
 		{"of volumes only, in a group", "groups:\n  g:\n    group: h", `:3: groups.g: the key "group" stands under volumes.NAME only`},
@@ -170,6 +178,13 @@ func TestProblems(t *testing.T) {
 		{"an alias", "defaults: &d {priority: 1}\ngroups: {g: *d}", `:2: groups.g: want keys and values, not an alias; aliases are not read, groups serve instead`},
 		{"a merge key", "groups: {g: {<<: {priority: 1}}}", `:1: groups.g: unknown key "<<"`},
 		{"a relative repository", "repository: varve", `:1: repository: bad value "varve": want an absolute path`},
+		{"a webhook that is none", "notify: {webhook: hooks.example.org/SECRET}", `:1: notify.webhook: bad value "...": want a URL such as https://example.org/hook`},
+		{"an address that is none", "notify: {email: \"ops@example.org, @\"}", `:1: notify.email: bad value "@": want an address such as ops@example.org`},
+		{"addresses with nothing between", "notify: {email: \"ops@example.org,,root\"}", `:1: notify.email: bad value "ops@example.org,,root": there is nothing between two commas`},
+		{"a server without a port", "notify: {smtp: mail.example.org}", `:1: notify.smtp: bad value "mail.example.org": want a host and a port such as mail.example.org:587`},
+		{"a password without a user", "notify: {smtp: \"m:25\", smtp_password_file: /p}", `:1: notify: smtp_user and smtp_password_file belong together`},
+		{"a user without a server", "notify: {smtp_user: u, smtp_password_file: /p}", `:1: notify: smtp_user and smtp_password_file are for a server: say smtp, too`},
+		{"again and again", "notify: {again: 0s}", `:1: notify.again: bad value "0s": want more than nothing`},
 		{"a factor without its sign", "anomaly: {stored: 10}", `:1: anomaly.stored: bad value "10": want a factor from 1 on such as 10x, or never`},
 		{"a factor that is none", "anomaly: {stored: 0.5x}", `:1: anomaly.stored: bad value "0.5x": want a factor from 1 on such as 10x, or never`},
 		{"a share in percent", "anomaly: {ratio: 95%}", `:1: anomaly.ratio: bad value "95%": want a number such as 0.95, up to 1, or never`},

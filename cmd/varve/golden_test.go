@@ -49,6 +49,14 @@ func (b *bench) write(name, text string) {
 	}
 }
 
+// move renames a file or a directory.
+func (b *bench) move(from, to string) {
+	b.t.Helper()
+	if err := os.Rename(b.path(from), b.path(to)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // disk makes an image of random bytes.
 func (b *bench) disk(name string, size int, seed byte) {
 	data := make([]byte, size)

@@ -16,10 +16,15 @@ import (
 // lately is how far back the journal is read for what was tried.
 const lately = 50 * time.Hour
 
-// judge reads what there is to know about all volumes, and says how safe they are.
-// It takes no lock and writes nothing, so that it can run beside anything.
+// judge says how safe all volumes are, as of when this run began.
 func (s *session) judge(ctx context.Context, repo *repository.Repository) (*status.Report, status.Input, error) {
-	in := status.Input{Now: s.begun.In(s.zone)}
+	return s.judgeAt(ctx, repo, s.begun.In(s.zone))
+}
+
+// judgeAt reads what there is to know about all volumes, and says how safe they are now.
+// It takes no lock and writes nothing, so that it can run beside anything.
+func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now time.Time) (*status.Report, status.Input, error) {
+	in := status.Input{Now: now}
 	var eventsErr, runningErr error
 	var aside sync.WaitGroup
 	aside.Go(func() {

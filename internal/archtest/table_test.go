@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"hook":                         {"internal/process"},
 	"schedule":                     {"internal/human"},
 	"status":                       {"repository", "revision", "schedule", "internal/human"},
+	"notify":                       {"hook", "status", "internal/durable"},
 	"config":                       {"retention", "schedule", "revision", "volume", "internal/human"},
 	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "retention", "revision", "schedule", "status", "volume", "internal/process"},
 	"cmd/varve":                    {"*"},

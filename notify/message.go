@@ -14,9 +14,11 @@ const (
 	Warning  = "warning"
 )
 
-// Unreachable is the kind of the trouble that the repository cannot be looked at. All other
-// kinds are those of package status.
-const Unreachable = "unreachable"
+// The kinds of trouble that are not of package status.
+const (
+	Unreachable = "unreachable" // the repository cannot be looked at
+	Test        = "test"        // there is none: see [Try]
+)
 
 // A Trouble is one thing that is wrong. Its fields are API.
 type Trouble struct {

@@ -60,13 +60,19 @@ func (o Options) channels() (all []channel) {
 	return all
 }
 
+// Told is what came of it.
+type Told struct {
+	Channels []string // that took a message
+	Beat     bool     // the heartbeat was called
+}
+
 // Tell tells each channel what it does not know yet, and calls the heartbeat where nothing
 // is critical. It returns when all have taken it or failed; the error says which did, and
 // they are told by the next call. Two calls at a time wait for each other.
-func Tell(ctx context.Context, o Options, s Situation) (err error) {
+func Tell(ctx context.Context, o Options, s Situation) (done Told, err error) {
 	state, err := openState(ctx, o.StateDir)
 	if err != nil {
-		return fmt.Errorf("what was told cannot be kept: %w", err)
+		return done, fmt.Errorf("what was told cannot be kept: %w", err)
 	}
 	defer func() { err = errors.Join(err, state.close()) }()
 	var errs []error
@@ -81,6 +87,8 @@ func Tell(ctx context.Context, o Options, s Situation) (err error) {
 			if err := c.send(ctx, &m); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
 				then = state.told[c.name]
+			} else {
+				done.Channels = append(done.Channels, c.name)
 			}
 		}
 		next[c.name] = then
@@ -89,9 +97,28 @@ func Tell(ctx context.Context, o Options, s Situation) (err error) {
 	if o.Heartbeat != "" && !s.Partial && verdictOf(s.Troubles) != notSafe {
 		if err := o.beat(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("heartbeat: %w", err))
+		} else {
+			done.Beat = true
 		}
 	}
-	return errors.Join(errs...)
+	return done, errors.Join(errs...)
+}
+
+// Try sends each channel a message that says that somebody tries whether it arrives, and
+// notes nothing down. The error says which of them did not take it.
+func Try(ctx context.Context, o Options, now time.Time) (done Told, err error) {
+	s := Situation{Now: now, Troubles: []Trouble{{Kind: Test, Grade: Warning, Why: "somebody tries whether messages arrive"}}}
+	var errs []error
+	for _, c := range o.channels() {
+		m := Message{New: s.Troubles, Still: []Trouble{}, Over: []Trouble{}}
+		o.fill(&m, s)
+		if err := c.send(ctx, &m); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
+		} else {
+			done.Channels = append(done.Channels, c.name)
+		}
+	}
+	return done, errors.Join(errs...)
 }
 
 func (o Options) fill(m *Message, s Situation) {

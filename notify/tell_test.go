@@ -43,7 +43,7 @@ func wrong(at time.Time, volumes ...string) notify.Situation {
 
 func mustTell(t *testing.T, o notify.Options, s notify.Situation) {
 	t.Helper()
-	if err := notify.Tell(t.Context(), o, s); err != nil {
+	if _, err := notify.Tell(t.Context(), o, s); err != nil {
 		t.Error(err)
 	}
 }
@@ -107,7 +107,7 @@ func TestWebhookFails(t *testing.T) {
 			server := newHookServer(t, c.answers...)
 			o := options(t).ForTests(3, "", nil)
 			o.Webhook = server.URL + "/secret"
-			err := notify.Tell(t.Context(), o, wrong(now, "db1"))
+			_, err := notify.Tell(t.Context(), o, wrong(now, "db1"))
 			if (err == nil) != (c.fails == "") || err != nil && (!strings.Contains(err.Error(), c.fails) || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("error %v, want %q", err, c.fails)
 			}
@@ -125,7 +125,7 @@ func TestWebhookFails(t *testing.T) {
 	o.Webhook, o.Heartbeat = server.URL+"/secret", server.URL+"/secret"
 	server.Close()
 	for _, s := range []notify.Situation{wrong(now, "db1"), wrong(now)} {
-		if err := notify.Tell(t.Context(), o, s); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := notify.Tell(t.Context(), o, s); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("nobody is there: %v", err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestOneChannelFails(t *testing.T) {
 	o := options(t)
 	out := filepath.Join(t.TempDir(), "out")
 	o.Webhook, o.Command = server.URL, "echo $VARVE_SUMMARY >>"+out
-	if err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.HasPrefix(err.Error(), "webhook: ") {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.HasPrefix(err.Error(), "webhook: ") {
 		t.Errorf("error %v", err)
 	}
 	mustTell(t, o, wrong(now.Add(time.Minute), "db1"))
@@ -184,11 +184,11 @@ func TestCommand(t *testing.T) {
 	o.Command = "true"
 	mustTell(t, o, wrong(now, many...))
 	o.Command = "echo no mail today >&2; exit 3"
-	if err := notify.Tell(t.Context(), o, wrong(now, "db2")); err == nil || !strings.Contains(err.Error(), "no mail today") {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db2")); err == nil || !strings.Contains(err.Error(), "no mail today") {
 		t.Errorf("a command that failed: %v", err)
 	}
 	o.Command, o.Timeout = "sleep 1000", time.Millisecond
-	if err := notify.Tell(t.Context(), o, wrong(now, "db3")); err == nil || !strings.Contains(err.Error(), "it took longer than 1ms") {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db3")); err == nil || !strings.Contains(err.Error(), "it took longer than 1ms") {
 		t.Errorf("a command that does not end: %v", err)
 	}
 }
@@ -237,7 +237,7 @@ func TestMailByServer(t *testing.T) {
 			o := options(t).ForTests(1, "", c.roots)
 			o.Email, o.Server, o.From = []string{"ops@example.org", "boss@example.org"}, server.address(), "varve@example.org"
 			o.User, o.Password = c.user, password
-			err := notify.Tell(t.Context(), o, wrong(now, "db-ü"))
+			_, err := notify.Tell(t.Context(), o, wrong(now, "db-ü"))
 			taken := server.taken()
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) || len(taken) > 0 || strings.Contains(err.Error(), "geheim") {
@@ -274,7 +274,7 @@ func TestMailByServer(t *testing.T) {
 	server.refuse = "boss"
 	o := options(t)
 	o.Email, o.Server = []string{"boss@example.org"}, server.address()
-	if err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.Contains(err.Error(), "to boss@example.org: 550") || len(server.taken()) > 0 {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.Contains(err.Error(), "to boss@example.org: 550") || len(server.taken()) > 0 {
 		t.Errorf("a recipient that is refused: %v", err)
 	}
 }
@@ -341,7 +341,7 @@ func TestState(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.Contains(err.Error(), "is told again") {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil || !strings.Contains(err.Error(), "is told again") {
 		t.Errorf("a file that cannot be read: %v", err)
 	}
 	mustTell(t, o, wrong(now, "db1"))
@@ -349,7 +349,7 @@ func TestState(t *testing.T) {
 		t.Errorf("it was told %d times", n)
 	}
 	o.StateDir = file // no directory
-	if err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil {
+	if _, err := notify.Tell(t.Context(), o, wrong(now, "db1")); err == nil {
 		t.Error("there is no place for the state, and nothing was said")
 	}
 }
@@ -364,5 +364,34 @@ func TestTroubles(t *testing.T) {
 	if len(got) != 3 || got[0].Grade != notify.Critical || !got[0].LastGood.Equal(now) || got[0].Do != "varve backup db1" || got[1].Grade != notify.Warning ||
 		got[1].LastGood != nil || got[1].Set != "shop" || got[2].Revision != "20261124T010003Z-k3f9" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Whether messages arrive can be tried at any time, and changes nothing.
+func TestTry(t *testing.T) {
+	t.Parallel()
+	server := newHookServer(t)
+	o := options(t)
+	o.Webhook, o.Heartbeat, o.Command = server.URL+"/hook", server.URL+"/beat", "exit 3"
+	for range 2 {
+		done, err := notify.Try(t.Context(), o, now)
+		if err == nil || !strings.HasPrefix(err.Error(), "command: ") || !slices.Equal(done.Channels, []string{"webhook"}) || done.Beat {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	got := server.got()
+	if len(got) != 2 {
+		t.Fatalf("%d calls", len(got))
+	}
+	if m := decoded(t, got[1].body); m.Summary != "SAFE, with a warning: test" || m.New[0].Kind != notify.Test {
+		t.Errorf("the message is %+v", m)
+	}
+	if _, err := os.Stat(o.StateDir); err == nil {
+		t.Error("it left a state")
+	}
+	o.Command = ""
+	done, err := notify.Tell(t.Context(), o, wrong(now))
+	if err != nil || !done.Beat || done.Channels != nil {
+		t.Errorf("%+v, %v", done, err)
 	}
 }

@@ -46,7 +46,7 @@ func commands(s *session) []*command {
 	return []*command{
 		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
 		lsCommand(s), cpCommand(s), mountCommand(s),
-		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s),
+		statusCommand(s), checkCommand(s), historyCommand(s), notifyCommand(s), verifyCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
 		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),
 		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), metricsCommand(s),

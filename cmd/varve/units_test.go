@@ -55,10 +55,10 @@ func TestUnits(t *testing.T) {
 func TestUnitsStartWhatThereIs(t *testing.T) {
 	b := newBench(t)
 	b.disk("disk", 100_000, 1)
-	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {keep: {last: 3}}\nmonitor: {textfile: DIR/varve.prom}\nvolumes: {db1: {source: DIR/disk}}\n")
+	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {keep: {last: 3}}\nmonitor: {textfile: DIR/varve.prom}\nnotify: {command: cat}\nvolumes: {db1: {source: DIR/disk}}\n")
 	b.does("init DIR/repo")
 	all := units(t)
-	for _, name := range []string{"varve-backup", "varve-maintenance", "varve-metrics"} {
+	for _, name := range []string{"varve-backup", "varve-maintenance", "varve-metrics", "varve-notify"} {
 		service, timer := all[name+".service"], all[name+".timer"]
 		if service == "" || timer == "" {
 			t.Errorf("%s has not both a service and a timer", name)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"math"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	prom "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v4"
 
@@ -123,16 +125,21 @@ func TestMonitoringNamesWhatThereIs(t *testing.T) {
 func TestWrongExpressionsAreNoticed(t *testing.T) {
 	known := map[string][]string{"varve_trouble": {"volume", "kind"}, "varve_build_info": {"version"}}
 	for expr, want := range map[string]string{
-		`varve_trouble{kind="live-source"} > 0`:            "",
-		`sum by (instance, kind) (varve_trouble)`:          "",
-		`absent(varve_build_info)`:                         "",
-		`varve_troubles > 0`:                               "varve_troubles is no metric",
-		`varve_trouble{sort="x"} > 0`:                      "varve_trouble has no label sort",
-		`sum by (sort) (varve_trouble)`:                    "nothing has the label sort",
-		`varve_trouble >`:                                  "unexpected end of input",
-		`increase(varve_trouble)`:                          "expected type range vector",
-		`{kind="x"}`:                                       "names no metric",
-		`max without (volume) (varve_trouble{volume="a"})`: "",
+		`varve_trouble{kind="live-source"} > 0`:                       "",
+		`sum by (instance, kind) (varve_trouble)`:                     "",
+		`absent(varve_build_info)`:                                    "",
+		`varve_troubles > 0`:                                          "varve_troubles is no metric",
+		`varve_trouble{sort="x"} > 0`:                                 "varve_trouble has no label sort",
+		`sum by (sort) (varve_trouble)`:                               "nothing has the label sort",
+		`varve_trouble >`:                                             "unexpected end of input",
+		`increase(varve_trouble)`:                                     "expected type range vector",
+		`{kind="x"}`:                                                  "names no metric",
+		`varve_trouble{kind="a"} > 0 and varve_trouble{kind="b"} > 0`: "its sides are never of one kind",
+		`varve_trouble{kind="a"} > 0 and ignoring (kind) varve_trouble{kind="b"} > 0`: "",
+		`varve_trouble{kind="a"} > 0 and on (volume) varve_trouble{kind="b"} > 0`:     "",
+		`varve_trouble{kind="a"} > 0 or varve_trouble{kind="b"} > 0`:                  "",
+		`sum(varve_trouble{kind="a"}) / sum(varve_trouble{kind="b"})`:                 "",
+		`max without (volume) (varve_trouble{volume="a"})`:                            "",
 	} {
 		got := strings.Join(wrongIn(expr, known), "; ")
 		if want == "" && got != "" || !strings.Contains(got, want) {
@@ -169,6 +176,8 @@ func wrongIn(expr string, known map[string][]string) (problems []string) {
 					}
 				}
 			}
+		case *parser.BinaryExpr:
+			problems = append(problems, neverMatch(node)...)
 		case *parser.AggregateExpr:
 			for _, label := range node.Grouping {
 				if !slices.Contains(has, label) {
@@ -179,6 +188,40 @@ func wrongIn(expr string, known map[string][]string) (problems []string) {
 		return nil
 	})
 	return problems
+}
+
+// neverMatch tells of labels that keep any two sides of an operator from being of the same thing.
+func neverMatch(b *parser.BinaryExpr) (problems []string) {
+	match := b.VectorMatching
+	if match == nil || b.Op == parser.LOR || b.Op == parser.LUNLESS {
+		return nil
+	}
+	left, right := fixedLabels(b.LHS), fixedLabels(b.RHS)
+	for _, label := range slices.Sorted(maps.Keys(left)) {
+		if other, is := right[label]; is && other != left[label] && match.On == slices.Contains(match.MatchingLabels, label) {
+			problems = append(problems, "its sides are never of one "+label)
+		}
+	}
+	return problems
+}
+
+// fixedLabels are labels that all of an expression has with one value.
+func fixedLabels(e parser.Expr) map[string]string {
+	fixed := map[string]string{}
+	parser.Inspect(e, func(node parser.Node, _ []parser.Node) error {
+		switch node := node.(type) {
+		case *parser.AggregateExpr:
+			return errors.New("what is below has not its labels any more")
+		case *parser.VectorSelector:
+			for _, m := range node.LabelMatchers {
+				if m.Type == prom.MatchEqual && m.Name != model.MetricNameLabel {
+					fixed[m.Name] = m.Value
+				}
+			}
+		}
+		return nil
+	})
+	return fixed
 }
 
 // expressions are those of the rules and of the dashboard, by where they stand.

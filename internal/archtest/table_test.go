@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"schedule":                     {"internal/human"},
 	"status":                       {"repository", "revision", "schedule", "internal/human"},
 	"config":                       {"retention", "schedule", "revision", "volume", "internal/human"},
-	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "retention", "revision", "schedule", "status", "volume", "internal/process"},
+	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "retention", "revision", "schedule", "volume", "internal/process"},
 	"cmd/varve":                    {"*"},
 	"scripts/testsummary":          {},
 	"scripts/mutants":              {},

@@ -19,6 +19,8 @@ type Config struct {
 	Ceph       Ceph
 	Monitor    Monitor
 
+	Maintenance Maintenance
+
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
 	byName  map[revision.Name]int
@@ -73,6 +75,18 @@ func (r Rate) At(now time.Time) int64 {
 // Monitor is how others learn how it goes.
 type Monitor struct {
 	Textfile string // where metrics are written; absolute; empty: nowhere
+}
+
+// Maintenance is what the scheduler does besides backups.
+type Maintenance struct {
+	Prune Pruning
+	GC    schedule.Schedule // when what nothing needs goes; IsZero: never
+}
+
+// Pruning says when volumes are pruned by their rules. The zero value is never.
+type Pruning struct {
+	AfterBackup bool              // a volume, whenever it was backed up
+	Schedule    schedule.Schedule // all volumes, then
 }
 
 // A Volume is what is wanted of one volume.

@@ -45,6 +45,8 @@ func documentFields() []field[document] {
 		block("ceph", "How the cluster of rbd: sources and targets is reached, by a program that was built with Ceph. What is not said here is as the rbd command does it: CEPH_CONF, "+
 			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
+		block("maintenance", "What varve scheduler does besides backups: one thing at a time, and when no backup runs or waits. What has waited for six hours does not wait any longer.",
+			maintenanceFields(), func(d *document) *Maintenance { return &d.config.Maintenance }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
 			read: func(d *decoder, n *yaml.Node) func(*document) {
 				sets := section(d, n, volumeFields(), inDefaults)
@@ -112,6 +114,18 @@ func monitorFields() []field[Monitor] {
 			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
 			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",
 		}, optionalPath, func(m *Monitor) *string { return &m.Textfile }),
+	}
+}
+
+func maintenanceFields() []field[Maintenance] {
+	return []field[Maintenance]{
+		value("prune", Key{
+			Type: "after-backup, or schedule", Default: "never", Example: "after-backup",
+			Text: "When what the rules under keep do not keep is taken away: \"after-backup\", of a volume once it was backed up; by a schedule, of all.",
+		}, pruning, func(m *Maintenance) *Pruning { return &m.Prune }),
+		value("gc", Key{
+			Type: "schedule", Default: "never", Example: "daily at 07:00", Text: "When the room of what no revision needs is made free.",
+		}, schedule.Parse, func(m *Maintenance) *schedule.Schedule { return &m.GC }),
 	}
 }
 

@@ -66,6 +66,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
 		"snapshots":    {nil, []string{"--orphans", "--temporary", "2d", "-n"}, map[string]any{"dry_run": true, "snapshots": nil}},
 		"discover":     {[]string{filepath.Join(dir, "none")}, []string{"--uncovered"}, map[string]any{"uncovered_count": 0.0}},
+		"scheduler":    {nil, []string{"--once", "--config", configuration}, map[string]any{"runs": nil}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},

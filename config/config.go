@@ -21,6 +21,8 @@ type Config struct {
 	Anomaly    Anomaly
 	Notify     Notify
 
+	Maintenance Maintenance
+
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
 	byName  map[revision.Name]int
@@ -90,6 +92,18 @@ type Anomaly struct {
 func DefaultAnomaly() (a Anomaly) {
 	setDefaults(&a, anomalyFields())
 	return a
+}
+
+// Maintenance is what the scheduler does besides backups.
+type Maintenance struct {
+	Prune Pruning
+	GC    schedule.Schedule // when what nothing needs goes; IsZero: never
+}
+
+// Pruning says when volumes are pruned by their rules. The zero value is never.
+type Pruning struct {
+	AfterBackup bool              // a volume, whenever it was backed up
+	Schedule    schedule.Schedule // all volumes, then
 }
 
 // A Volume is what is wanted of one volume.

@@ -48,6 +48,8 @@ func documentFields() []field[document] {
 		notifyField(),
 		block("anomaly", "When a new revision is told as unlike those before it: it is tagged \"anomaly\", status tells of it until the tag is taken off, and the last normal one is "+
 			"pinned. It takes three deltas to say what is usual.", anomalyFields(), func(d *document) *Anomaly { return &d.config.Anomaly }),
+		block("maintenance", "What varve scheduler does besides backups: one thing at a time, and when no backup runs or waits. What has waited for six hours does not wait any longer.",
+			maintenanceFields(), func(d *document) *Maintenance { return &d.config.Maintenance }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
 			read: func(d *decoder, n *yaml.Node) func(*document) {
 				sets := section(d, n, volumeFields(), inDefaults)
@@ -138,6 +140,18 @@ func anomalyFields() []field[Anomaly] {
 			Type: "duration", Default: "30d", Example: "30d",
 			Text: "How long the last normal revision before one that is not is kept, whatever the rules say. 0s: no longer than they say.",
 		}, human.ParseDuration, func(a *Anomaly) *time.Duration { return &a.Pin }),
+	}
+}
+
+func maintenanceFields() []field[Maintenance] {
+	return []field[Maintenance]{
+		value("prune", Key{
+			Type: "after-backup, or schedule", Default: "never", Example: "after-backup",
+			Text: "When what the rules under keep do not keep is taken away: \"after-backup\", of a volume once it was backed up; by a schedule, of all.",
+		}, pruning, func(m *Maintenance) *Pruning { return &m.Prune }),
+		value("gc", Key{
+			Type: "schedule", Default: "never", Example: "daily at 07:00", Text: "When the room of what no revision needs is made free.",
+		}, schedule.Parse, func(m *Maintenance) *schedule.Schedule { return &m.GC }),
 	}
 }
 

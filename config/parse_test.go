@@ -44,12 +44,16 @@ volumes:
 monitor: {textfile: /var/lib/x/varve.prom}
 anomaly: {stored: 2.5x, at_least: 1MiB, ratio: never, pin: 0s}
 notify: {command: c, webhook: "https://example.org/hook?x=1", email: "Ops <ops@example.org>, root", smtp: "mail.example.org:465", smtp_user: u, smtp_password_file: /p, again: 1h}
+maintenance: {prune: after-backup, gc: daily at 07:00}
 `
 
 func TestWholeFile(t *testing.T) {
 	c := good(t, whole)
 	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" {
 		t.Errorf("got %+v", c)
+	}
+	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" {
+		t.Errorf("maintenance %+v", m)
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
 		t.Errorf("limits %+v", l)
@@ -190,6 +194,7 @@ func TestProblems(t *testing.T) {
 		{"a share in percent", "anomaly: {ratio: 95%}", `:1: anomaly.ratio: bad value "95%": want a number such as 0.95, up to 1, or never`},
 		{"a share of more than all", "anomaly: {ratio: 1.5}", `:1: anomaly.ratio: bad value "1.5": want a number such as 0.95, up to 1, or never`},
 		{"a history of two", "anomaly: {history: 2}", `:1: anomaly.history: bad value "2": want a number between 3 and 1000`},
+		{"no time to prune", "maintenance: {prune: after-restore}", `:1: maintenance.prune: bad schedule "after-restore": want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`},
 		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
 		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},
 		{"a zone outside", "timezone: ../../etc/passwd", `:1: timezone: unknown time zone "../../etc/passwd": want one such as Europe/Berlin or UTC`},

@@ -128,6 +128,15 @@ func fullEvery(text string) (int, error) {
 	return n, err
 }
 
+// pruning reads a schedule, or after-backup.
+func pruning(text string) (Pruning, error) {
+	if text == "after-backup" {
+		return Pruning{AfterBackup: true}, nil
+	}
+	s, err := schedule.Parse(text)
+	return Pruning{Schedule: s}, err
+}
+
 func tag(text string) (string, error) { return text, revision.CheckTag(text) }
 
 func glob(text string) (revision.Glob, error) { return revision.ParseGlob(text) }

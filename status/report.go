@@ -141,11 +141,8 @@ func (v *Volume) LastGood() time.Time {
 	return v.Summary.Good.Statement.Begun
 }
 
-// Ahead is how far the clocks of those who make revisions may be ahead of ours.
-const Ahead = time.Hour
-
 // isAhead tells whether the newest good revision is dated in the future: some clock was wrong.
-func (v *Volume) isAhead(now time.Time) bool { return v.LastGood().After(now.Add(Ahead)) }
+func (v *Volume) isAhead(now time.Time) bool { return v.LastGood().After(now.Add(schedule.Ahead)) }
 
 // Age is how old the newest good revision is, for all that is known: endlessly if
 // there is none, or if its date cannot be right.

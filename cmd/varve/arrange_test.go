@@ -71,6 +71,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"snapshots":    {nil, []string{"--orphans", "--temporary", "2d", "-n"}, map[string]any{"dry_run": true, "snapshots": nil}},
 		"discover":     {[]string{filepath.Join(dir, "none")}, []string{"--uncovered"}, map[string]any{"uncovered_count": 0.0}},
 		"notify":       {nil, []string{"--test", "--config", telling}, map[string]any{"told": []any{"command"}}},
+		"scheduler":    {nil, []string{"--once", "--config", configuration}, map[string]any{"runs": nil}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"volumes":      {[]string{"v*"}, []string{"--sort=unique", "--unique"}, map[string]any{"volumes": nil}},

@@ -49,9 +49,9 @@ func commands(s *session) []*command {
 		statusCommand(s), checkCommand(s), historyCommand(s), notifyCommand(s), verifyCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
 		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),
-		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), metricsCommand(s),
+		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), schedulerCommand(s), metricsCommand(s),
 		mergeCommand(s), rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
-		probeLockCommand(), guardianCommand(s), serveImageCommand(s), completeCommand(s), manCommand(s),
+		probeLockCommand(), guardianCommand(s), serveImageCommand(s), completeCommand(s), manCommand(s), listSourcesCommand(s),
 	}
 }
 

@@ -36,6 +36,7 @@ func TestJSONDocuments(t *testing.T) {
 	b.aboutDamage()
 	b.aboutStatus()
 	b.aboutSets()
+	b.aboutScheduler()
 	b.aboutInside()
 	b.aboutPlumbing()
 	b.aboutProgress()

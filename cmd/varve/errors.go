@@ -13,6 +13,7 @@ import (
 	"varve/loopmount"
 	"varve/repository"
 	"varve/revision"
+	"varve/scheduler"
 	"varve/volume"
 )
 
@@ -149,11 +150,12 @@ func gravityOf(err error) job.Gravity {
 		server        *servedError
 		inside        *loopmount.PathError
 		same          *filecopy.SameNameError
+		taken         *scheduler.TakenError
 	)
 	switch {
 	case errors.As(err, &server):
 		return gravityOfCode(server.Exit)
-	case errors.As(err, &point) && point.Mounted:
+	case errors.As(err, &point) && point.Mounted, errors.As(err, &taken):
 		return job.Busy
 	case errors.As(err, &noPart), errors.As(err, &noPath) && noPath.opened > 0, errors.As(err, &severalParts), errors.As(err, &same):
 		return job.Misuse

@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"scrub":                        {"repository", "revision", "chunkstore", "volume"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
 	"drill":                        {"fusemount", "repository"},
-	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
+	"scheduler":                    {"config", "revision", "schedule", "internal/durable", "internal/human", "internal/process"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},
 	"hook":                         {"internal/process"},
 	"schedule":                     {"internal/human"},

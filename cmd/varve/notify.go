@@ -90,7 +90,7 @@ func (n *notified) print(p *page) {
 // nothing: whoever interrupts knows.
 func (s *session) tellTroubles(ctx context.Context, repo *repository.Repository) {
 	o, wanted := s.notifying()
-	if !wanted || ctx.Err() != nil {
+	if !wanted || ctx.Err() != nil || isToldByScheduler() {
 		return
 	}
 	what, err := s.situation(ctx, repo)
@@ -114,13 +114,18 @@ func (s *session) situation(ctx context.Context, repo *repository.Repository) (n
 // tellUnreachable tells them that the repository cannot be looked at, and why.
 func (s *session) tellUnreachable(ctx context.Context, why error) {
 	o, wanted := s.notifying()
-	if !wanted || ctx.Err() != nil {
+	if !wanted || ctx.Err() != nil || isToldByScheduler() {
 		return
 	}
+	s.tellAll(ctx, o, unreachable(s, why))
+}
+
+// unreachable is the situation where the repository cannot be looked at.
+func unreachable(s *session, why error) notify.Situation {
 	trouble := notify.Trouble{
 		Kind: notify.Unreachable, Grade: notify.Critical, Why: why.Error(), Do: hint(why, about{repo: s.about.repo}),
 	}
-	s.tellAll(ctx, o, notify.Situation{Now: time.Now().In(s.zone), Troubles: []notify.Trouble{trouble}, Partial: true})
+	return notify.Situation{Now: time.Now().In(s.zone), Troubles: []notify.Trouble{trouble}, Partial: true}
 }
 
 func (s *session) tellAll(ctx context.Context, o notify.Options, what notify.Situation) {

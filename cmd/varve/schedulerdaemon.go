@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +26,9 @@ type daemon struct {
 	path  string // of the configuration
 	watch *watchdog
 	seen  atomic.Pointer[listing]
+
+	teller *teller
+	broken atomic.Pointer[string] // what is wrong with the file of the configuration; nil: nothing
 }
 
 // schedule runs a scheduler until it ends.
@@ -47,6 +51,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	}
 	d.conf.Store(conf)
 	s.doing = schedulerName
+	d.teller = newTeller(d.tellOthers)
 	watch := newWatchdog()
 	d.watch = watch
 	opts := scheduler.Options{
@@ -60,6 +65,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	defer s.close("close the scheduler", sched)
 	if once {
 		err := sched.Run(ctx)
+		d.tellOthers(ctx)
 		done := newScheduled(sched.Results(), true)
 		if err == nil {
 			err = done.judge()
@@ -84,10 +90,16 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 			}
 		}
 	}()
+	telling := make(chan struct{})
+	go func() {
+		defer close(telling)
+		d.teller.run(over)
+	}()
 	watch.ready()
 	err = sched.Run(ctx)
 	finish()
 	<-reloading
+	<-telling
 	return newScheduled(nil, false), err
 }
 
@@ -123,6 +135,7 @@ func (d *daemon) reload() error {
 
 // tell says what happens, a line for each thing that somebody may want to know.
 func (d *daemon) tell(e scheduler.Event) {
+	d.noteForOthers(e)
 	text := strings.ReplaceAll(e.Text, "\n", "; ")
 	if name := e.Task.String(); name != "" {
 		text = name + ": " + text
@@ -194,7 +207,7 @@ func childEnvironment() (env []string) {
 			env = append(env, pair)
 		}
 	}
-	return env
+	return append(env, toldByScheduler+"="+strconv.Itoa(os.Getpid()))
 }
 
 // How long a scheduler is waited for: by who looks in passing, and by who asks for something.

@@ -75,6 +75,10 @@ func TestUnitsStartWhatThereIs(t *testing.T) {
 			}
 		}
 	}
+	if daemon := all["varve-scheduler.service"]; !strings.Contains(daemon, "\nExecStart=/usr/bin/varve scheduler\n") || !strings.Contains(daemon, "\nExecReload=/usr/bin/varve scheduler reload\n") {
+		t.Error("varve-scheduler.service does not start and reload a scheduler")
+	}
+	delete(all, "varve-scheduler.service")
 	if len(all) > 0 {
 		t.Errorf("nobody looks at %d other units", len(all))
 	}

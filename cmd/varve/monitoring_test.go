@@ -103,7 +103,7 @@ func TestMonitoringNamesWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("\\bvarve_[a-z_]+").FindAllString(string(page), -1)
+	named := regexp.MustCompile(`\bvarve_[a-z_]+`).FindAllString(string(page), -1)
 	for _, name := range named {
 		if known[name] == nil {
 			t.Errorf("README.md tells of %s, which there is not", name)
@@ -260,18 +260,17 @@ type rule struct {
 
 func readRules(t *testing.T) (all []rule) {
 	t.Helper()
-	f, err := os.Open(filepath.Join(monitoringDir, "prometheus-rules.yaml"))
+	text, err := os.ReadFile(filepath.Join(monitoringDir, "prometheus-rules.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	var file struct {
 		Groups []struct {
 			Name  string `yaml:"name"`
 			Rules []rule `yaml:"rules"`
 		} `yaml:"groups"`
 	}
-	dec := yaml.NewDecoder(f)
+	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&file); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func (s *Scheduler) begin() {
 		s.state.Process, s.state.Stopped = &s.me, time.Time{}
 		s.tell(Event{Kind: Started, Text: fmt.Sprintf("the scheduler runs (pid %d)", s.me.PID)})
 	}
-	s.dirty = true
+	s.dirty, s.began = true, time.Now()
 	s.look()
 }
 
@@ -105,7 +105,7 @@ func (s *Scheduler) situation(now time.Time) Situation {
 		running = append(running, r.Run)
 	}
 	return Situation{
-		Now: now, Tasks: tasks, Records: s.state.Records, Running: running, Others: s.world.Others,
+		Now: now, From: s.began, Tasks: tasks, Records: s.state.Records, Running: running, Others: s.world.Others,
 		Asked: s.asked, Pause: s.state.Pause, Slots: s.world.Slots, Calendar: &s.calendar,
 	}
 }

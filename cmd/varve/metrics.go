@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -71,6 +72,7 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	}
 	m := &metrics{Textfile: textfile}
 	m.collect(report, in)
+	m.beat(s.scheduler.beat)
 	if backups, err := repo.TallyBackups(stateDir()); err == nil {
 		m.count(backups)
 	} else {
@@ -125,6 +127,13 @@ func (m *metrics) troubles(cases []status.Case) {
 			one.Labels[pairs[k]] = pairs[k+1]
 		}
 		m.Metrics = append(m.Metrics, one)
+	}
+}
+
+// beat adds when the scheduler last showed that it lives.
+func (m *metrics) beat(at time.Time) {
+	if !at.IsZero() {
+		m.add("varve_scheduler_heartbeat_timestamp_seconds", "", "", float64(at.Unix()))
 	}
 }
 
@@ -228,6 +237,7 @@ var metricHelp = [][2]string{
 	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
 	{"varve_volume_revisions", "The number of revisions."},
 	{"varve_backups_total", "Backups in the journal by how they ended."},
+	{"varve_scheduler_heartbeat_timestamp_seconds", "When the scheduler of this host last showed that it lives; there is none where none ever ran."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
 	{"varve_build_info", "The version of the program, as a label."},

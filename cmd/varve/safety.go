@@ -20,8 +20,10 @@ const lately = 50 * time.Hour
 // It takes no lock and writes nothing, so that it can run beside anything.
 func (s *session) judge(ctx context.Context, repo *repository.Repository) (*status.Report, status.Input, error) {
 	in := status.Input{Now: s.begun.In(s.zone)}
+	var heard heardScheduler
 	var eventsErr, runningErr error
 	var aside sync.WaitGroup
+	aside.Go(func() { heard = s.hearScheduler(ctx, repo.ID(), in.Now) })
 	aside.Go(func() {
 		in.Events, eventsErr = repo.EventsSince(in.Now.Add(-lately))
 		in.Running, runningErr = repo.Running()
@@ -31,7 +33,9 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 	if err := ctx.Err(); err != nil {
 		return nil, in, err
 	}
+	s.scheduler = heard
 	in.Volumes, in.Unread = volumes, unreadOf(unread)
+	in.Scheduler = heard.state
 	promised, err := s.expected(ctx, in.Volumes)
 	if err != nil {
 		return nil, in, err

@@ -74,6 +74,7 @@ func (r Rate) At(now time.Time) int64 {
 
 // Monitor is how others learn how it goes.
 type Monitor struct {
+	Listen   string // where the scheduler gives metrics over HTTP, as host:port; empty: nowhere
 	Textfile string // where metrics are written; absolute; empty: nowhere
 }
 

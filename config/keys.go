@@ -110,6 +110,10 @@ func cephFields() []field[Ceph] {
 
 func monitorFields() []field[Monitor] {
 	return []field[Monitor]{
+		value("listen", Key{
+			Type: "port, or HOST:PORT", Default: `""`, Example: "127.0.0.1:9750",
+			Text: "Where varve scheduler gives the metrics of varve metrics, as http://HOST:PORT/metrics. They name volumes, to all who can connect; a port alone is on this host only. Empty: nowhere.",
+		}, listenAddress, func(m *Monitor) *string { return &m.Listen }),
 		value("textfile", Key{
 			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
 			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",

@@ -40,13 +40,13 @@ volumes:
   db1: {source: /dev/vg/db1, group: gold, tags: [], stall_timeout: 1h}
   archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
-monitor: {textfile: /var/lib/x/varve.prom}
+monitor: {textfile: /var/lib/x/varve.prom, listen: 9750}
 maintenance: {prune: after-backup, gc: daily at 07:00}
 `
 
 func TestWholeFile(t *testing.T) {
 	c := good(t, whole)
-	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" {
+	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" || c.Monitor.Listen != "127.0.0.1:9750" {
 		t.Errorf("got %+v", c)
 	}
 	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" {
@@ -167,6 +167,8 @@ func TestProblems(t *testing.T) {
 		{"an alias", "defaults: &d {priority: 1}\ngroups: {g: *d}", `:2: groups.g: want keys and values, not an alias; aliases are not read, groups serve instead`},
 		{"a merge key", "groups: {g: {<<: {priority: 1}}}", `:1: groups.g: unknown key "<<"`},
 		{"a relative repository", "repository: varve", `:1: repository: bad value "varve": want an absolute path`},
+		{"no port", "monitor: {listen: 127.0.0.1}", `:1: monitor.listen: bad value "127.0.0.1": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
+		{"a port that there is not", "monitor: {listen: 127.0.0.1:65536}", `:1: monitor.listen: bad value "127.0.0.1:65536": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
 		{"no time to prune", "maintenance: {prune: after-restore}", `:1: maintenance.prune: bad schedule "after-restore": want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`},
 		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
 		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},

@@ -22,7 +22,8 @@ func metricsCommand(s *session) *command {
 		summary: "print the state of all volumes for Prometheus",
 		about: `Prints metrics in the text format of Prometheus. With --textfile they go to a
 file for node_exporter's textfile collector, which is replaced in one step;
-the configuration's "monitor: textfile" names one, too.
+the configuration's "monitor: textfile" names one, too. A scheduler gives them over
+HTTP, where "monitor: listen" says.
 
 varve_backups_total counts the backups of the whole journal. What was counted of
 it is kept in this host's state, so that only what is new is read; a user who can
@@ -66,23 +67,30 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
+	m, err := s.measure(ctx, repo)
+	if err != nil || textfile == "" {
+		return m, err
+	}
+	m.Textfile = textfile
+	if err := replaceFile(textfile, m.text(), true); err != nil {
+		return nil, fmt.Errorf("write %q: %w", textfile, err)
+	}
+	return m, nil
+}
+
+// measure collects all metrics there are.
+func (s *session) measure(ctx context.Context, repo *repository.Repository) (*metrics, error) {
 	report, in, err := s.judge(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	m := &metrics{Textfile: textfile}
+	m := new(metrics)
 	m.collect(report, in)
 	m.beat(s.scheduler.beat)
 	if backups, err := repo.TallyBackups(stateDir()); err == nil {
 		m.count(backups)
 	} else {
 		s.warn("how many backups there were cannot be told: %v", err)
-	}
-	if textfile == "" {
-		return m, nil
-	}
-	if err := replaceFile(textfile, m.text(), true); err != nil {
-		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}
 	return m, nil
 }

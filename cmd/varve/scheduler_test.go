@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -84,6 +88,54 @@ func (b *bench) calms() {
 		if time.Now().After(end) {
 			b.t.Fatalf("it runs still: %v", d.Result.Running)
 		}
+	}
+}
+
+// What a scheduler gives over HTTP is what varve metrics prints.
+func TestMetricsOverHTTP(t *testing.T) {
+	b := newBench(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String() // which is free for the moment
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.disk("disk", 1<<20, 1)
+	b.write("varve/varve.yaml", "defaults: {schedule: every 100d}\nvolumes: {timed: {source: DIR/disk}}\n")
+	b.does("init")
+	b.does("backup timed")
+	stop := startScheduler(t)
+	defer stop(syscall.SIGTERM)
+	get := func(path string) (int, string) {
+		answer, err := http.Get("http://" + address + path)
+		if err != nil {
+			return 0, ""
+		}
+		defer func() { _ = answer.Body.Close() }()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	if code, _ := get("/metrics"); code != 0 {
+		t.Errorf("without listen, it answers %d", code)
+	}
+	b.write("varve/varve.yaml", "defaults: {schedule: every 100d}\nvolumes: {timed: {source: DIR/disk}}\nmonitor: {listen: '"+address+"'}\n")
+	b.does("scheduler reload")
+	code, text := get("/metrics")
+	_, printed, _ := typed("metrics")
+	beat := regexp.MustCompile(`(varve_scheduler_heartbeat_timestamp_seconds|varve_repository_free_bytes) \d{9,}`)
+	if beat.FindString(text) == "" {
+		t.Errorf("there is no heartbeat in %s", text)
+	}
+	if got, want := beat.ReplaceAllString(text, "$1"), beat.ReplaceAllString(printed, "$1"); code != http.StatusOK || got != want {
+		t.Errorf("it answers %d, %s\nand varve metrics prints %s", code, got, want)
+	}
+	if code, _ := get("/"); code != http.StatusNotFound {
+		t.Errorf("elsewhere, it answers %d", code)
 	}
 }
 

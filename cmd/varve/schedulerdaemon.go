@@ -25,6 +25,7 @@ type daemon struct {
 	path  string // of the configuration
 	watch *watchdog
 	seen  atomic.Pointer[listing]
+	http  metricsServer
 }
 
 // schedule runs a scheduler until it ends.
@@ -84,6 +85,8 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 			}
 		}
 	}()
+	d.serveMetrics()
+	defer d.http.close()
 	watch.ready()
 	err = sched.Run(ctx)
 	finish()
@@ -118,11 +121,15 @@ func (d *daemon) reload() error {
 		return fmt.Errorf("%s names another repository, %q: stop this scheduler, and start one for that", d.path, conf.Repository)
 	}
 	d.conf.Store(conf)
+	d.serveMetrics()
 	return nil
 }
 
 // tell says what happens, a line for each thing that somebody may want to know.
 func (d *daemon) tell(e scheduler.Event) {
+	if e.Result != nil {
+		d.http.news.Add(1)
+	}
 	text := strings.ReplaceAll(e.Text, "\n", "; ")
 	if name := e.Task.String(); name != "" {
 		text = name + ": " + text

@@ -41,7 +41,7 @@ volumes:
   archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
 monitor: {textfile: /var/lib/x/varve.prom, listen: 9750}
-maintenance: {prune: after-backup, gc: daily at 07:00}
+maintenance: {prune: after-backup, gc: daily at 07:00, scrub: {schedule: daily, max_duration: 3h}, drill: {schedule: "0 9 * * sat", volumes: 7, exec: "true"}}
 `
 
 func TestWholeFile(t *testing.T) {
@@ -49,7 +49,9 @@ func TestWholeFile(t *testing.T) {
 	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" || c.Monitor.Listen != "127.0.0.1:9750" {
 		t.Errorf("got %+v", c)
 	}
-	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" {
+	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" ||
+		m.Scrub.Schedule.String() != "daily" || m.Scrub.OlderThan != 30*24*time.Hour || m.Scrub.MaxDuration != 3*time.Hour ||
+		m.Drill.Schedule.IsZero() || m.Drill.Volumes != 7 || m.Drill.Exec != "true" {
 		t.Errorf("maintenance %+v", m)
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {

@@ -232,6 +232,9 @@ func (s *Scheduler) start(k Key, now time.Time) {
 // finish takes up how a run ended.
 func (s *Scheduler) finish(e endedRun) {
 	k, res := e.run.Key, e.res
+	if s.ending && res.Outcome == Failure && (res.Exit < 0 || res.Exit > 128) { // whoever ended us ended it, too
+		res.Outcome = Cut
+	}
 	delete(s.running, k)
 	s.dirty = true
 	if s.opts.Once {
@@ -289,6 +292,7 @@ func (s *Scheduler) changed(volumes []revision.Name) {
 
 // end lets what runs go on for a while, then calls it off, and waits until it has ended.
 func (s *Scheduler) end() error {
+	s.ending = true
 	if !s.opts.Once {
 		s.tell(Event{Kind: Stopping, Text: "the scheduler ends"})
 	}

@@ -88,6 +88,7 @@ type Scheduler struct {
 	// What follows belongs to the goroutine of Run.
 	me        process.Identity
 	began     time.Time
+	ending    bool
 	state     *state
 	dirty     bool // it is to be written
 	written   time.Time

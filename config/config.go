@@ -76,6 +76,7 @@ func (r Rate) At(now time.Time) int64 {
 
 // Monitor is how others learn how it goes.
 type Monitor struct {
+	Listen   string // where the scheduler gives metrics over HTTP, as host:port; empty: nowhere
 	Textfile string // where metrics are written; absolute; empty: nowhere
 }
 
@@ -98,6 +99,22 @@ func DefaultAnomaly() (a Anomaly) {
 type Maintenance struct {
 	Prune Pruning
 	GC    schedule.Schedule // when what nothing needs goes; IsZero: never
+	Scrub Scrub
+	Drill Drill
+}
+
+// Scrub says when what is stored is read back.
+type Scrub struct {
+	Schedule    schedule.Schedule
+	OlderThan   time.Duration // what was proven since is passed over; 0: nothing is
+	MaxDuration time.Duration // 0: as long as it takes
+}
+
+// Drill says when revisions are proven by use.
+type Drill struct {
+	Schedule schedule.Schedule
+	Volumes  int    // at a time, those whose turn was longest ago
+	Exec     string // a command that proves more; empty: none
 }
 
 // Pruning says when volumes are pruned by their rules. The zero value is never.

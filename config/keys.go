@@ -113,6 +113,10 @@ func cephFields() []field[Ceph] {
 
 func monitorFields() []field[Monitor] {
 	return []field[Monitor]{
+		value("listen", Key{
+			Type: "port, or HOST:PORT", Default: `""`, Example: "127.0.0.1:9750",
+			Text: "Where varve scheduler gives the metrics of varve metrics, as http://HOST:PORT/metrics. They name volumes, to all who can connect; a port alone is on this host only. Empty: nowhere.",
+		}, listenAddress, func(m *Monitor) *string { return &m.Listen }),
 		value("textfile", Key{
 			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
 			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",
@@ -152,6 +156,36 @@ func maintenanceFields() []field[Maintenance] {
 		value("gc", Key{
 			Type: "schedule", Default: "never", Example: "daily at 07:00", Text: "When the room of what no revision needs is made free.",
 		}, schedule.Parse, func(m *Maintenance) *schedule.Schedule { return &m.GC }),
+		block("scrub", "When what is stored is read back, as varve scrub does.", scrubFields(), func(m *Maintenance) *Scrub { return &m.Scrub }),
+		block("drill", "When revisions are proven by use, as varve drill does.", drillFields(), func(m *Maintenance) *Drill { return &m.Drill }),
+	}
+}
+
+func scrubFields() []field[Scrub] {
+	return []field[Scrub]{
+		value("schedule", Key{
+			Type: "schedule", Default: "never", Example: "daily", Text: "When a scrub begins.",
+		}, schedule.Parse, func(s *Scrub) *schedule.Schedule { return &s.Schedule }),
+		value("older_than", Key{
+			Type: "duration", Default: "30d", Example: "30d", Text: "What was proven since then is passed over; 0s: nothing is.",
+		}, human.ParseDuration, func(s *Scrub) *time.Duration { return &s.OlderThan }),
+		value("max_duration", Key{
+			Type: "duration", Default: "2h", Example: "2h", Text: "After how long nothing more of a scrub is begun, so that it goes on the next time; 0s: it takes as long as it takes.",
+		}, human.ParseDuration, func(s *Scrub) *time.Duration { return &s.MaxDuration }),
+	}
+}
+
+func drillFields() []field[Drill] {
+	return []field[Drill]{
+		value("schedule", Key{
+			Type: "schedule", Default: "never", Example: "daily", Text: "When a drill begins.",
+		}, schedule.Parse, func(d *Drill) *schedule.Schedule { return &d.Schedule }),
+		value("volumes", Key{
+			Type: "number", Default: "5", Example: "5", Text: "How many volumes have their turn in a drill: those that had it longest ago.",
+		}, wholeNumber(1, 10000), func(d *Drill) *int { return &d.Volumes }),
+		value("exec", Key{
+			Type: "command", Default: `""`, Example: `""`, Text: "What is run on the files of each, and has to end with 0.",
+		}, anyText, func(d *Drill) *string { return &d.Exec }),
 	}
 }
 

@@ -41,18 +41,20 @@ volumes:
   db1: {source: /dev/vg/db1, group: gold, tags: [], stall_timeout: 1h}
   archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
-monitor: {textfile: /var/lib/x/varve.prom}
+monitor: {textfile: /var/lib/x/varve.prom, listen: 9750}
+maintenance: {prune: after-backup, gc: daily at 07:00, scrub: {schedule: daily, max_duration: 3h}, drill: {schedule: "0 9 * * sat", volumes: 7, exec: "true"}}
 anomaly: {stored: 2.5x, at_least: 1MiB, ratio: never, pin: 0s}
 notify: {command: c, webhook: "https://example.org/hook?x=1", email: "Ops <ops@example.org>, root", smtp: "mail.example.org:465", smtp_user: u, smtp_password_file: /p, again: 1h}
-maintenance: {prune: after-backup, gc: daily at 07:00}
 `
 
 func TestWholeFile(t *testing.T) {
 	c := good(t, whole)
-	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" {
+	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" || c.Monitor.Listen != "127.0.0.1:9750" {
 		t.Errorf("got %+v", c)
 	}
-	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" {
+	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" ||
+		m.Scrub.Schedule.String() != "daily" || m.Scrub.OlderThan != 30*24*time.Hour || m.Scrub.MaxDuration != 3*time.Hour ||
+		m.Drill.Schedule.IsZero() || m.Drill.Volumes != 7 || m.Drill.Exec != "true" {
 		t.Errorf("maintenance %+v", m)
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
@@ -194,6 +196,8 @@ func TestProblems(t *testing.T) {
 		{"a share in percent", "anomaly: {ratio: 95%}", `:1: anomaly.ratio: bad value "95%": want a number such as 0.95, up to 1, or never`},
 		{"a share of more than all", "anomaly: {ratio: 1.5}", `:1: anomaly.ratio: bad value "1.5": want a number such as 0.95, up to 1, or never`},
 		{"a history of two", "anomaly: {history: 2}", `:1: anomaly.history: bad value "2": want a number between 3 and 1000`},
+		{"no port", "monitor: {listen: 127.0.0.1}", `:1: monitor.listen: bad value "127.0.0.1": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
+		{"a port that there is not", "monitor: {listen: 127.0.0.1:65536}", `:1: monitor.listen: bad value "127.0.0.1:65536": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
 		{"no time to prune", "maintenance: {prune: after-restore}", `:1: maintenance.prune: bad schedule "after-restore": want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`},
 		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
 		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},

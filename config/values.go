@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"path"
 	"strconv"
 	"strings"
@@ -126,6 +127,21 @@ func fullEvery(text string) (int, error) {
 		err = &human.ValueError{Text: text, Want: "want a number between 1 and 10000, or never"}
 	}
 	return n, err
+}
+
+// listenAddress reads a port, which is one of this host alone, or a host and a port.
+func listenAddress(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil && !strings.Contains(text, ":") {
+		host, port, err = "127.0.0.1", text, nil
+	}
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 1 || n > 65535 {
+		return "", &human.ValueError{Text: text, Want: "want a port such as 9750, or one with a host, such as 127.0.0.1:9750"}
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // pruning reads a schedule, or after-backup.

@@ -11,7 +11,8 @@ import (
 // A Situation is all that a decision is made of.
 type Situation struct {
 	Now      time.Time
-	Tasks    []Task // maintenance in the order in which it is to be done
+	From     time.Time // when the scheduler began
+	Tasks    []Task    // maintenance in the order in which it is to be done
 	Records  map[Key]*Record
 	Running  []Run
 	Others   map[revision.Name]bool // volumes that somebody else backs up
@@ -171,10 +172,11 @@ func (d *decider) consider(c candidate) {
 // turn; or when it has waited for long.
 func (d *decider) maintain(due []candidate) {
 	for _, c := range due {
-		r := d.record(c.task.Key)
 		since := c.since
-		if since.IsZero() {
-			since = r.Seen
+		for _, t := range []time.Time{d.record(c.task.Key).Seen, d.From} { // what it could have waited for, it has not
+			if t.After(since) && !t.After(d.Now) {
+				since = t
+			}
 		}
 		isQuiet := d.busy == 0 && len(d.Waiting) == 0
 		if d.maintaining || !isQuiet && !c.asked && d.Now.Sub(since) < patience {

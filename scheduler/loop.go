@@ -60,7 +60,7 @@ func (s *Scheduler) begin() {
 		s.state.Process, s.state.Stopped = &s.me, time.Time{}
 		s.tell(Event{Kind: Started, Text: fmt.Sprintf("the scheduler runs (pid %d)", s.me.PID)})
 	}
-	s.dirty = true
+	s.dirty, s.began = true, time.Now()
 	s.look()
 }
 
@@ -105,7 +105,7 @@ func (s *Scheduler) situation(now time.Time) Situation {
 		running = append(running, r.Run)
 	}
 	return Situation{
-		Now: now, Tasks: tasks, Records: s.state.Records, Running: running, Others: s.world.Others,
+		Now: now, From: s.began, Tasks: tasks, Records: s.state.Records, Running: running, Others: s.world.Others,
 		Asked: s.asked, Pause: s.state.Pause, Slots: s.world.Slots, Calendar: &s.calendar,
 	}
 }
@@ -232,6 +232,9 @@ func (s *Scheduler) start(k Key, now time.Time) {
 // finish takes up how a run ended.
 func (s *Scheduler) finish(e endedRun) {
 	k, res := e.run.Key, e.res
+	if s.ending && res.Outcome == Failure && (res.Exit < 0 || res.Exit > 128) { // whoever ended us ended it, too
+		res.Outcome = Cut
+	}
 	delete(s.running, k)
 	s.dirty = true
 	if s.opts.Once {
@@ -289,6 +292,7 @@ func (s *Scheduler) changed(volumes []revision.Name) {
 
 // end lets what runs go on for a while, then calls it off, and waits until it has ended.
 func (s *Scheduler) end() error {
+	s.ending = true
 	if !s.opts.Once {
 		s.tell(Event{Kind: Stopping, Text: "the scheduler ends"})
 	}

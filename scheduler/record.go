@@ -81,13 +81,16 @@ func (r *Record) changedBy(t *Task, volumes []revision.Name, at time.Time) {
 
 // tookTurns notes which volumes a run was about.
 func (r *Record) tookTurns(t *Task, given []revision.Name, res Result) {
-	if !res.Outcome.Done() {
+	switch {
+	case res.Outcome == Busy || res.Outcome == Cut:
 		return
-	}
-	if t.About.Changed {
+	case t.About.Changed && !res.Outcome.Done():
+		return
+	case t.About.Changed:
 		r.Changed = slices.DeleteFunc(r.Changed, func(v revision.Name) bool { return slices.Contains(given, v) })
 		return
 	}
+	// One that failed had its turn, too: the others must not wait for it.
 	if len(given) > 0 && r.Turns == nil {
 		r.Turns = map[revision.Name]time.Time{}
 	}

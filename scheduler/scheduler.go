@@ -87,6 +87,8 @@ type Scheduler struct {
 
 	// What follows belongs to the goroutine of Run.
 	me        process.Identity
+	began     time.Time
+	ending    bool
 	state     *state
 	dirty     bool // it is to be written
 	written   time.Time

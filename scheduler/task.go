@@ -17,6 +17,8 @@ const (
 	Set    Kind = "set"    // of volumes that are backed up together
 	Prune  Kind = "prune"
 	GC     Kind = "gc"
+	Scrub  Kind = "scrub"
+	Drill  Kind = "drill"
 )
 
 // IsBackup tells whether such a task backs volumes up.

@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"varve/config"
 	"varve/revision"
@@ -9,8 +11,8 @@ import (
 )
 
 // Tasks is what a configuration wants done of some volumes of it: backups, alone or by
-// sets, and maintenance.
-func Tasks(conf *config.Config, volumes []config.Volume) (tasks []Task) {
+// sets, and maintenance. Kept are those that have a revision.
+func Tasks(conf *config.Config, volumes []config.Volume, kept map[revision.Name]bool) (tasks []Task) {
 	sets := map[string]int{} // in tasks
 	for _, v := range volumes {
 		set, isOfSet := conf.SetOf(v.Name)
@@ -27,7 +29,7 @@ func Tasks(conf *config.Config, volumes []config.Volume) (tasks []Task) {
 		t.add(v)
 		tasks = append(tasks, t)
 	}
-	return append(tasks, maintenance(conf, volumes)...)
+	return append(tasks, maintenance(conf, volumes, kept)...)
 }
 
 // patient is how long a run waits for a volume that is locked, or for a slot of the host,
@@ -58,7 +60,7 @@ const mostPruned = 100
 
 // maintenance lists the tasks of maintenance, in the order in which they are to be done. A
 // new kind is one entry here.
-func maintenance(conf *config.Config, volumes []config.Volume) (tasks []Task) {
+func maintenance(conf *config.Config, volumes []config.Volume, kept map[revision.Name]bool) (tasks []Task) {
 	m := conf.Maintenance
 	plans := func(k Kind, s schedule.Schedule) []schedule.Plan {
 		return []schedule.Plan{{Schedule: s, Zone: conf.Zone, Name: string(k)}}
@@ -71,12 +73,46 @@ func maintenance(conf *config.Config, volumes []config.Volume) (tasks []Task) {
 	for _, t := range []Task{
 		{Key: Key{Prune, ""}, Plans: plans(Prune, m.Prune.Schedule), Words: []string{"prune", "--json", "--wait", patient}},
 		{Key: Key{GC, ""}, Plans: plans(GC, m.GC), Words: []string{"gc", "--json", "--wait", patient}},
+		{Key: Key{Scrub, ""}, Plans: plans(Scrub, m.Scrub.Schedule), Words: scrubWords(m.Scrub)},
+		{Key: Key{Drill, ""}, Plans: plans(Drill, m.Drill.Schedule), Words: drillWords(m.Drill), Volumes: named(volumes, kept), About: About{Most: m.Drill.Volumes}},
 	} {
 		if !t.Plans[0].Schedule.IsZero() {
 			tasks = append(tasks, t)
 		}
 	}
 	return tasks
+}
+
+func scrubWords(s config.Scrub) []string {
+	words := []string{"scrub", "--json"}
+	if s.OlderThan > 0 {
+		words = append(words, "--older-than", seconds(s.OlderThan))
+	}
+	if s.MaxDuration > 0 {
+		words = append(words, "--max-duration", seconds(s.MaxDuration))
+	}
+	return words
+}
+
+// seconds is a span of time as flags read it.
+func seconds(d time.Duration) string { return fmt.Sprintf("%ds", d/time.Second) }
+
+func drillWords(d config.Drill) []string {
+	words := []string{"drill", "--json"}
+	if d.Exec != "" {
+		words = append(words, "--exec="+d.Exec)
+	}
+	return append(words, "--")
+}
+
+// named picks the volumes that have a revision.
+func named(volumes []config.Volume, kept map[revision.Name]bool) (names []revision.Name) {
+	for _, v := range volumes {
+		if kept[v.Name] {
+			names = append(names, v.Name)
+		}
+	}
+	return names
 }
 
 // withRules picks the volumes of which something is to be pruned.

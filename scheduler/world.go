@@ -85,8 +85,7 @@ func (r *Record) learnBackup(t *Task, w *World, isNew bool) {
 		}
 		took, size = took+k.Took, size+k.Size
 		if isNew && k.Failures > r.Failures {
-			r.Failures, r.Begun, r.Ended, r.Error = k.Failures, k.Tried, k.Tried, k.Error
-			r.NotBefore = k.Tried.Add(retryDelay(t.Key, k.Failures))
+			r.Failures, r.Begun, r.Ended, r.Error = k.Failures, k.Tried, k.Tried, k.Error // and is tried at once: perhaps it was only cut off
 		}
 	}
 	if newest.After(r.Begun) && newest.After(r.Success) {

@@ -69,9 +69,10 @@ func Judge(in Input) *Report {
 		r.Cases = append(r.Cases, Case{Kind: NotFound, Why: err.Error(), Do: "varve check-config"})
 	}
 	r.judgeSets(in)
+	r.judgeScheduler(in)
 	r.space(in)
 	slices.SortStableFunc(r.Cases, func(a, b Case) int {
-		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), a.LastGood.Compare(b.LastGood))
+		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), compareFirst(a.Kind, b.Kind), a.LastGood.Compare(b.LastGood))
 	})
 	for _, c := range r.Cases {
 		r.Grade = max(r.Grade, c.Kind.Grade())

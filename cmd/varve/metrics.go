@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +22,8 @@ func metricsCommand(s *session) *command {
 		summary: "print the state of all volumes for Prometheus",
 		about: `Prints metrics in the text format of Prometheus. With --textfile they go to a
 file for node_exporter's textfile collector, which is replaced in one step;
-the configuration's "monitor: textfile" names one, too.
+the configuration's "monitor: textfile" names one, too. A scheduler gives them over
+HTTP, where "monitor: listen" says.
 
 varve_backups_total counts the backups of the whole journal. What was counted of
 it is kept in this host's state, so that only what is new is read; a user who can
@@ -65,22 +67,30 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
+	m, err := s.measure(ctx, repo)
+	if err != nil || textfile == "" {
+		return m, err
+	}
+	m.Textfile = textfile
+	if err := replaceFile(textfile, m.text(), true); err != nil {
+		return nil, fmt.Errorf("write %q: %w", textfile, err)
+	}
+	return m, nil
+}
+
+// measure collects all metrics there are.
+func (s *session) measure(ctx context.Context, repo *repository.Repository) (*metrics, error) {
 	report, in, err := s.judge(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	m := &metrics{Textfile: textfile}
+	m := new(metrics)
 	m.collect(report, in)
+	m.beat(s.scheduler.beat)
 	if backups, err := repo.TallyBackups(stateDir()); err == nil {
 		m.count(backups)
 	} else {
 		s.warn("how many backups there were cannot be told: %v", err)
-	}
-	if textfile == "" {
-		return m, nil
-	}
-	if err := replaceFile(textfile, m.text(), true); err != nil {
-		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}
 	return m, nil
 }
@@ -125,6 +135,13 @@ func (m *metrics) troubles(cases []status.Case) {
 			one.Labels[pairs[k]] = pairs[k+1]
 		}
 		m.Metrics = append(m.Metrics, one)
+	}
+}
+
+// beat adds when the scheduler last showed that it lives.
+func (m *metrics) beat(at time.Time) {
+	if !at.IsZero() {
+		m.add("varve_scheduler_heartbeat_timestamp_seconds", "", "", float64(at.Unix()))
 	}
 }
 
@@ -228,6 +245,7 @@ var metricHelp = [][2]string{
 	{"varve_volume_size_bytes", "The size of the volume in the newest revision."},
 	{"varve_volume_revisions", "The number of revisions."},
 	{"varve_backups_total", "Backups in the journal by how they ended."},
+	{"varve_scheduler_heartbeat_timestamp_seconds", "When the scheduler of this host last showed that it lives; there is none where none ever ran."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
 	{"varve_build_info", "The version of the program, as a label."},

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,7 +79,9 @@ sets: {shop: {volumes: [root, data], consistent: no}}
 	}
 	b.does("backup root --alone")
 	var stdout bytes.Buffer
-	if code := run([]string{"varve", "metrics"}, nil, &stdout, io.Discard); code != 0 {
+	stop := startScheduler(t)
+	code := run([]string{"varve", "metrics"}, nil, &stdout, io.Discard)
+	if stop(syscall.SIGTERM); code != 0 {
 		t.Fatalf("metrics ended with %d", code)
 	}
 	return exposed(t, stdout.String())

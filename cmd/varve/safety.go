@@ -25,8 +25,10 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 // It takes no lock and writes nothing, so that it can run beside anything.
 func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now time.Time) (*status.Report, status.Input, error) {
 	in := status.Input{Now: now}
+	var heard heardScheduler
 	var eventsErr, runningErr error
 	var aside sync.WaitGroup
+	aside.Go(func() { heard = s.hearScheduler(ctx, repo.ID(), in.Now) })
 	aside.Go(func() {
 		in.Events, eventsErr = repo.EventsSince(in.Now.Add(-lately))
 		in.Running, runningErr = repo.Running()
@@ -36,7 +38,9 @@ func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now 
 	if err := ctx.Err(); err != nil {
 		return nil, in, err
 	}
+	s.scheduler = heard
 	in.Volumes, in.Unread = volumes, unreadOf(unread)
+	in.Scheduler = heard.state
 	promised, err := s.expected(ctx, in.Volumes)
 	if err != nil {
 		return nil, in, err

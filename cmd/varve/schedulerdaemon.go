@@ -28,7 +28,7 @@ type daemon struct {
 	seen  atomic.Pointer[listing]
 
 	teller *teller
-	broken atomic.Pointer[string] // what is wrong with the file of the configuration; nil: nothing
+	http   metricsServer
 }
 
 // schedule runs a scheduler until it ends.
@@ -95,6 +95,8 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 		defer close(telling)
 		d.teller.run(over)
 	}()
+	d.serveMetrics()
+	defer d.http.close()
 	watch.ready()
 	err = sched.Run(ctx)
 	finish()
@@ -130,12 +132,16 @@ func (d *daemon) reload() error {
 		return fmt.Errorf("%s names another repository, %q: stop this scheduler, and start one for that", d.path, conf.Repository)
 	}
 	d.conf.Store(conf)
+	d.serveMetrics()
 	return nil
 }
 
 // tell says what happens, a line for each thing that somebody may want to know.
 func (d *daemon) tell(e scheduler.Event) {
 	d.noteForOthers(e)
+	if e.Result != nil {
+		d.http.news.Add(1)
+	}
 	text := strings.ReplaceAll(e.Text, "\n", "; ")
 	if name := e.Task.String(); name != "" {
 		text = name + ": " + text

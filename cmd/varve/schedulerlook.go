@@ -54,7 +54,11 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 			w.Volumes[name] = scheduler.Known{Size: size}
 		}
 	}
-	w.Tasks = scheduler.Tasks(conf, wanted)
+	kept := map[revision.Name]bool{}
+	for name, k := range w.Volumes {
+		kept[name] = !k.Newest.IsZero()
+	}
+	w.Tasks = scheduler.Tasks(conf, wanted, kept)
 	return w, ctx.Err()
 }
 
@@ -110,10 +114,8 @@ func noteEvent(w *scheduler.World, e repository.Event) {
 	case e.Op == repository.OpBackup && known:
 		k.Failures, k.Error = 0, ""
 		w.Volumes[e.Volume] = k
-	case e.Op == repository.OpPrune && e.Result != repository.ResultFailed:
-		w.Done[scheduler.Prune] = e.Time
-	case e.Op == repository.OpGC && e.Result != repository.ResultFailed:
-		w.Done[scheduler.GC] = e.Time
+	case e.Result != repository.ResultFailed: // a kind of maintenance is called as its command is
+		w.Done[scheduler.Kind(e.Op)] = e.Time
 	}
 }
 

@@ -54,18 +54,9 @@ func (t *teller) run(ctx context.Context) {
 	}
 }
 
-// kindBroken is the kind of the trouble that the file of the configuration is wrong, and the one
-// before is used.
-const kindBroken = "config-broken"
-
 // noteForOthers has those who are to be told hear of an event before long.
 func (d *daemon) noteForOthers(e scheduler.Event) {
 	switch e.Kind {
-	case scheduler.ConfigBroken:
-		text := e.Text
-		d.broken.Store(&text)
-	case scheduler.ConfigMended:
-		d.broken.Store(nil)
 	case scheduler.Started, scheduler.Died, scheduler.Began, scheduler.Stopping:
 		return // nothing is known of it yet, or any more
 	}
@@ -90,7 +81,7 @@ func (d *daemon) tellOthers(ctx context.Context) {
 	}
 }
 
-// situation is what is wrong, with what only a scheduler knows.
+// situation is what is wrong, by what the scheduler has seen of the sources.
 func (d *daemon) situation(ctx context.Context, s *session, conf *config.Config) (what notify.Situation, err error) {
 	seen := d.seen.Load()
 	isListed := seen != nil && seen.of == conf
@@ -112,9 +103,6 @@ func (d *daemon) situation(ctx context.Context, s *session, conf *config.Config)
 		}
 	}
 	what.Partial = what.Partial || !isListed
-	if text := d.broken.Load(); text != nil {
-		what.Troubles = append(what.Troubles, notify.Trouble{Kind: kindBroken, Grade: notify.Warning, Why: *text, Do: "varve check-config"})
-	}
 	return what, nil
 }
 

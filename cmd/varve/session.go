@@ -34,6 +34,7 @@ type session struct {
 	zone     *time.Location
 
 	configured configured
+	scheduler  heardScheduler                    // once judge has heard of it
 	listed     func() ([]config.Volume, []error) // the volumes of the configuration; nil: they are looked for
 
 	words    []string // as they were typed

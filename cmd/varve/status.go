@@ -70,6 +70,7 @@ type judged struct {
 	Oldest     *agedVolume   `json:"oldest"` // of those that are well
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
+	Scheduler  *judgedDaemon `json:"scheduler"` // null: there never was one
 	all        bool          // are printed
 	troubled   int           // volumes
 	dueSoon    int
@@ -135,7 +136,7 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
 		Repository: newJudgedPlace(s.about.repo, r, in),
 		troubled:   r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
-		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
+		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)), Scheduler: s.scheduler.judged(),
 	}
 	j.Verdict = map[status.Grade]string{status.Safe: "safe", status.Warning: "warning", status.Critical: "not-safe"}[r.Grade]
 	for _, c := range r.Cases {

@@ -164,3 +164,34 @@ func TestEncryptionIsFlagged(t *testing.T) {
 		})
 	}
 }
+
+// Of a set, each volume is judged by itself.
+func TestAnomaliesInSets(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.write("other", fmt.Sprintf("%0300000d", 8))
+	conf := b.config("volumes: {v: {source: %[1]s/disk}, w: {source: %[1]s/other}}\nsets: {shop: {volumes: [v, w], consistent: no}}\n", b.dir)
+	opts := b.options()
+	opts.Anomaly = config.Anomaly{Stored: 10, AtLeast: 1000, History: 7, Pin: time.Hour}
+	night := func() {
+		t.Helper()
+		agenda, err := job.Choose(b.repo, conf, nil, job.Choice{Set: "shop"}, opts)
+		b.must(err)
+		for _, r := range job.DoAll(t.Context(), b.repo, agenda.Jobs, opts) {
+			b.must(r.Err)
+		}
+	}
+	for i := range 5 {
+		b.scribble(1, byte(i), true)
+		night()
+	}
+	b.scribble(40, 100, true)
+	night()
+	v, w := b.all("v"), b.all("w")
+	if !slices.Contains(v[5].Info.Tags, repository.AnomalyTag) || v[4].Info.Pin == nil {
+		t.Errorf("what changed has %+v, and before it %+v", v[5].Info, v[4].Info)
+	}
+	if len(w[5].Info.Tags) > 0 || w[4].Info.Pin != nil {
+		t.Errorf("what did not has %+v, and before it %+v", w[5].Info, w[4].Info)
+	}
+}

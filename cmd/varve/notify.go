@@ -16,7 +16,7 @@ import (
 func notifyCommand(s *session) *command {
 	var test bool
 	return &command{
-		name: "notify", group: areWe, asks: true,
+		name: "notify", group: areWe,
 		summary: "tell those whom the configuration names what is wrong",
 		about: `Tells whoever stands under notify in the configuration what status newly finds
 wrong, what is critical and lasts, and what is over, and calls the heartbeat

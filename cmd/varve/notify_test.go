@@ -57,6 +57,19 @@ func (is *told) next() string {
 	return strings.Join(all, " | ")
 }
 
+// From cron, nothing is said when all went well.
+func TestNotifyIsQuiet(t *testing.T) {
+	b := newBench(t)
+	b.write("varve/varve.yaml", "notify: {command: cat}\n")
+	b.does("init DIR/repo")
+	for _, flag := range []string{"", "--quiet"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(append([]string{"varve", "notify"}, b.words(flag)...), nil, &stdout, &stderr); code != 0 || (stdout.Len() > 0) != (flag == "") || stderr.Len() > 0 {
+			t.Errorf("%q: %d, %q, %q", flag, code, &stdout, &stderr)
+		}
+	}
+}
+
 // Backups tell, at their end, what status would: failures once, recoveries, and a repository
 // that is away; however they are started.
 func TestBackupsTell(t *testing.T) {

@@ -48,7 +48,7 @@ man: build ## the pages of the manual, in build/man
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 .PHONY: install
-install: man ## program, manual, completions and an example to PREFIX (/usr/local)
+install: man ## program, manual, completions, units of systemd and an example to PREFIX (/usr/local)
 	install -D -m 0755 build/varve $(DESTDIR)$(PREFIX)/bin/varve
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	ln -sfn ../bin/varve $(DESTDIR)$(PREFIX)/sbin/mount.fuse.varve
@@ -58,10 +58,15 @@ install: man ## program, manual, completions and an example to PREFIX (/usr/loca
 	install -D -m 0644 cmd/varve/completion.bash $(SHARE)/bash-completion/completions/varve
 	install -D -m 0644 cmd/varve/completion.zsh $(SHARE)/zsh/site-functions/_varve
 	install -D -m 0644 cmd/varve/completion.fish $(SHARE)/fish/vendor_completions.d/varve.fish
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 systemd/* $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -i 's|/usr/bin/varve|$(PREFIX)/bin/varve|' $(DESTDIR)$(PREFIX)/lib/systemd/system/varve-*.service
 	install -D -m 0644 docs/varve.example.yaml $(SHARE)/doc/varve/varve.example.yaml
 	install -d $(SHARE)/doc/varve/decisions
 	install -m 0644 docs/*.md LICENSE CHANGELOG.md $(SHARE)/doc/varve
 	install -m 0644 docs/decisions/*.md $(SHARE)/doc/varve/decisions
+	install -d $(SHARE)/doc/varve/monitoring
+	install -m 0644 docs/monitoring/* $(SHARE)/doc/varve/monitoring
 
 .PHONY: deb
 deb: ## a Debian package, build/varve.deb

@@ -18,6 +18,10 @@ type Config struct {
 	Limits     Limits
 	Ceph       Ceph
 	Monitor    Monitor
+	Anomaly    Anomaly
+	Notify     Notify
+
+	Maintenance Maintenance
 
 	base    Volume  // what defaults say, over those of each key
 	entries []entry // of the volumes, in the order of the file
@@ -72,7 +76,51 @@ func (r Rate) At(now time.Time) int64 {
 
 // Monitor is how others learn how it goes.
 type Monitor struct {
+	Listen   string // where the scheduler gives metrics over HTTP, as host:port; empty: nowhere
 	Textfile string // where metrics are written; absolute; empty: nowhere
+}
+
+// Anomaly is when a new revision is told as unlike those before it.
+type Anomaly struct {
+	Stored  float64       // from so many times on what deltas of the volume usually store; 0: never for that
+	AtLeast int64         // bytes that it has to store
+	Ratio   float64       // from that share on of what changed that is stored, where it usually is less; 0: never for that
+	History int           // how many deltas say what is usual
+	Pin     time.Duration // how long the last normal revision is pinned; 0: it is not
+}
+
+// DefaultAnomaly is that of an empty file, and of none.
+func DefaultAnomaly() (a Anomaly) {
+	setDefaults(&a, anomalyFields())
+	return a
+}
+
+// Maintenance is what the scheduler does besides backups.
+type Maintenance struct {
+	Prune Pruning
+	GC    schedule.Schedule // when what nothing needs goes; IsZero: never
+	Scrub Scrub
+	Drill Drill
+}
+
+// Scrub says when what is stored is read back.
+type Scrub struct {
+	Schedule    schedule.Schedule
+	OlderThan   time.Duration // what was proven since is passed over; 0: nothing is
+	MaxDuration time.Duration // 0: as long as it takes
+}
+
+// Drill says when revisions are proven by use.
+type Drill struct {
+	Schedule schedule.Schedule
+	Volumes  int    // at a time, those whose turn was longest ago
+	Exec     string // a command that proves more; empty: none
+}
+
+// Pruning says when volumes are pruned by their rules. The zero value is never.
+type Pruning struct {
+	AfterBackup bool              // a volume, whenever it was backed up
+	Schedule    schedule.Schedule // all volumes, then
 }
 
 // A Volume is what is wanted of one volume.

@@ -45,6 +45,11 @@ func documentFields() []field[document] {
 		block("ceph", "How the cluster of rbd: sources and targets is reached, by a program that was built with Ceph. What is not said here is as the rbd command does it: CEPH_CONF, "+
 			"CEPH_KEYRING and CEPH_ARGS count.", cephFields(), func(d *document) *Ceph { return &d.config.Ceph }),
 		block("monitor", "How others learn how it goes.", monitorFields(), func(d *document) *Monitor { return &d.config.Monitor }),
+		notifyField(),
+		block("anomaly", "When a new revision is told as unlike those before it: it is tagged \"anomaly\", status tells of it until the tag is taken off, and the last normal one is "+
+			"pinned. It takes three deltas to say what is usual.", anomalyFields(), func(d *document) *Anomaly { return &d.config.Anomaly }),
+		block("maintenance", "What varve scheduler does besides backups: one thing at a time, and when no backup runs or waits. What has waited for six hours does not wait any longer.",
+			maintenanceFields(), func(d *document) *Maintenance { return &d.config.Maintenance }),
 		{name: "defaults", in: anywhere, Key: Key{Type: "keys", Text: "What holds of all volumes that do not say otherwise."},
 			read: func(d *decoder, n *yaml.Node) func(*document) {
 				sets := section(d, n, volumeFields(), inDefaults)
@@ -108,10 +113,79 @@ func cephFields() []field[Ceph] {
 
 func monitorFields() []field[Monitor] {
 	return []field[Monitor]{
+		value("listen", Key{
+			Type: "port, or HOST:PORT", Default: `""`, Example: "127.0.0.1:9750",
+			Text: "Where varve scheduler gives the metrics of varve metrics, as http://HOST:PORT/metrics. They name volumes, to all who can connect; a port alone is on this host only. Empty: nowhere.",
+		}, listenAddress, func(m *Monitor) *string { return &m.Listen }),
 		value("textfile", Key{
 			Type: "file", Default: `""`, Example: "/var/lib/prometheus/node-exporter/varve.prom",
 			Text: "Where metrics are written, for the textfile collector of Prometheus' node exporter. Empty: nowhere.",
 		}, optionalPath, func(m *Monitor) *string { return &m.Textfile }),
+	}
+}
+
+func anomalyFields() []field[Anomaly] {
+	return []field[Anomaly]{
+		value("stored", Key{
+			Type: "times, or never", Default: "10x", Example: "10x",
+			Text: "So many times as much stored as the median of the last deltas of the volume is too much.",
+		}, times, func(a *Anomaly) *float64 { return &a.Stored }),
+		value("at_least", Key{
+			Type: "size", Default: "1GiB", Example: "1GiB", Text: "A revision that stores less than that is not looked at.",
+		}, human.ParseSize, func(a *Anomaly) *int64 { return &a.AtLeast }),
+		value("ratio", Key{
+			Type: "number, or never", Default: "0.95", Example: "0.95",
+			Text: "What changed hardly compresses any more where this share of it is stored, and usually much less: it may have been encrypted.",
+		}, share, func(a *Anomaly) *float64 { return &a.Ratio }),
+		value("history", Key{
+			Type: "number", Default: "7", Example: "7", Text: "How many of the last deltas say what is usual.",
+		}, wholeNumber(3, 1000), func(a *Anomaly) *int { return &a.History }),
+		value("pin", Key{
+			Type: "duration", Default: "30d", Example: "30d",
+			Text: "How long the last normal revision before one that is not is kept, whatever the rules say. 0s: no longer than they say.",
+		}, human.ParseDuration, func(a *Anomaly) *time.Duration { return &a.Pin }),
+	}
+}
+
+func maintenanceFields() []field[Maintenance] {
+	return []field[Maintenance]{
+		value("prune", Key{
+			Type: "after-backup, or schedule", Default: "never", Example: "after-backup",
+			Text: "When what the rules under keep do not keep is taken away: \"after-backup\", of a volume once it was backed up; by a schedule, of all.",
+		}, pruning, func(m *Maintenance) *Pruning { return &m.Prune }),
+		value("gc", Key{
+			Type: "schedule", Default: "never", Example: "daily at 07:00", Text: "When the room of what no revision needs is made free.",
+		}, schedule.Parse, func(m *Maintenance) *schedule.Schedule { return &m.GC }),
+		block("scrub", "When what is stored is read back, as varve scrub does.", scrubFields(), func(m *Maintenance) *Scrub { return &m.Scrub }),
+		block("drill", "When revisions are proven by use, as varve drill does.", drillFields(), func(m *Maintenance) *Drill { return &m.Drill }),
+	}
+}
+
+func scrubFields() []field[Scrub] {
+	return []field[Scrub]{
+		value("schedule", Key{
+			Type: "schedule", Default: "never", Example: "daily", Text: "When a scrub begins.",
+		}, schedule.Parse, func(s *Scrub) *schedule.Schedule { return &s.Schedule }),
+		value("older_than", Key{
+			Type: "duration", Default: "30d", Example: "30d", Text: "What was proven since then is passed over; 0s: nothing is.",
+		}, human.ParseDuration, func(s *Scrub) *time.Duration { return &s.OlderThan }),
+		value("max_duration", Key{
+			Type: "duration", Default: "2h", Example: "2h", Text: "After how long nothing more of a scrub is begun, so that it goes on the next time; 0s: it takes as long as it takes.",
+		}, human.ParseDuration, func(s *Scrub) *time.Duration { return &s.MaxDuration }),
+	}
+}
+
+func drillFields() []field[Drill] {
+	return []field[Drill]{
+		value("schedule", Key{
+			Type: "schedule", Default: "never", Example: "daily", Text: "When a drill begins.",
+		}, schedule.Parse, func(d *Drill) *schedule.Schedule { return &d.Schedule }),
+		value("volumes", Key{
+			Type: "number", Default: "5", Example: "5", Text: "How many volumes have their turn in a drill: those that had it longest ago.",
+		}, wholeNumber(1, 10000), func(d *Drill) *int { return &d.Volumes }),
+		value("exec", Key{
+			Type: "command", Default: `""`, Example: `""`, Text: "What is run on the files of each, and has to end with 0.",
+		}, anyText, func(d *Drill) *string { return &d.Exec }),
 	}
 }
 

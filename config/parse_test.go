@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -40,16 +41,37 @@ volumes:
   db1: {source: /dev/vg/db1, group: gold, tags: [], stall_timeout: 1h}
   archive: {source: /srv/images/archive.img, schedule: "0 3 * * sun", window: any, compare_all: 3, hooks: {freeze: "", thaw: ""}, full_every: 90}
   "vms/*": {source: "/srv/vms/*.img", exclude: ["scratch-*"], group: gold, keep: {last: 0, monthly: 12, yearly: 5, within: 48h, tags: [own]}}
-monitor: {textfile: /var/lib/x/varve.prom}
+monitor: {textfile: /var/lib/x/varve.prom, listen: 9750}
+maintenance: {prune: after-backup, gc: daily at 07:00, scrub: {schedule: daily, max_duration: 3h}, drill: {schedule: "0 9 * * sat", volumes: 7, exec: "true"}}
+anomaly: {stored: 2.5x, at_least: 1MiB, ratio: never, pin: 0s}
+notify: {command: c, webhook: "https://example.org/hook?x=1", email: "Ops <ops@example.org>, root", smtp: "mail.example.org:465", smtp_user: u, smtp_password_file: /p, again: 1h}
 `
 
 func TestWholeFile(t *testing.T) {
 	c := good(t, whole)
-	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" {
+	if c.Path != "varve.yaml" || c.Repository != "/srv/varve" || c.Zone.String() != "Europe/Berlin" || c.Monitor.Textfile != "/var/lib/x/varve.prom" || c.Monitor.Listen != "127.0.0.1:9750" {
 		t.Errorf("got %+v", c)
+	}
+	if m := c.Maintenance; !m.Prune.AfterBackup || !m.Prune.Schedule.IsZero() || m.GC.String() != "daily at 07:00" ||
+		m.Scrub.Schedule.String() != "daily" || m.Scrub.OlderThan != 30*24*time.Hour || m.Scrub.MaxDuration != 3*time.Hour ||
+		m.Drill.Schedule.IsZero() || m.Drill.Volumes != 7 || m.Drill.Exec != "true" {
+		t.Errorf("maintenance %+v", m)
 	}
 	if l := c.Limits; l.Jobs != 2 || l.MinFree != (config.MinFree{Bytes: 10 << 30}) || l.IOPressure != 40 {
 		t.Errorf("limits %+v", l)
+	}
+	wanted := config.Notify{
+		Command: "c", Webhook: "https://example.org/hook?x=1", Email: []string{"ops@example.org", "root"}, SMTP: "mail.example.org:465",
+		User: "u", PasswordFile: "/p", Again: time.Hour, Timeout: 30 * time.Second,
+	}
+	if !reflect.DeepEqual(c.Notify, wanted) {
+		t.Errorf("notify %+v, want %+v", c.Notify, wanted)
+	}
+	if a := (config.Anomaly{Stored: 2.5, AtLeast: 1 << 20, History: 7}); c.Anomaly != a {
+		t.Errorf("anomaly %+v, want %+v", c.Anomaly, a)
+	}
+	if a := good(t, "").Anomaly; a != config.DefaultAnomaly() || a.Stored != 10 || a.Pin != 30*24*time.Hour {
+		t.Errorf("without a word, anomaly is %+v", a)
 	}
 	for hour, want := range map[int]int64{7: 400 << 20, 8: 100 << 20, 17: 100 << 20, 18: 200 << 20, 20: 400 << 20} {
 		at := time.Date(2026, 11, 24, hour, 30, 0, 0, c.Zone).UTC()
@@ -143,7 +165,6 @@ func TestProblems(t *testing.T) {
 		{"unknown at the top", "repositry: /x", `:1: unknown key "repositry"; did you mean "repository"?`},
 		{"unknown below", "limits: {job: 1}", `:1: limits: unknown key "job"; did you mean "jobs"?`},
 		{"unknown, and like nothing", "x: 1", `:1: unknown key "x"`},
-		{"not yet known", "notify: {}", `:1: unknown key "notify"`},
 		{"unknown in hooks", volume("hooks: {bofore: x}"), `:2: volumes.a.hooks: unknown key "bofore"; did you mean "before"?`},
 		{"of volumes only", "defaults: {source: /a}", `:1: defaults: the key "source" stands under volumes.NAME only`},
 		{"of volumes only, in a group", "groups:\n  g:\n    group: h", `:3: groups.g: the key "group" stands under volumes.NAME only`},
@@ -163,6 +184,21 @@ func TestProblems(t *testing.T) {
 		{"an alias", "defaults: &d {priority: 1}\ngroups: {g: *d}", `:2: groups.g: want keys and values, not an alias; aliases are not read, groups serve instead`},
 		{"a merge key", "groups: {g: {<<: {priority: 1}}}", `:1: groups.g: unknown key "<<"`},
 		{"a relative repository", "repository: varve", `:1: repository: bad value "varve": want an absolute path`},
+		{"a webhook that is none", "notify: {webhook: hooks.example.org/SECRET}", `:1: notify.webhook: bad value "...": want a URL such as https://example.org/hook`},
+		{"an address that is none", "notify: {email: \"ops@example.org, @\"}", `:1: notify.email: bad value "@": want an address such as ops@example.org`},
+		{"addresses with nothing between", "notify: {email: \"ops@example.org,,root\"}", `:1: notify.email: bad value "ops@example.org,,root": there is nothing between two commas`},
+		{"a server without a port", "notify: {smtp: mail.example.org}", `:1: notify.smtp: bad value "mail.example.org": want a host and a port such as mail.example.org:587`},
+		{"a password without a user", "notify: {smtp: \"m:25\", smtp_password_file: /p}", `:1: notify: smtp_user and smtp_password_file belong together`},
+		{"a user without a server", "notify: {smtp_user: u, smtp_password_file: /p}", `:1: notify: smtp_user and smtp_password_file are for a server: say smtp, too`},
+		{"again and again", "notify: {again: 0s}", `:1: notify.again: bad value "0s": want more than nothing`},
+		{"a factor without its sign", "anomaly: {stored: 10}", `:1: anomaly.stored: bad value "10": want a factor from 1 on such as 10x, or never`},
+		{"a factor that is none", "anomaly: {stored: 0.5x}", `:1: anomaly.stored: bad value "0.5x": want a factor from 1 on such as 10x, or never`},
+		{"a share in percent", "anomaly: {ratio: 95%}", `:1: anomaly.ratio: bad value "95%": want a number such as 0.95, up to 1, or never`},
+		{"a share of more than all", "anomaly: {ratio: 1.5}", `:1: anomaly.ratio: bad value "1.5": want a number such as 0.95, up to 1, or never`},
+		{"a history of two", "anomaly: {history: 2}", `:1: anomaly.history: bad value "2": want a number between 3 and 1000`},
+		{"no port", "monitor: {listen: 127.0.0.1}", `:1: monitor.listen: bad value "127.0.0.1": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
+		{"a port that there is not", "monitor: {listen: 127.0.0.1:65536}", `:1: monitor.listen: bad value "127.0.0.1:65536": want a port such as 9750, or one with a host, such as 127.0.0.1:9750`},
+		{"no time to prune", "maintenance: {prune: after-restore}", `:1: maintenance.prune: bad schedule "after-restore": want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`},
 		{"a relative textfile", "monitor: {textfile: x}", `:1: monitor.textfile: bad value "x": want an absolute path`},
 		{"a zone", "timezone: Europe/Belrin", `:1: timezone: unknown time zone "Europe/Belrin": want one such as Europe/Berlin or UTC`},
 		{"a zone outside", "timezone: ../../etc/passwd", `:1: timezone: unknown time zone "../../etc/passwd": want one such as Europe/Berlin or UTC`},

@@ -92,11 +92,7 @@ func exampleFile() string {
 				continue
 			}
 			fmt.Fprintf(&out, "%s%s:\n", indent, name)
-			for _, inner := range keys {
-				if last, inside := strings.CutPrefix(inner.Path, key.Path+"."); inside && slices.Equal(inner.Under, key.Under) {
-					fmt.Fprintf(&out, "%s%s  %s: %s\n", comment(indent+"  ", inner.Text), indent, last, inner.Example)
-				}
-			}
+			writeBelow(&out, indent+"  ", keys, key)
 		}
 	}
 	write("", "", func(k config.Key) bool { return k.Under == nil && (k.Example != "" || isBlock(keys, k)) })
@@ -118,6 +114,23 @@ func exampleFile() string {
 	out.WriteString("  shop:\n")
 	write("    ", "sets.NAME.", func(config.Key) bool { return true })
 	return strings.Replace(out.String(), "volumes: [vms/shop-root, vms/shop-data]\n", "volumes: [db1, archive]\n", 1)
+}
+
+// writeBelow writes the keys below one, and those below them.
+func writeBelow(out *strings.Builder, indent string, keys []config.Key, key config.Key) {
+	for _, inner := range keys {
+		last, inside := strings.CutPrefix(inner.Path, key.Path+".")
+		if !inside || strings.Contains(last, ".") || !slices.Equal(inner.Under, key.Under) {
+			continue
+		}
+		out.WriteString(comment(indent, inner.Text))
+		if inner.Example == "" {
+			fmt.Fprintf(out, "%s%s:\n", indent, last)
+			writeBelow(out, indent+"  ", keys, inner)
+			continue
+		}
+		fmt.Fprintf(out, "%s%s: %s\n", indent, last, inner.Example)
+	}
 }
 
 // isBlock tells whether there are keys below one.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"path"
 	"strconv"
 	"strings"
@@ -63,6 +64,31 @@ func decimal(least, most float64) func(text string) (float64, error) {
 	}
 }
 
+// times reads a factor such as 10x, or never: 0.
+func times(text string) (float64, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	number, isFactor := strings.CutSuffix(text, "x")
+	n, err := decimal(1, 1e6)(number)
+	if err != nil || !isFactor {
+		return 0, &human.ValueError{Text: text, Want: "want a factor from 1 on such as 10x, or never"}
+	}
+	return n, nil
+}
+
+// share reads a part of a whole, or never: 0.
+func share(text string) (float64, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	n, err := decimal(0.01, 1)(text)
+	if err != nil {
+		err = &human.ValueError{Text: text, Want: "want a number such as 0.95, up to 1, or never"}
+	}
+	return n, err
+}
+
 func percent(text string) (float64, error) {
 	p, err := human.ParsePercent(text)
 	if err == nil && p == 0 {
@@ -101,6 +127,30 @@ func fullEvery(text string) (int, error) {
 		err = &human.ValueError{Text: text, Want: "want a number between 1 and 10000, or never"}
 	}
 	return n, err
+}
+
+// listenAddress reads a port, which is one of this host alone, or a host and a port.
+func listenAddress(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil && !strings.Contains(text, ":") {
+		host, port, err = "127.0.0.1", text, nil
+	}
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 1 || n > 65535 {
+		return "", &human.ValueError{Text: text, Want: "want a port such as 9750, or one with a host, such as 127.0.0.1:9750"}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// pruning reads a schedule, or after-backup.
+func pruning(text string) (Pruning, error) {
+	if text == "after-backup" {
+		return Pruning{AfterBackup: true}, nil
+	}
+	s, err := schedule.Parse(text)
+	return Pruning{Schedule: s}, err
 }
 
 func tag(text string) (string, error) { return text, revision.CheckTag(text) }

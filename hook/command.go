@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 type command struct {
 	hook, text   string
 	env          []string // besides that of this process
+	input        []byte   // what it can read; nil: nothing
 	limit, grace time.Duration
 }
 
@@ -38,6 +40,9 @@ func (c command) execute(ctx context.Context, out *process.Tail) error {
 	cmd := exec.Command("/bin/sh", "-c", c.text)
 	cmd.Env = environment(cmd.Environ(), c.hook, c.env) // hooks are meant to have ours
 	cmd.Stdout, cmd.Stderr = out, out
+	if c.input != nil {
+		cmd.Stdin = bytes.NewReader(c.input)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = drain
 	if err := cmd.Start(); err != nil {

@@ -12,7 +12,9 @@
 // A freeze that failed, or took too long, is thawed too: nobody knows how far it
 // got. So a thaw must be a command that may run when nothing is frozen.
 //
+// [Tell] runs a command that is to take a message, such as that something is wrong.
+//
 // Commands are given to /bin/sh -c, each in a process group of its own, with nothing
-// to read and its output kept for the log. One that takes too long is ended with all
+// to read but such a message, and its output kept for the log. One that takes too long is ended with all
 // that is in its group: SIGTERM, and after a while SIGKILL.
 package hook

@@ -134,7 +134,10 @@ func (s Subject) environ() []string {
 
 // told are the variables by which hooks are told things. A hook of a run that was
 // itself started by a hook must not take what that was told for its own.
-var told = []string{"VARVE_HOOK", "VARVE_VOLUME", "VARVE_SOURCE", "VARVE_REPOSITORY", "VARVE_RESULT", "VARVE_REVISION"}
+var told = []string{
+	"VARVE_HOOK", "VARVE_VOLUME", "VARVE_SOURCE", "VARVE_REPOSITORY", "VARVE_RESULT", "VARVE_REVISION",
+	"VARVE_HOST", "VARVE_VERDICT", "VARVE_SUMMARY", "VARVE_NEW", "VARVE_STILL", "VARVE_OVER",
+}
 
 // environment is that of this process, with what a hook is told.
 func environment(own []string, hook string, env []string) []string {

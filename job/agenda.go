@@ -10,7 +10,6 @@ import (
 	"varve/repository"
 	"varve/revision"
 	"varve/schedule"
-	"varve/status"
 )
 
 // A Choice says which volumes to back up; the zero value: all that are configured. Of a
@@ -159,8 +158,7 @@ func (p picking) due(wanted []config.Volume, now time.Time) (picked []config.Vol
 }
 
 // isDue tells whether a volume of which this is the newest revision, nil if there is
-// none, is due. One dated in the future, by a clock that was wrong, keeps nothing from
-// being due.
+// none, is due.
 func isDue(plan schedule.Plan, newest *revision.Statement, now time.Time) bool {
-	return newest == nil || newest.Begun.Before(plan.Prev(now)) || newest.Begun.After(now.Add(status.Ahead))
+	return newest == nil || schedule.IsDue(newest.Begun, plan.Prev(now), now)
 }

@@ -35,10 +35,11 @@ type Job struct {
 // Options is what all jobs of a run share. Open has to be given.
 type Options struct {
 	Open       func(ctx context.Context, source string) (volume.Source, error)
-	Command    string        // what this process does: "backup"
-	Repository string        // where it is, as hooks are told
-	Limits     config.Limits // of this host
-	StateDir   string        // where the runs of this host know of each other, if it has limits
+	Command    string         // what this process does: "backup"
+	Repository string         // where it is, as hooks are told
+	Limits     config.Limits  // of this host
+	Anomaly    config.Anomaly // when a new revision is told as unlike those before it; the zero value: never
+	StateDir   string         // where the runs of this host know of each other, if it has limits
 	Guardian   hook.Guardian
 	Log        *slog.Logger // nil discards
 
@@ -82,6 +83,9 @@ func Do(ctx context.Context, repo *repository.Repository, j Job, opts Options) R
 	created, journaled, err := a.run(ctx)
 	if !journaled && err != nil {
 		a.journal(ctx, begun, err)
+	}
+	if created != nil {
+		a.judge(ctx, created)
 	}
 	return Result{Volume: j.Volume, Created: created, History: a.history, Err: err}
 }

@@ -27,6 +27,7 @@ func doSet(ctx context.Context, repo *repository.Repository, jobs []Job, opts Op
 		r := Result{Volume: a.Volume, History: a.history, Err: err}
 		if made != nil {
 			r.Created = made.Results[i]
+			a.judge(ctx, r.Created)
 		}
 		if !journaled && err != nil {
 			a.journal(ctx, begun, err)

@@ -23,7 +23,12 @@ type Summary struct {
 	Troubled  []Revision // those known to be suspect or damaged, the oldest first; Statement may be nil
 	Drill     *LastDrill // of its revisions; nil: there was none
 	Waiting   []Revision // those of sets that were cut off, which count as nothing, the oldest first
+	Anomalous []Revision // those that were given the tag [AnomalyTag], the oldest first; Statement may be nil
 }
+
+// AnomalyTag is the tag that is given to a revision that is unlike those before it. Who has
+// looked at it takes it off.
+const AnomalyTag = "anomaly"
 
 // Summaries gives the summaries of all volumes, by name, much faster than listing
 // their revisions does: of each volume only the newest statements are read, and
@@ -155,7 +160,11 @@ func (s *Summary) glance(r *Repository, ids, noted []revision.ID) (plain bool, e
 		if info.State == Suspect || info.State == Damaged {
 			s.Troubled = append(s.Troubled, Revision{Volume: v, ID: id, Info: info})
 		}
+		if slices.Contains(info.Tags, AnomalyTag) {
+			s.Anomalous = append(s.Anomalous, Revision{Volume: v, ID: id, Info: info})
+		}
 	}
+	slices.SortFunc(s.Anomalous, func(a, b Revision) int { return a.ID.Begun().Compare(b.ID.Begun()) })
 	slices.SortFunc(s.Troubled, func(a, b Revision) int { return a.ID.Begun().Compare(b.ID.Begun()) })
 	for s.Good == nil && len(ids) > 0 {
 		batch := ids[:1]
@@ -241,6 +250,9 @@ func (r *Repository) thorough(v Volume) (Summary, error) {
 		s.noteDrill(rev.ID, rev.Info.Drill)
 		if rev.Info.State == Suspect || rev.Info.State == Damaged {
 			s.Troubled = append(s.Troubled, rev)
+		}
+		if slices.Contains(rev.Info.Tags, AnomalyTag) {
+			s.Anomalous = append(s.Anomalous, rev)
 		}
 	}
 	s.look(l.visible)

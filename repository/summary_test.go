@@ -67,7 +67,11 @@ func TestSummaryAgreesWithTheList(t *testing.T) {
 			}
 			all := p.revisions(r, "db")
 			for i, state := range c.states {
-				if err := r.Mark(t.Context(), all[i], func(info *repository.Info) { info.State = state }); err != nil {
+				if err := r.Mark(t.Context(), all[i], func(info *repository.Info) {
+					if info.State = state; i%2 == 1 {
+						info.Tags = append(info.Tags, "other", repository.AnomalyTag)
+					}
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -106,6 +110,9 @@ func summaryOf(all []repository.Revision) (s repository.Summary) {
 		if state := all[i].Info.State; state == repository.Suspect || state == repository.Damaged {
 			s.Troubled = append(s.Troubled, all[i])
 		}
+		if slices.Contains(all[i].Info.Tags, repository.AnomalyTag) {
+			s.Anomalous = append(s.Anomalous, all[i])
+		}
 	}
 	return s
 }
@@ -120,6 +127,10 @@ func describe(s repository.Summary) string {
 	text := fmt.Sprintf("%d revisions, newest %s, good %s, troubled", s.Revisions, id(s.Newest), id(s.Good))
 	for _, rev := range s.Troubled {
 		text += fmt.Sprintf(" %s (%s)", rev.ID, rev.Info.State)
+	}
+	text += ", anomalous"
+	for _, rev := range s.Anomalous {
+		text += fmt.Sprintf(" %s", rev.ID)
 	}
 	return text
 }

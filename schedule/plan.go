@@ -61,6 +61,16 @@ func (p Plan) Gap(at time.Time) time.Duration {
 	return next.Sub(prev)
 }
 
+// Ahead is how far the clocks of those who make revisions may be ahead of ours.
+const Ahead = time.Hour
+
+// IsDue tells whether a job is due now of which prev was the last due time, and that was
+// last begun at a time; zero: never. However many due times went by, it is due once. A
+// last time that lies in the future, by a clock that was wrong, keeps nothing from being due.
+func IsDue(last, prev, now time.Time) bool {
+	return last.IsZero() || last.Before(prev) || last.After(now.Add(Ahead))
+}
+
 // Validate refuses a schedule that its window can never meet.
 func (p Plan) Validate() error {
 	if p.Schedule.IsZero() {

@@ -52,6 +52,20 @@ func (w Window) IsAny() bool { return w == Window{} }
 // Contains tells whether the window is open at t, in t's zone.
 func (w Window) Contains(t time.Time) bool { return w.has(t.Hour()*60 + t.Minute()) }
 
+// Until is when the window that is open at t closes, by the clock of t's zone; the zero
+// time: it is closed, or never closes.
+func (w Window) Until(t time.Time) time.Time {
+	if w.IsAny() || !w.Contains(t) {
+		return time.Time{}
+	}
+	zone := t.Location()
+	day, minute := reading(floorDiv(t.Unix()+offset(t.Unix(), zone), 60)).split()
+	if w.to <= minute {
+		day++
+	}
+	return moment(join(day, w.to), zone)
+}
+
 // has tells whether the window is open in a minute of the day.
 func (w Window) has(minute int) bool {
 	switch {

@@ -69,9 +69,10 @@ func Judge(in Input) *Report {
 		r.Cases = append(r.Cases, Case{Kind: NotFound, Why: err.Error(), Do: "varve check-config"})
 	}
 	r.judgeSets(in)
+	r.judgeScheduler(in)
 	r.space(in)
 	slices.SortStableFunc(r.Cases, func(a, b Case) int {
-		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), a.LastGood.Compare(b.LastGood))
+		return cmp.Or(cmp.Compare(b.Kind.Grade(), a.Kind.Grade()), compareFirst(a.Kind, b.Kind), a.LastGood.Compare(b.LastGood))
 	})
 	for _, c := range r.Cases {
 		r.Grade = max(r.Grade, c.Kind.Grade())
@@ -144,6 +145,13 @@ func (v *Volume) judge(in Input, tries *late) {
 		return
 	}
 	v.damages()
+	for _, rev := range v.Summary.Anomalous {
+		why := rev.ID.Short() + " is unlike those before it" // its note says how, unless somebody wrote another
+		if rev.Info.Note != "" {
+			why += ": " + rev.Info.Note
+		}
+		v.add(Anomaly, rev.ID, why, "varve tag "+v.typed("@"+rev.ID.Short())+" --remove "+repository.AnomalyTag+", if it was meant")
+	}
 	newest := v.Summary.Newest
 	switch {
 	case newest == nil || newest.Statement == nil:

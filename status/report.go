@@ -26,23 +26,29 @@ type Kind string
 
 // The kinds of case. The first are critical, the others warnings.
 const (
-	Damaged    Kind = "damaged"     // bytes of a revision are lost
-	Unreadable Kind = "unreadable"  // what a volume has cannot be told
-	Overdue    Kind = "overdue"     // the last good revision is older than was promised
-	Failing    Kind = "failing"     // there is no good revision, and the last try failed
-	SetOverdue Kind = "set-overdue" // the last whole set is older than was promised, whatever its volumes have of their own
+	Damaged    Kind = "damaged"          // bytes of a revision are lost
+	Unreadable Kind = "unreadable"       // what a volume has cannot be told
+	Overdue    Kind = "overdue"          // the last good revision is older than was promised
+	Failing    Kind = "failing"          // there is no good revision, and the last try failed
+	SetOverdue Kind = "set-overdue"      // the last whole set is older than was promised, whatever its volumes have of their own
+	Dead       Kind = "scheduler-dead"   // a scheduler ran, and was killed: nothing is backed up by itself
+	Silent     Kind = "scheduler-silent" // it is there, and does not answer
 
-	Failed      Kind = "failed"       // the last try failed, and the promise still holds
-	DrillFailed Kind = "drill-failed" // the last drill found something wrong
-	Suspect     Kind = "suspect"      // the newest revision is not trusted
-	Live        Kind = "live-source"  // the source was in use while it was read
-	SetApart    Kind = "set-apart"    // the newest good revisions of a set's volumes were not made together
-	Waiting     Kind = "waiting"      // a revision is of a set that was cut off
-	Warned      Kind = "warned"       // the last backup, of the last days, warned of what somebody has to look at
-	Gone        Kind = "source-gone"  // a pattern of the configuration names the volume, and its source is not there any more
-	Forgotten   Kind = "forgotten"    // the configuration does not name the volume any more
-	NotFound    Kind = "not-found"    // of an entry of the configuration nothing is found, or not all
-	Filling     Kind = "filling-up"   // the repository will be full before long
+	Failed      Kind = "failed"            // the last try failed, and the promise still holds
+	DrillFailed Kind = "drill-failed"      // the last drill found something wrong
+	Suspect     Kind = "suspect"           // the newest revision is not trusted
+	Live        Kind = "live-source"       // the source was in use while it was read
+	SetApart    Kind = "set-apart"         // the newest good revisions of a set's volumes were not made together
+	Anomaly     Kind = "anomaly"           // a revision is unlike those before it, and nobody has said that this was meant
+	Waiting     Kind = "waiting"           // a revision is of a set that was cut off
+	Warned      Kind = "warned"            // the last backup, of the last days, warned of what somebody has to look at
+	Gone        Kind = "source-gone"       // a pattern of the configuration names the volume, and its source is not there any more
+	Forgotten   Kind = "forgotten"         // the configuration does not name the volume any more
+	NotFound    Kind = "not-found"         // of an entry of the configuration nothing is found, or not all
+	Filling     Kind = "filling-up"        // the repository will be full before long
+	Stopped     Kind = "scheduler-stopped" // a scheduler ran, and was told to end
+	Broken      Kind = "config-broken"     // the scheduler goes by a configuration that is not what the file says now
+	Blind       Kind = "scheduler-blind"   // the scheduler cannot read what there is
 )
 
 // Words is the kind as people read it.
@@ -51,7 +57,7 @@ func (k Kind) Words() string { return strings.ReplaceAll(string(k), "-", " ") }
 // Grade is how bad a case of that kind is.
 func (k Kind) Grade() Grade {
 	switch k {
-	case Damaged, Unreadable, Overdue, Failing, SetOverdue:
+	case Damaged, Unreadable, Overdue, Failing, SetOverdue, Dead, Silent:
 		return Critical
 	}
 	return Warning
@@ -108,6 +114,7 @@ type Input struct {
 	Journal    []repository.Event // all there are, oldest first, those of Volumes or not; needed where an expected volume has no revision
 	Running    []repository.Running
 	Proofs     map[revision.Name]Proof
+	Scheduler  Scheduler
 	Available  int64 // bytes of the repository's file system
 	Total      int64 // zero: not known
 }
@@ -134,6 +141,15 @@ func (in *Input) Unproven() (oldest time.Time, never int) {
 		return time.Time{}, never
 	}
 	return oldest, never
+}
+
+// Scheduler is how the scheduler of this host is. The zero value: there never was one.
+type Scheduler struct {
+	Kind   Kind      // Dead, Silent or Stopped; empty: it runs, or never did
+	PID    int       // of who runs, or ran
+	Heard  time.Time // when it last showed that it lives, or when it ended
+	Broken string    // what is wrong with the configuration as it is now; empty: nothing
+	Blind  string    // why it cannot read what there is; empty: it can
 }
 
 // Unread is what could not be read of the repository.
@@ -166,11 +182,8 @@ func (v *Volume) LastGood() time.Time {
 	return v.Summary.Good.Statement.Begun
 }
 
-// Ahead is how far the clocks of those who make revisions may be ahead of ours.
-const Ahead = time.Hour
-
 // isAhead tells whether the newest good revision is dated in the future: some clock was wrong.
-func (v *Volume) isAhead(now time.Time) bool { return v.LastGood().After(now.Add(Ahead)) }
+func (v *Volume) isAhead(now time.Time) bool { return v.LastGood().After(now.Add(schedule.Ahead)) }
 
 // Age is how old the newest good revision is, for all that is known: endlessly if
 // there is none, or if its date cannot be right.

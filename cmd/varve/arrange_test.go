@@ -34,6 +34,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	if err := os.WriteFile(configuration, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	telling := filepath.Join(dir, "telling.yaml")
+	if err := os.WriteFile(telling, []byte("notify: {command: cat}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Mkdir(filepath.Join(dir, "none"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +70,8 @@ func TestFlagsStandAnywhere(t *testing.T) {
 		"check-config": {nil, []string{"--config", configuration}, map[string]any{"path": configuration}},
 		"snapshots":    {nil, []string{"--orphans", "--temporary", "2d", "-n"}, map[string]any{"dry_run": true, "snapshots": nil}},
 		"discover":     {[]string{filepath.Join(dir, "none")}, []string{"--uncovered"}, map[string]any{"uncovered_count": 0.0}},
+		"notify":       {nil, []string{"--test", "--config", telling}, map[string]any{"told": []any{"command"}}},
+		"scheduler":    {nil, []string{"--once", "--config", configuration}, map[string]any{"runs": nil}},
 		"metrics":      {nil, []string{"--textfile", filepath.Join(dir, "varve.prom")}, map[string]any{"metrics": nil}},
 		"verify":       {[]string{"v"}, []string{"--against", disk, "--sha256"}, map[string]any{"against": disk}},
 		"scrub":        {[]string{"m"}, []string{"--sample", "10%", "--older-than=1s", "--max-duration", "1h", "--limit-rate=1G"}, map[string]any{"light": false}},

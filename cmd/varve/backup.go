@@ -163,9 +163,11 @@ func runBackup(ctx context.Context, s *session, f backupFlags, args []string) (r
 	}
 	repo, err := s.openRepository(toWrite)
 	if err != nil {
+		s.tellUnreachable(ctx, err)
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
+	defer s.tellTroubles(ctx, repo)
 	if f.several(args) {
 		return s.backUpSeveral(ctx, repo, f, optional(args, 0), opts)
 	}

@@ -46,12 +46,12 @@ func commands(s *session) []*command {
 	return []*command{
 		initCommand(s), backupCommand(s), logCommand(s), volumesCommand(s), diffCommand(s), showCommand(s), restoreCommand(s),
 		lsCommand(s), cpCommand(s), mountCommand(s),
-		statusCommand(s), checkCommand(s), historyCommand(s), verifyCommand(s), scrubCommand(s), drillCommand(s),
+		statusCommand(s), checkCommand(s), historyCommand(s), notifyCommand(s), verifyCommand(s), scrubCommand(s), drillCommand(s),
 		pinCommand(s), unpinCommand(s), tagCommand(s), distrustCommand(s),
 		pruneCommand(s), rmCommand(s), undeleteCommand(s), gcCommand(s), renameCommand(s), retireCommand(s),
-		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), metricsCommand(s),
+		discoverCommand(s), checkConfigCommand(s), snapshotsCommand(s), schedulerCommand(s), metricsCommand(s),
 		mergeCommand(s), rebuildCommand(s), adoptCommand(s), versionCommand(), completionCommand(), helpCommand(s),
-		probeLockCommand(), guardianCommand(s), serveImageCommand(s), roomCommand(s), completeCommand(s), manCommand(s),
+		probeLockCommand(), guardianCommand(s), serveImageCommand(s), roomCommand(s), completeCommand(s), manCommand(s), listSourcesCommand(s),
 	}
 }
 

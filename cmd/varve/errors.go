@@ -14,6 +14,7 @@ import (
 	"varve/loopmount"
 	"varve/repository"
 	"varve/revision"
+	"varve/scheduler"
 	"varve/volume"
 )
 
@@ -152,13 +153,14 @@ func gravityOf(err error) job.Gravity {
 		inside        *loopmount.PathError
 		same          *filecopy.SameNameError
 		drilled       *drillError
+		taken         *scheduler.TakenError
 	)
 	switch {
 	case errors.As(err, &drilled) && drilled.Result.Outcome == drill.Failed:
 		return job.Damaged
 	case errors.As(err, &server):
 		return gravityOfCode(server.Exit)
-	case errors.As(err, &point) && point.Mounted:
+	case errors.As(err, &point) && point.Mounted, errors.As(err, &taken):
 		return job.Busy
 	case errors.As(err, &noPart), errors.As(err, &noPath) && noPath.opened > 0, errors.As(err, &severalParts), errors.As(err, &same):
 		return job.Misuse

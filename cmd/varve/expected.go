@@ -31,23 +31,49 @@ func (s *session) expected(ctx context.Context, known []repository.Summary) (p p
 	if err != nil || conf == nil || s.isElsewhere(conf) {
 		return p, err
 	}
-	volumes, problems := conf.Volumes(s.lister(ctx))
-	named, sources, broken := map[revision.Name]bool{}, map[string]bool{}, map[string]bool{}
+	volumes, problems := s.listVolumes(ctx, conf)
 	for _, err := range problems {
 		if !isOutOfReach(err) {
 			p.notFound = append(p.notFound, err)
 		}
+	}
+	for _, v := range allWanted(conf, volumes, problems, known) {
+		set, _ := conf.SetOf(v.Name)
+		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Since: conf.Changed, Set: set.Name, Gone: v.gone})
+	}
+	for _, set := range conf.Sets() {
+		p.sets = append(p.sets, status.ExpectedSet{Name: set.Name, Volumes: set.Volumes})
+	}
+	p.configured = len(volumes) > 0 || len(problems) > 0
+	return p, nil
+}
+
+// listVolumes lists the volumes of the configuration, and what of it was not found.
+func (s *session) listVolumes(ctx context.Context, conf *config.Config) ([]config.Volume, []error) {
+	if s.listed != nil {
+		return s.listed()
+	}
+	return conf.Volumes(s.lister(ctx))
+}
+
+// wantedVolume is one of the configuration, whether its source is there or not.
+type wantedVolume struct {
+	config.Volume
+	gone string // its source, if that is not there; empty: it is, or nobody can tell
+}
+
+// allWanted adds to the volumes that were listed, with what was wrong then, those of the
+// repository that a pattern promised something once.
+func allWanted(conf *config.Config, volumes []config.Volume, problems []error, known []repository.Summary) (all []wantedVolume) {
+	named, sources, broken := map[revision.Name]bool{}, map[string]bool{}, map[string]bool{}
+	for _, err := range problems {
 		if problem := new(config.Problem); errors.As(err, &problem) {
 			broken[problem.Key] = true
 		}
 	}
-	add := func(v config.Volume, gone string) {
-		set, _ := conf.SetOf(v.Name)
-		p.all = append(p.all, status.Expectation{Name: v.Name, Plan: v.Plan, Overdue: v.Overdue, Since: conf.Changed, Set: set.Name, Gone: gone})
-	}
 	for _, v := range volumes {
 		named[v.Name], sources[v.Source] = true, true
-		add(v, "")
+		all = append(all, wantedVolume{v, ""})
 	}
 	for _, summary := range known {
 		name := summary.Volume.Name
@@ -55,16 +81,12 @@ func (s *session) expected(ctx context.Context, known []repository.Summary) (p p
 		switch {
 		case !fits || named[name]:
 		case broken["volumes."+v.Pattern]:
-			add(v, "")
+			all = append(all, wantedVolume{v, ""})
 		case !sources[v.Source] && summary.Newest != nil: // else it is another volume's now
-			add(v, v.Source)
+			all = append(all, wantedVolume{v, v.Source})
 		}
 	}
-	for _, set := range conf.Sets() {
-		p.sets = append(p.sets, status.ExpectedSet{Name: set.Name, Volumes: set.Volumes})
-	}
-	p.configured = len(volumes) > 0 || len(problems) > 0
-	return p, nil
+	return all
 }
 
 // isElsewhere tells whether the configuration is about another repository than the

@@ -71,13 +71,16 @@ func (c *choice) String() string { return c.value }
 
 func (c *choice) is(value string) bool { return c.value == value }
 
+// rootState is the state of what root runs.
+const rootState = "/var/lib/varve"
+
 // stateDir is where this host keeps what it knows of repositories; empty: nowhere.
 func stateDir() string {
 	if dir := os.Getenv("VARVE_STATE"); dir != "" {
 		return dir
 	}
 	if os.Geteuid() == 0 {
-		return "/var/lib/varve"
+		return rootState
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "varve")

@@ -49,6 +49,14 @@ func (b *bench) write(name, text string) {
 	}
 }
 
+// move renames a file or a directory.
+func (b *bench) move(from, to string) {
+	b.t.Helper()
+	if err := os.Rename(b.path(from), b.path(to)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // disk makes an image of random bytes.
 func (b *bench) disk(name string, size int, seed byte) {
 	data := make([]byte, size)
@@ -186,6 +194,7 @@ var unsteadyParts = []struct {
 	{regexp.MustCompile(`\brevision [0-9a-hj-km-np-tv-z]{4}\b`), "revision k3f9"},
 	{regexp.MustCompile(`\b[0-9a-hj-km-np-tv-z]{4}( \(\d{4}-\d\d-\d\dT.*?\)|: volumes/)`), "k3f9$1"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "2026-11-24T01:00:03Z"},
+	{regexp.MustCompile(`\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [ 1-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d`), "Tue 24 Nov 2026 02:00"},
 	{regexp.MustCompile(`\bat byte [\d,]+\b`), "at byte 1"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), strings.Repeat("d", 64)},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), strings.Repeat("a", 32)},

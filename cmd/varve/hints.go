@@ -22,7 +22,8 @@ import (
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
 	for _, advise := range []func(error, about) string{
-		hintOnWords, hintOnMount, hintOnDrill, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnInside, hintOnVolume, hintOnSystem,
+		hintOnWords, hintOnMount, hintOnDrill, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnInside, hintOnVolume, hintOnScheduler,
+		hintOnSystem,
 	} {
 		if text := advise(err, a); text != "" {
 			return text

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"varve/backup"
+	"varve/config"
 	"varve/hook"
 	"varve/hostlimit"
 	"varve/internal/human"
@@ -19,10 +20,10 @@ import (
 func (s *session) jobOptions(tell func(job.Event)) job.Options {
 	opts := job.Options{
 		Open: s.openBackupSource, Command: s.command, Repository: s.about.repo, StateDir: stateDir(),
-		Guardian: hook.Guardian{Stderr: os.Stderr}, Log: s.log, Tell: tell,
+		Guardian: hook.Guardian{Stderr: os.Stderr}, Log: s.log, Tell: tell, Anomaly: config.DefaultAnomaly(),
 	}
 	if conf, err := s.configuration(); err == nil && conf != nil {
-		opts.Limits = conf.Limits
+		opts.Limits, opts.Anomaly = conf.Limits, conf.Anomaly
 	}
 	return opts
 }

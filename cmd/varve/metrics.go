@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,7 +23,8 @@ func metricsCommand(s *session) *command {
 		summary: "print the state of all volumes for Prometheus",
 		about: `Prints metrics in the text format of Prometheus. With --textfile they go to a
 file for node_exporter's textfile collector, which is replaced in one step;
-the configuration's "monitor: textfile" names one, too.
+the configuration's "monitor: textfile" names one, too. A scheduler gives them over
+HTTP, where "monitor: listen" says.
 
 varve_backups_total counts the backups of the whole journal. What was counted of
 it is kept in this host's state, so that only what is new is read; a user who can
@@ -66,12 +68,26 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
+	m, err := s.measure(ctx, repo)
+	if err != nil || textfile == "" {
+		return m, err
+	}
+	m.Textfile = textfile
+	if err := replaceFile(textfile, m.text(), true); err != nil {
+		return nil, fmt.Errorf("write %q: %w", textfile, err)
+	}
+	return m, nil
+}
+
+// measure collects all metrics there are.
+func (s *session) measure(ctx context.Context, repo *repository.Repository) (*metrics, error) {
 	report, in, err := s.judge(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	m := &metrics{Textfile: textfile}
+	m := new(metrics)
 	m.collect(report, in)
+	m.beat(s.scheduler.beat)
 	if backups, err := repo.TallyBackups(stateDir()); err == nil {
 		m.count(backups)
 	} else {
@@ -81,12 +97,6 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		m.add("varve_repository_damaged_objects", "", "", float64(len(hurt)))
 	} else {
 		s.warn("how many objects are hurt cannot be told: %v", err)
-	}
-	if textfile == "" {
-		return m, nil
-	}
-	if err := replaceFile(textfile, m.text(), true); err != nil {
-		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}
 	return m, nil
 }
@@ -134,6 +144,13 @@ func (m *metrics) troubles(cases []status.Case) {
 			one.Labels[pairs[k]] = pairs[k+1]
 		}
 		m.Metrics = append(m.Metrics, one)
+	}
+}
+
+// beat adds when the scheduler last showed that it lives.
+func (m *metrics) beat(at time.Time) {
+	if !at.IsZero() {
+		m.add("varve_scheduler_heartbeat_timestamp_seconds", "", "", float64(at.Unix()))
 	}
 }
 
@@ -246,6 +263,7 @@ var metricHelp = [][2]string{
 	{"varve_volume_last_drill_success", "1 if it passed."},
 	{"varve_volume_last_drill_restore_seconds", "How long a restore would take to read all of the image, as it was measured then."},
 	{"varve_backups_total", "Backups in the journal by how they ended."},
+	{"varve_scheduler_heartbeat_timestamp_seconds", "When the scheduler of this host last showed that it lives; there is none where none ever ran."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
 	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt."},

@@ -13,7 +13,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, signals := watchSignals(context.Background())
 	defer signals.stop()
 	s := newSession(stdin, stdout, stderr)
-	s.asked = signals.progress
+	s.asked, s.hangup = signals.progress, signals.hangup
 	words := args[1:]
 	if filepath.Base(args[0]) == helperName {
 		var isToDo bool

@@ -16,12 +16,19 @@ import (
 // lately is how far back the journal is read for what was tried.
 const lately = 50 * time.Hour
 
-// judge reads what there is to know about all volumes, and says how safe they are.
-// It takes no lock and writes nothing, so that it can run beside anything.
+// judge says how safe all volumes are, as of when this run began.
 func (s *session) judge(ctx context.Context, repo *repository.Repository) (*status.Report, status.Input, error) {
-	in := status.Input{Now: s.begun.In(s.zone)}
+	return s.judgeAt(ctx, repo, s.begun.In(s.zone))
+}
+
+// judgeAt reads what there is to know about all volumes, and says how safe they are now.
+// It takes no lock and writes nothing, so that it can run beside anything.
+func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now time.Time) (*status.Report, status.Input, error) {
+	in := status.Input{Now: now}
+	var heard heardScheduler
 	var eventsErr, runningErr error
 	var aside sync.WaitGroup
+	aside.Go(func() { heard = s.hearScheduler(ctx, repo.ID(), in.Now) })
 	aside.Go(func() {
 		in.Events, eventsErr = repo.EventsSince(in.Now.Add(-lately))
 		in.Running, runningErr = repo.Running()
@@ -31,7 +38,9 @@ func (s *session) judge(ctx context.Context, repo *repository.Repository) (*stat
 	if err := ctx.Err(); err != nil {
 		return nil, in, err
 	}
+	s.scheduler = heard
 	in.Volumes, in.Unread = volumes, unreadOf(unread)
+	in.Scheduler = heard.state
 	promised, err := s.expected(ctx, in.Volumes)
 	if err != nil {
 		return nil, in, err

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"varve/config"
 	"varve/internal/human"
 	"varve/revision"
 )
@@ -20,7 +21,8 @@ type session struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr *screen
-	asked  <-chan os.Signal // SIGUSR1
+	asked  <-chan os.Signal        // SIGUSR1
+	hangup func() <-chan os.Signal // has SIGHUP come from there, and end nothing any more
 
 	globals  globalFlags
 	repoFlag string // what -r says, as opposed to the environment
@@ -32,6 +34,8 @@ type session struct {
 	zone     *time.Location
 
 	configured configured
+	scheduler  heardScheduler                    // once judge has heard of it
+	listed     func() ([]config.Volume, []error) // the volumes of the configuration; nil: they are looked for
 
 	words    []string // as they were typed
 	answered *int     // the exit code of who has told all there is to tell; nil: it is still to be told

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -37,7 +38,8 @@ func interruption(ctx context.Context) *signalError {
 
 // signals is what the process listens to.
 type signals struct {
-	progress <-chan os.Signal // SIGUSR1: say how far you are
+	progress <-chan os.Signal        // SIGUSR1: say how far you are
+	hangup   func() <-chan os.Signal // has SIGHUP come from there, and end nothing any more
 	stop     func()
 }
 
@@ -54,16 +56,32 @@ func watchSignals(parent context.Context) (context.Context, signals) {
 	}
 	signal.Notify(progress, syscall.SIGUSR1)
 	done, ended := make(chan struct{}), make(chan struct{})
+	hangups := make(chan os.Signal, 1)
+	var isTaken atomic.Bool
 	go func() {
 		defer close(ended)
-		select {
-		case sig := <-end:
-			signal.Stop(end)
-			cancel(&signalError{signal: sig.(syscall.Signal)})
-		case <-done:
+		for {
+			select {
+			case sig := <-end:
+				if sig == syscall.SIGHUP && isTaken.Load() {
+					select {
+					case hangups <- sig:
+					default: // there is one already
+					}
+					continue
+				}
+				signal.Stop(end)
+				cancel(&signalError{signal: sig.(syscall.Signal)})
+			case <-done:
+			}
+			return
 		}
 	}()
-	return ctx, signals{progress: progress, stop: func() {
+	hangup := func() <-chan os.Signal {
+		isTaken.Store(true)
+		return hangups
+	}
+	return ctx, signals{progress: progress, hangup: hangup, stop: func() {
 		signal.Stop(end)
 		signal.Stop(progress)
 		close(done)

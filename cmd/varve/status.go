@@ -71,7 +71,8 @@ type judged struct {
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
 	Proof      judgedProof   `json:"proof"`
-	Drills     *judgedDrills `json:"drills"` // null: there was none
+	Drills     *judgedDrills `json:"drills"`    // null: there was none
+	Scheduler  *judgedDaemon `json:"scheduler"` // null: there never was one
 	all        bool          // are printed
 	troubled   int           // volumes
 	dueSoon    int
@@ -141,7 +142,7 @@ func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged 
 	j := &judged{
 		Volumes: []judgedEntry{}, Sets: newJudgedSets(r), all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
-		Repository: newJudgedPlace(s.about.repo, r, in), Drills: newJudgedDrills(r, in.Now),
+		Repository: newJudgedPlace(s.about.repo, r, in), Drills: newJudgedDrills(r, in.Now), Scheduler: s.scheduler.judged(),
 		troubled: r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
 		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}

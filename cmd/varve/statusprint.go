@@ -32,6 +32,12 @@ func (j *judged) print(p *page) {
 func (j *judged) verdict(p *page) markup {
 	warnings := formatCount(len(j.Warnings), "warning")
 	switch {
+	case len(j.Trouble) > 0 && (j.Trouble[0].Kind == status.Dead || j.Trouble[0].Kind == status.Silent):
+		text := "NOT SAFE: " + j.Trouble[0].Why
+		if j.troubled > 0 {
+			text += fmt.Sprintf("; %d of %s in trouble", j.troubled, isAre(len(j.Volumes), j.troubled))
+		}
+		return p.red(text)
 	case len(j.Volumes) == 0 && len(j.Trouble) == 0:
 		return markup("no volumes yet " + string(p.arrow()) + " varve backup NAME /dev/VOLUME")
 	case j.Verdict == "safe" && j.New == len(j.Volumes):
@@ -172,6 +178,9 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 	}
 	if j.Drills != nil {
 		rows = append(rows, []cell{left("drills"), left(j.Drills.words())})
+	}
+	if j.Scheduler != nil {
+		rows = append(rows, []cell{left("scheduler"), left(j.Scheduler.inWords(p))})
 	}
 	return rows
 }

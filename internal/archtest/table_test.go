@@ -36,11 +36,12 @@ var mayImport = map[string][]string{
 	"scrub":                        {"repository", "revision", "chunkstore"},
 	"fusemount":                    {"repository", "revision", "chunkstore", "internal/durable", "internal/mountinfo", "internal/process"},
 	"drill":                        {"fusemount", "loopmount", "disk", "repository", "revision", "chunkstore", "internal/human", "internal/mountinfo", "internal/process"},
-	"scheduler":                    {"hostlimit", "retention", "internal/durable"},
+	"scheduler":                    {"config", "revision", "schedule", "internal/durable", "internal/human", "internal/process"},
 	"hostlimit":                    {"internal/durable", "internal/human", "internal/process"},
 	"hook":                         {"internal/process"},
 	"schedule":                     {"internal/human"},
 	"status":                       {"repository", "revision", "schedule", "internal/human"},
+	"notify":                       {"hook", "status", "internal/durable"},
 	"config":                       {"retention", "schedule", "revision", "volume", "internal/human"},
 	"job":                          {"backup", "config", "hook", "hostlimit", "repository", "retention", "revision", "schedule", "status", "volume", "internal/process"},
 	"cmd/varve":                    {"*"},
@@ -51,23 +52,25 @@ var mayImport = map[string][]string{
 // homes says which packages may import an outside library. A library that is
 // not here has no home yet and may not be imported: name its one home first.
 var homes = map[string][]string{
-	"go.etcd.io/bbolt":                {"chunkstore"},
-	"go.yaml.in/yaml/v4":              {"config"},
-	"github.com/klauspost/compress":   {"chunkstore"},
-	"github.com/pierrec/lz4/v4":       {"chunkstore"},
-	"lukechampine.com/blake3":         {"chunkstore", "revision"}, // content ids; region hashes and image digests
-	"github.com/zeebo/xxh3":           {"chunkstore", "revision", "repository", "internal/durable"},
-	"github.com/urfave/cli/v2":        {"cmd/varve"},
-	"golang.org/x/term":               {"cmd/varve"},
-	"github.com/rivo/uniseg":          {"cmd/varve"}, // how wide text is
-	"golang.org/x/time":               {"backup", "scrub"},
-	"golang.org/x/sys":                {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount", "drill"},
-	"golang.org/x/sync":               {"*"},
-	"github.com/ceph/go-ceph":         {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
-	"C":                               {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler
-	"github.com/hanwen/go-fuse/v2":    {"fusemount", "internal/proof/machine"},
-	"pgregory.net/rapid":              {"internal/durable/durabletest", "volume/volumetest"},
-	"github.com/rogpeppe/go-internal": {}, // tests only
+	"go.etcd.io/bbolt":                 {"chunkstore"},
+	"go.yaml.in/yaml/v4":               {"config"},
+	"github.com/klauspost/compress":    {"chunkstore"},
+	"github.com/pierrec/lz4/v4":        {"chunkstore"},
+	"lukechampine.com/blake3":          {"chunkstore", "revision"}, // content ids; region hashes and image digests
+	"github.com/zeebo/xxh3":            {"chunkstore", "revision", "repository", "internal/durable"},
+	"github.com/urfave/cli/v2":         {"cmd/varve"},
+	"golang.org/x/term":                {"cmd/varve"},
+	"github.com/rivo/uniseg":           {"cmd/varve"}, // how wide text is
+	"golang.org/x/time":                {"backup", "scrub"},
+	"golang.org/x/sys":                 {"internal/durable", "internal/durable/durabletest", "volume/filevolume", "loopmount", "filecopy", "fusemount", "drill"},
+	"golang.org/x/sync":                {"*"},
+	"github.com/ceph/go-ceph":          {"volume/rbdvolume", "volume/rbdvolume/rbdtest"},
+	"C":                                {"volume/rbdvolume"}, // what go-ceph has no call for; nobody else needs a C compiler
+	"github.com/hanwen/go-fuse/v2":     {"fusemount", "internal/proof/machine"},
+	"pgregory.net/rapid":               {"internal/durable/durabletest", "volume/volumetest"},
+	"github.com/rogpeppe/go-internal":  {}, // tests only
+	"github.com/prometheus/common":     {}, // likewise: reads metrics as Prometheus does
+	"github.com/prometheus/prometheus": {}, // likewise: reads expressions
 }
 
 // mayNotImport keeps packages pure: values in, values out, no world around them.

@@ -37,7 +37,7 @@ func documents(t *testing.T) []string {
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no documents: %v", err)
 	}
-	return append(all, filepath.Join(root, "README.md"))
+	return append(all, filepath.Join(root, "README.md"), filepath.Join(root, "docs", "monitoring", "README.md"))
 }
 
 // TestDocuments runs every document.

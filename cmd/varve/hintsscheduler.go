@@ -1,0 +1,20 @@
+package main
+
+import (
+	"errors"
+
+	"varve/scheduler"
+)
+
+// hintOnScheduler advises on a scheduler that is not there, or is there already.
+func hintOnScheduler(err error, _ about) string {
+	switch {
+	case errors.As(err, new(*scheduler.TakenError)):
+		return "varve status says how it is; varve scheduler reload has it read the configuration anew"
+	case errors.Is(err, scheduler.ErrNone):
+		return "start it: systemctl start varve-scheduler, or varve scheduler"
+	case errors.Is(err, scheduler.ErrSilent):
+		return "it hangs, or is stopped: systemctl restart varve-scheduler; its runs end with it, and are gone on with"
+	}
+	return ""
+}

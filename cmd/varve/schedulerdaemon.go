@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"varve/config"
+	"varve/revision"
+	"varve/scheduler"
+)
+
+// daemon is a scheduler, and what it is told by this program.
+type daemon struct {
+	s     *session
+	repo  string // its directory
+	id    revision.UUID
+	conf  atomic.Pointer[config.Config]
+	path  string // of the configuration
+	watch *watchdog
+	seen  atomic.Pointer[listing]
+
+	teller *teller
+	http   metricsServer
+}
+
+// schedule runs a scheduler until it ends.
+func (s *session) schedule(ctx context.Context, once bool) (result, error) {
+	conf, err := s.configuration()
+	switch {
+	case err != nil:
+		return nil, err
+	case conf == nil:
+		return nil, &usageError{Text: "no configuration says what to back up, and when", Command: s.command}
+	}
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path}
+	s.close("close the repository", repo)
+	if stateDir() == "" {
+		return nil, errors.New("there is no place for the state of this host: VARVE_STATE names one")
+	}
+	d.conf.Store(conf)
+	s.doing = schedulerName
+	d.teller = newTeller(d.tellOthers)
+	watch := newWatchdog()
+	d.watch = watch
+	opts := scheduler.Options{
+		StateDir: stateFor(toWrite), Repository: d.id, Group: groupOf(d.repo), Once: once, Runner: d, Look: d.look, Reload: d.reload,
+		Tell: d.tell, Log: s.log, Tick: watch.tick(), Watched: watch.alive,
+	}
+	sched, err := scheduler.Open(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the scheduler", sched)
+	if once {
+		err := sched.Run(ctx)
+		d.tellOthers(ctx)
+		done := newScheduled(sched.Results(), true)
+		if err == nil {
+			err = done.judge()
+		}
+		return done, errors.Join(err, ctx.Err())
+	}
+	stop, err := sched.Listen()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	hangups, reloading := s.hangup(), make(chan struct{})
+	over, finish := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(reloading)
+		for {
+			select {
+			case <-hangups:
+				sched.Do(over, scheduler.Request{Varve: 1, Do: scheduler.AskReload}) // events tell how it went
+			case <-over.Done():
+				return
+			}
+		}
+	}()
+	telling := make(chan struct{})
+	go func() {
+		defer close(telling)
+		d.teller.run(over)
+	}()
+	d.serveMetrics()
+	defer d.http.close()
+	watch.ready()
+	err = sched.Run(ctx)
+	finish()
+	<-reloading
+	<-telling
+	return newScheduled(nil, false), err
+}
+
+// groupOf is the group of a directory; -1: it cannot be told.
+func groupOf(dir string) int {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return -1
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return -1
+	}
+	return int(owner.Gid)
+}
+
+// reload reads the configuration anew. That it is of another repository is wrong, too.
+func (d *daemon) reload() error {
+	err := config.CheckExposed(d.path, os.Geteuid())
+	var conf *config.Config
+	if err == nil {
+		conf, err = config.Load(d.path)
+	}
+	if err != nil {
+		return &configurationError{Path: d.path, Err: err}
+	}
+	if was := d.conf.Load(); conf.Repository != was.Repository {
+		return fmt.Errorf("%s names another repository, %q: stop this scheduler, and start one for that", d.path, conf.Repository)
+	}
+	d.conf.Store(conf)
+	d.serveMetrics()
+	return nil
+}
+
+// tell says what happens, a line for each thing that somebody may want to know.
+func (d *daemon) tell(e scheduler.Event) {
+	d.noteForOthers(e)
+	if e.Result != nil {
+		d.http.news.Add(1)
+	}
+	text := strings.ReplaceAll(e.Text, "\n", "; ")
+	if name := e.Task.String(); name != "" {
+		text = name + ": " + text
+	}
+	if r := e.Result; r != nil && r.Outcome.Done() {
+		text += ", " + formatDuration(r.Ended.Sub(r.Begun))
+		for _, w := range r.Warnings {
+			text += "; WARNING " + w
+		}
+	}
+	if e.Kind == scheduler.ConfigBroken {
+		text = "the configuration is wrong, and the one before is used: " + text
+	}
+	if e.Kind == scheduler.Failed {
+		text = fmt.Sprintf("%s (%s)", text, formatThey(e.Attempts, "try", "failed", "failed"))
+	}
+	if os.Getenv("JOURNAL_STREAM") == "" { // which has the time
+		text = e.Time.Format("2006-01-02 15:04:05 ") + text
+	}
+	switch e.Kind {
+	case scheduler.Failed, scheduler.Found, scheduler.Overdue, scheduler.Died, scheduler.ConfigBroken: // told with --quiet, too
+		if d.s.json {
+			return
+		}
+		p := d.s.page(d.s.stderr.w)
+		p.line("%s", text)
+		d.s.tell(p)
+	case scheduler.Stopping:
+		d.watch.stopping()
+		d.s.say("%s", text)
+	case scheduler.Began:
+		d.s.log.Debug("begun", "task", e.Task.String())
+	default:
+		d.s.say("%s", text)
+	}
+}
+
+// Run implements [scheduler.Runner]: this program, in a process of its own.
+func (d *daemon) Run(ctx context.Context, words []string) scheduler.Result {
+	return readRun(d.child(words...).Run(ctx), words[0])
+}
+
+// child is this program with these words, and what was said of the repository and the configuration.
+func (d *daemon) child(words ...string) scheduler.Child {
+	args := append([]string{"varve", "--repo", d.repo, "--config", d.path}, words...)
+	return scheduler.Child{Path: ownProgram(), Args: args, Env: childEnvironment()}
+}
+
+// ownProgram is this program, even if another one has its name by now.
+func ownProgram() string {
+	const exe = "/proc/self/exe"
+	if _, err := os.Stat(exe); err == nil {
+		return exe
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return exe // starting it will fail, and say so
+	}
+	return path
+}
+
+// childEnvironment is ours, without what is between the service manager and us.
+func childEnvironment() (env []string) {
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		switch name {
+		case "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID":
+		default:
+			env = append(env, pair)
+		}
+	}
+	return append(env, toldByScheduler+"="+strconv.Itoa(os.Getpid()))
+}
+
+// How long a scheduler is waited for: by who looks in passing, and by who asks for something.
+const (
+	askShort = 2 * time.Second
+	askLong  = 15 * time.Second
+)
+
+// askScheduler asks the scheduler of a repository, which may be another user's.
+func (s *session) askScheduler(ctx context.Context, id revision.UUID, r scheduler.Request) (a scheduler.Answer, err error) {
+	err = scheduler.ErrNone
+	for _, dir := range schedulerDirs(id) {
+		if a, err = scheduler.Ask(ctx, dir, r); !errors.Is(err, scheduler.ErrNone) {
+			return a, err
+		}
+	}
+	return a, err
+}
+
+// schedulerDirs are where the scheduler of a repository may be: in our state, or in root's.
+func schedulerDirs(id revision.UUID) (dirs []string) {
+	own := stateFor(toWrite)
+	if own != "" {
+		dirs = append(dirs, scheduler.Dir(own, id))
+	}
+	if filepath.Clean(own) != rootState {
+		dirs = append(dirs, scheduler.Dir(rootState, id))
+	}
+	return dirs
+}

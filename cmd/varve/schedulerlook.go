@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"varve/config"
+	"varve/repository"
+	"varve/revision"
+	"varve/scheduler"
+)
+
+// listing is what there is of the configuration's volumes, as of some time.
+type listing struct {
+	of       *config.Config
+	volumes  []config.Volume
+	problems []error
+	sizes    map[revision.Name]int64
+}
+
+// listLong is how long sources are looked for.
+const listLong = 2 * time.Minute
+
+// look is what a scheduler goes by. Where the repository cannot be read, what is to be done
+// is known all the same.
+func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
+	w := &scheduler.World{
+		At: time.Now(), Volumes: map[revision.Name]scheduler.Known{}, Others: map[revision.Name]bool{}, Done: map[scheduler.Kind]time.Time{},
+	}
+	conf := d.conf.Load()
+	w.Slots = max(1, conf.Limits.Jobs)
+	summaries, err := d.survey(ctx, w)
+	if err != nil {
+		w.Unread = append(w.Unread, err.Error())
+	}
+	seen := d.list(ctx, conf, summaries)
+	retired := map[revision.Name]bool{}
+	for i := range summaries {
+		retired[summaries[i].Volume.Name] = summaries[i].Retired
+	}
+	var wanted []config.Volume
+	for _, v := range allWanted(conf, seen.volumes, seen.problems, summaries) {
+		if !retired[v.Name] {
+			wanted = append(wanted, v.Volume)
+		}
+	}
+	for name, size := range seen.sizes {
+		if _, has := w.Volumes[name]; !has {
+			w.Volumes[name] = scheduler.Known{Size: size}
+		}
+	}
+	kept := map[revision.Name]bool{}
+	for name, k := range w.Volumes {
+		kept[name] = !k.Newest.IsZero()
+	}
+	w.Tasks = scheduler.Tasks(conf, wanted, kept)
+	return w, ctx.Err()
+}
+
+// survey reads what the repository says.
+func (d *daemon) survey(ctx context.Context, w *scheduler.World) ([]repository.Summary, error) {
+	s := d.s.beside(d.conf.Load(), d.repo)
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close("close the repository", repo)
+	if repo.ID() != d.id {
+		return nil, fmt.Errorf("another repository lies at %s now", d.repo)
+	}
+	summaries, unread := repo.Summaries(ctx)
+	for _, v := range summaries {
+		w.Volumes[v.Volume.Name] = knownOf(v)
+	}
+	events, err := repo.EventsSince(w.At.Add(-lately))
+	if err != nil {
+		s.warn("%v", err) // what was tried is known from elsewhere
+	}
+	for _, e := range events {
+		noteEvent(w, e)
+	}
+	running, err := repo.Running()
+	for _, r := range running {
+		if r.Volume != "" {
+			w.Others[r.Volume] = true
+		}
+	}
+	return summaries, errors.Join(unread, err)
+}
+
+func knownOf(v repository.Summary) (k scheduler.Known) {
+	if v.Newest != nil && v.Newest.Statement != nil {
+		st := v.Newest.Statement
+		k.Newest, k.Took, k.Size = st.Begun, st.Statistics.Duration(), int64(st.Size)
+	}
+	if v.Good != nil {
+		k.Good = v.Good.Statement.Begun
+	}
+	return k
+}
+
+// noteEvent adds what the journal says of tries, and of maintenance.
+func noteEvent(w *scheduler.World, e repository.Event) {
+	k, known := w.Volumes[e.Volume]
+	switch {
+	case e.Op == repository.OpBackup && e.Result == repository.ResultFailed && e.Volume != "":
+		k.Failures, k.Tried, k.Error = k.Failures+1, e.Time, e.Error
+		w.Volumes[e.Volume] = k
+	case e.Op == repository.OpBackup && known:
+		k.Failures, k.Error = 0, ""
+		w.Volumes[e.Volume] = k
+	case e.Result != repository.ResultFailed: // a kind of maintenance is called as its command is
+		w.Done[scheduler.Kind(e.Op)] = e.Time
+	}
+}
+
+// list lists the configuration's volumes. The sources of patterns are looked for by another
+// process, for that may hang.
+func (d *daemon) list(ctx context.Context, conf *config.Config, known []repository.Summary) *listing {
+	isPattern := false
+	seen := &listing{of: conf, sizes: map[revision.Name]int64{}}
+	seen.volumes, _ = conf.Volumes(func(string) ([]string, error) {
+		isPattern = true
+		return nil, nil
+	})
+	fresh := slices.ContainsFunc(seen.volumes, func(v config.Volume) bool {
+		return !slices.ContainsFunc(known, func(s repository.Summary) bool { return s.Volume.Name == v.Name && s.Newest != nil })
+	})
+	if isPattern || fresh {
+		ctx, cancel := context.WithTimeout(ctx, listLong)
+		defer cancel()
+		if err := seen.ask(d.child(listName, "--json").Run(ctx)); err != nil {
+			d.s.log.Warn("the sources of the configuration cannot be looked for", "error", err)
+			if before := d.seen.Load(); before != nil && before.of == conf {
+				return before
+			}
+			seen.problems = append(seen.problems, err)
+			for _, s := range known { // what a pattern named once
+				if v, fits := conf.Volume(s.Volume.Name); fits && v.Pattern != "" {
+					seen.volumes = append(seen.volumes, v)
+				}
+			}
+			return seen
+		}
+	}
+	d.seen.Store(seen)
+	return seen
+}
+
+// ask takes what the other process found.
+func (l *listing) ask(out scheduler.Output) error {
+	var d struct {
+		Result *listedSources `json:"result"`
+	}
+	if err := json.Unmarshal(out.Stdout, &d); err != nil || d.Result == nil {
+		return errors.New(silence(out))
+	}
+	l.volumes = nil
+	for _, found := range d.Result.Volumes {
+		if v, fits := l.of.Volume(found.Volume); fits {
+			l.volumes = append(l.volumes, v)
+			if found.Size > 0 {
+				l.sizes[v.Name] = found.Size
+			}
+		}
+	}
+	for _, p := range d.Result.Problems {
+		l.problems = append(l.problems, &config.Problem{Path: l.of.Path, Key: p.Key, Text: p.Text})
+	}
+	return nil
+}
+
+// beside is a session for what is done beside another, at this moment and in silence.
+func (s *session) beside(conf *config.Config, repo string) *session {
+	other := newSession(s.stdin, io.Discard, io.Discard)
+	other.globals, other.zone, other.command, other.log = s.globals, conf.Zone, s.command, s.log
+	other.globals.repo, other.globals.quiet, other.json = repo, true, true
+	other.configured = configured{sought: true, found: conf}
+	other.about.repo = repo
+	return other
+}

@@ -1,0 +1,133 @@
+package scheduler
+
+import (
+	"context"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"varve/internal/process"
+)
+
+// A Child runs a program, for a [Runner]. Its process ends with ours, however that ends:
+// the kernel sends it SIGTERM then, upon which this program leaves everything in order.
+type Child struct {
+	Path  string
+	Args  []string      // its name and its arguments
+	Env   []string      // nil: ours
+	Grace time.Duration // between SIGTERM and SIGKILL; zero: 40 s
+}
+
+// Output is what a program wrote, as much of it as was kept, and how it ended.
+type Output struct {
+	Stdout   []byte // the first of it
+	Cut      bool   // there was more
+	Stderr   string // the last of it
+	Exit     int    // -1: a signal ended it, or it could not be started
+	Err      error  // why; nil: it ended by itself
+	Signaled bool   // we ended it
+}
+
+// How much of what a program writes is kept, in bytes.
+const (
+	maxStdout = 16 << 20
+	maxStderr = 8 << 10
+)
+
+// drain is how long output is awaited from what a program left running behind it.
+const drain = 2 * time.Second
+
+// Run runs the program until it ends. When ctx ends, it gets SIGTERM, and after a while
+// SIGKILL, together with what it left in its session.
+func (c Child) Run(ctx context.Context) (out Output) {
+	// The kernel tells a child that the thread is gone which started it, so that has to stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if c.Grace == 0 {
+		c.Grace = 40 * time.Second
+	}
+	stdout, stderr := &head{limit: maxStdout}, &tail{limit: maxStderr}
+	cmd := exec.Command(c.Path)
+	cmd.Args, cmd.Env = c.Args, c.Env
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.WaitDelay = drain
+	if err := cmd.Start(); err != nil {
+		return Output{Exit: -1, Err: err}
+	}
+	ended := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		out.Signaled = true
+		_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended
+		select {
+		case <-ended:
+		case <-time.After(c.Grace):
+			_ = cmd.Process.Kill() // likewise
+			killSession(cmd.Process.Pid)
+		}
+	}()
+	err := cmd.Wait()
+	close(ended)
+	<-watched
+	out.Stdout, out.Cut, out.Stderr, out.Exit = stdout.data, stdout.cut, stderr.String(), cmd.ProcessState.ExitCode()
+	if out.Exit < 0 {
+		out.Err = err
+	}
+	return out
+}
+
+// killSession ends what a program that was killed left in its session.
+func killSession(leader int) {
+	pids, err := process.InSession(leader)
+	if err != nil {
+		return // nobody can tell
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // an error: it has ended
+	}
+}
+
+// head keeps the first of what is written to it.
+type head struct {
+	limit int
+	data  []byte
+	cut   bool
+}
+
+// Write implements [io.Writer]. It takes everything.
+func (h *head) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := h.limit - len(h.data); n > room {
+		p, h.cut = p[:room], true
+	}
+	h.data = append(h.data, p...)
+	return n, nil
+}
+
+// tail keeps the last of what is written to it.
+type tail struct {
+	limit int
+	data  []byte
+}
+
+// Write implements [io.Writer]. It takes everything.
+func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
+	t.data = append(t.data, p...)
+	if over := len(t.data) - t.limit; over > 0 {
+		t.data = append(t.data[:0], t.data[over:]...)
+	}
+	return n, nil
+}
+
+// String is what was kept, as text.
+func (t *tail) String() string { return strings.ToValidUTF8(string(t.data), "�") }

@@ -1,0 +1,142 @@
+package scheduler
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"varve/internal/durable"
+)
+
+// Bounds of the socket.
+const (
+	maxRequest = 1 << 20
+	maxAnswer  = 64 << 20
+	maxAskers  = 32               // at a time
+	hearing    = 10 * time.Second // for a request to come, and an answer to go
+)
+
+// Listen answers those who connect to the scheduler's socket, until stop is called. They
+// are answered while Run runs.
+func (s *Scheduler) Listen() (stop func(), err error) {
+	l, err := durable.ListenUnix(s.dir, socketName)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the scheduler's socket: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.serve(ctx, l)
+	}()
+	return func() {
+		cancel()
+		_ = l.Close() // nothing is lost by it
+		<-done
+		_ = s.tree.Remove(socketName) // what stays is in the way of nobody
+	}, nil
+}
+
+// serve answers until the listener is closed.
+func (s *Scheduler) serve(ctx context.Context, l net.Listener) {
+	askers := make(chan struct{}, maxAskers)
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			s.opts.Log.Warn("nobody can connect to the scheduler for a moment", "error", err)
+			select {
+			case <-time.After(time.Second): // as when there are too many open files
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case askers <- struct{}{}:
+			go func() {
+				defer func() { <-askers }()
+				s.hear(ctx, conn)
+			}()
+		case <-ctx.Done():
+			_ = conn.Close()
+			return
+		}
+	}
+}
+
+// hear answers one request.
+func (s *Scheduler) hear(ctx context.Context, conn net.Conn) {
+	defer func() { _ = conn.Close() }() // who asked has the answer, or is gone
+	_ = conn.SetDeadline(time.Now().Add(hearing))
+	ctx, cancel := context.WithTimeout(ctx, hearing)
+	defer cancel()
+	line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
+	if err != nil {
+		return
+	}
+	var r Request
+	a := Answer{Varve: protocolVersion}
+	if err := json.Unmarshal(line, &r); err != nil {
+		a.Error = "that is no request: " + err.Error()
+	} else {
+		a = s.Do(ctx, r)
+	}
+	_ = json.NewEncoder(conn).Encode(a) // likewise
+}
+
+// Ask asks the scheduler whose directory that is. Without one, the error is [ErrNone]; where
+// one is there and says nothing until ctx ends, [ErrSilent]; what it would not do is a [*RefusedError].
+func Ask(ctx context.Context, dir string, r Request) (Answer, error) {
+	conn, err := connect(ctx, dir)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = conn.Close() }() // the answer was read, or did not come
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	r.Varve = protocolVersion
+	if err := json.NewEncoder(conn).Encode(r); err != nil {
+		return Answer{}, fmt.Errorf("%w: %v", ErrSilent, err)
+	}
+	var a Answer
+	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&a); err != nil {
+		return Answer{}, fmt.Errorf("%w: %v", ErrSilent, err)
+	}
+	if a.Error != "" {
+		return a, &RefusedError{a.Error}
+	}
+	return a, nil
+}
+
+// connect connects to the socket, however long its path is.
+func connect(ctx context.Context, dir string) (net.Conn, error) {
+	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the scheduler: %w", err)
+	}
+	defer func() { _ = d.Close() }() // it only names the socket
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), socketName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, ErrNone
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("ask the scheduler: %w", fs.ErrPermission)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %v", ErrSilent, err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,126 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"varve/revision"
+	"varve/scheduler"
+)
+
+func TestAsk(t *testing.T) {
+	h := newHouse(t, task("a", plan(t, "never", "any", "UTC", "a")))
+	dir := scheduler.Dir(h.dir, revision.UUID{})
+	ask := func(r scheduler.Request) (scheduler.Answer, error) { return scheduler.Ask(t.Context(), dir, r) }
+	if _, err := ask(scheduler.Request{Do: scheduler.AskStatus}); !errors.Is(err, scheduler.ErrNone) {
+		t.Errorf("before there ever was one: %v", err)
+	}
+	if left, err := scheduler.ReadLeft(dir, time.Now()); left != nil || err != nil {
+		t.Errorf("before there ever was one, it left %v, %v", left, err)
+	}
+	h.runs(func(s *scheduler.Scheduler) {
+		stop, err := s.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		a, err := ask(scheduler.Request{Do: scheduler.AskStatus})
+		if err != nil || a.Status == nil || a.Status.Process.PID != os.Getpid() {
+			t.Errorf("%+v, %v", a, err)
+		}
+		if _, err := ask(scheduler.Request{Do: scheduler.AskPause}); !errors.As(err, new(*scheduler.RefusedError)) {
+			t.Errorf("a pause of no length: %v", err)
+		}
+		if _, err := ask(scheduler.Request{Do: "dance"}); !errors.As(err, new(*scheduler.RefusedError)) {
+			t.Errorf("an unknown action: %v", err)
+		}
+		conn, err := net.Dial("unix", filepath.Join(dir, "control"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = conn.Write([]byte("{}x\n"))
+		answer := make([]byte, 1000)
+		if n, _ := conn.Read(answer); !strings.Contains(string(answer[:n]), "no request") {
+			t.Errorf("nonsense is answered %q", answer[:n])
+		}
+		if left, err := scheduler.ReadLeft(dir, time.Now()); left == nil || left.Process == nil || err != nil {
+			t.Errorf("while it runs, it left %+v, %v", left, err)
+		}
+	})
+	if _, err := ask(scheduler.Request{Do: scheduler.AskStatus}); !errors.Is(err, scheduler.ErrNone) {
+		t.Errorf("after its end: %v", err)
+	}
+	if left, err := scheduler.ReadLeft(dir, time.Now()); left == nil || left.Process != nil || left.Stopped.IsZero() || err != nil {
+		t.Errorf("after its end, it left %+v, %v", left, err)
+	}
+}
+
+// One that is there and says nothing keeps nobody waiting for ever.
+func TestAskSilent(t *testing.T) {
+	h := newHouse(t)
+	s, err := scheduler.Open(h.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := s.Listen() // and it never runs
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := scheduler.Ask(ctx, scheduler.Dir(h.dir, revision.UUID{}), scheduler.Request{Do: scheduler.AskStatus}); !errors.Is(err, scheduler.ErrSilent) {
+		t.Errorf("it says %v", err)
+	}
+	stop()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChild(t *testing.T) {
+	sh := func(text string) scheduler.Child {
+		return scheduler.Child{Path: "/bin/sh", Args: []string{"sh", "-c", text}, Grace: 50 * time.Millisecond}
+	}
+	if out := sh("echo one; echo two >&2; exit 3").Run(t.Context()); string(out.Stdout) != "one\n" || out.Stderr != "two\n" || out.Exit != 3 || out.Err != nil {
+		t.Errorf("%+v", out)
+	}
+	if out := sh("kill -9 $$").Run(t.Context()); out.Exit != -1 || out.Err == nil {
+		t.Errorf("killed: %+v", out)
+	}
+	if out := (scheduler.Child{Path: "/nowhere"}).Run(t.Context()); out.Exit != -1 || out.Err == nil {
+		t.Errorf("not there: %+v", out)
+	}
+	if out := sh("head -c 17000000 /dev/zero; head -c 9000 /dev/zero >&2").Run(t.Context()); len(out.Stdout) != 16<<20 || !out.Cut || len(out.Stderr) != 8<<10 {
+		t.Errorf("much output: %d bytes, cut: %v, %d bytes", len(out.Stdout), out.Cut, len(out.Stderr))
+	}
+	file := filepath.Join(t.TempDir(), "began")
+	for name, c := range map[string]struct {
+		text string
+		exit int
+	}{
+		"that listens":    {"trap 'exit 143' TERM; echo >" + file + "; while :; do sleep 0.01; done", 143},
+		"that does not":   {"trap '' TERM; echo >" + file + "; while :; do sleep 1; done", -1},
+		"with a hung one": {"trap '' TERM; (trap '' TERM; sleep 100) & echo >" + file + "; wait", -1},
+	} {
+		_ = os.Remove(file)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan scheduler.Output, 1)
+		go func() { ended <- sh(c.text).Run(ctx) }()
+		for {
+			if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+				break
+			}
+		}
+		cancel()
+		if out := <-ended; out.Exit != c.exit || !out.Signaled {
+			t.Errorf("one %s: %+v", name, out)
+		}
+	}
+}

@@ -64,9 +64,9 @@ func (s *state) learn(w *World) {
 }
 
 // learnBackup takes what the world says of the volumes of a task: of a set, the oldest of
-// it counts. What ended after it was looked at, we know better.
+// it counts. What ended since it was looked at, or at that very moment, we know better.
 func (r *Record) learnBackup(t *Task, w *World, isNew bool) {
-	if r.Ended.After(w.At) && !isNew {
+	if !r.Ended.Before(w.At) && !isNew {
 		return
 	}
 	var newest, good time.Time

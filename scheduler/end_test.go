@@ -1,0 +1,140 @@
+package scheduler_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/revision"
+	"varve/scheduler"
+)
+
+// When it is to end, what runs has a while, and is then called off; it is due still.
+func TestEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, task("short", plan(t, "daily at 02:00", "any", "UTC", "a")), task("long", plan(t, "daily at 02:00", "any", "UTC", "b")))
+		h.opts.Finish = time.Minute
+		h.takes = func(words []string) (time.Duration, scheduler.Result) {
+			if words[1] == "short" {
+				return 30 * time.Second, scheduler.Result{Outcome: scheduler.OK}
+			}
+			return time.Hour, scheduler.Result{Outcome: scheduler.OK}
+		}
+		begun := time.Now()
+		h.runs(func(*scheduler.Scheduler) { synctest.Wait() })
+		if took := time.Since(begun); took != time.Minute {
+			t.Errorf("it ends after %s", took)
+		}
+		if h.done["short"].Newest.IsZero() || !h.done["long"].Newest.IsZero() {
+			t.Errorf("done: %v", h.done)
+		}
+		h.runs(func(*scheduler.Scheduler) { time.Sleep(90 * time.Minute) })
+		if len(h.begun["short"]) != 1 || len(h.begun["long"]) != 2 {
+			t.Errorf("after the next one began: %v", h.begun)
+		}
+	})
+}
+
+// What was seen while a run ended does not have it run again.
+func TestSeenBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, task("a", plan(t, "daily at 02:00", "any", "UTC", "a")))
+		begins, seen := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		looks := 0
+		h.opts.Look = func(ctx context.Context) (*scheduler.World, error) {
+			w, err := h.look(ctx)
+			if looks++; looks == 2 { // while it runs
+				close(seen)
+				time.Sleep(time.Second)
+			}
+			return w, err
+		}
+		h.opts.Runner = runner(func(ctx context.Context, words []string) scheduler.Result {
+			once.Do(func() { close(begins) })
+			<-seen
+			h.takes = func([]string) (time.Duration, scheduler.Result) { return 0, scheduler.Result{Outcome: scheduler.OK} }
+			return h.Run(ctx, words)
+		})
+		h.runs(func(s *scheduler.Scheduler) {
+			<-begins
+			if a := s.Do(t.Context(), scheduler.Request{Varve: 1, Do: scheduler.AskReload}); a.Error != "" {
+				t.Error(a.Error)
+			}
+			time.Sleep(time.Hour)
+		})
+		if len(h.begun["a"]) != 1 {
+			t.Errorf("begun: %v", h.begun["a"])
+		}
+	})
+}
+
+type runner func(ctx context.Context, words []string) scheduler.Result
+
+// Run implements [scheduler.Runner].
+func (r runner) Run(ctx context.Context, words []string) scheduler.Result { return r(ctx, words) }
+
+// Killed at any moment, and with its state lost or damaged, the next one forgets and
+// doubles nothing, and says that the one before died.
+func TestKilled(t *testing.T) {
+	for name, harm := range map[string]func(t *testing.T, path string){
+		"whole": func(*testing.T, string) {},
+		"lost": func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"cut short": func(t *testing.T, path string) {
+			if err := os.Truncate(path, 100); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"damaged": func(t *testing.T, path string) {
+			data, err := os.ReadFile(path)
+			if err == nil {
+				data[len(data)/2] ^= 4
+				err = os.WriteFile(path, data, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, task("a", plan(t, "daily at 02:00", "any", "UTC", "a")), task("b", plan(t, "daily at 02:00", "any", "UTC", "b")))
+				path := filepath.Join(scheduler.Dir(h.dir, revision.UUID{}), "state.json")
+				var before []byte
+				h.runs(func(*scheduler.Scheduler) {
+					time.Sleep(50*time.Hour + 10*time.Minute)
+					var err error
+					if before, err = os.ReadFile(path); err != nil { // as a kill would leave it
+						t.Fatal(err)
+					}
+				})
+				if err := os.WriteFile(path, before, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				harm(t, path)
+				runs := len(h.begun["a"]) + len(h.begun["b"])
+				h.events = nil
+				h.runs(func(*scheduler.Scheduler) { time.Sleep(30 * time.Minute) })
+				if n := len(h.begun["a"]) + len(h.begun["b"]); n != runs {
+					t.Errorf("%d runs more than were due", n-runs)
+				}
+				if died := slices.Contains(h.kinds(), scheduler.Died); died != (name == "whole") {
+					t.Errorf("told: %v", h.kinds())
+				}
+				h.runs(func(*scheduler.Scheduler) { time.Sleep(24 * time.Hour) })
+				if n := len(h.begun["a"]) + len(h.begun["b"]); n != runs+2 {
+					t.Errorf("%d runs of the next night", n-runs)
+				}
+			})
+		})
+	}
+}

@@ -156,7 +156,7 @@ func (d *daemon) tell(e scheduler.Event) {
 		text = "the configuration is wrong, and the one before is used: " + text
 	}
 	if e.Kind == scheduler.Failed {
-		text = fmt.Sprintf("%s (%s)", text, formatThey(e.Attempts, "try", "failed", "failed"))
+		text = fmt.Sprintf("%s (%s failed)", text, formatCountOf(e.Attempts, "try", "tries"))
 	}
 	if os.Getenv("JOURNAL_STREAM") == "" { // which has the time
 		text = e.Time.Format("2006-01-02 15:04:05 ") + text

@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Path       string         // of the file
 	Changed    time.Time      // when the file was changed last; zero: it is none
+	Text       []byte         // of the file, as it was read
 	Repository string         // absolute; empty: not said
 	Zone       *time.Location // never nil
 	Limits     Limits

@@ -86,7 +86,7 @@ func Parse(path string, data []byte) (*Config, error) {
 	if len(d.problems) > 0 {
 		return nil, d.failure()
 	}
-	doc.config.Path = path
+	doc.config.Path, doc.config.Text = path, data
 	return &doc.config, nil
 }
 

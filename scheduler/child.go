@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"bytes"
 	"context"
 	"os/exec"
 	"runtime"
@@ -17,6 +18,7 @@ type Child struct {
 	Path  string
 	Args  []string      // its name and its arguments
 	Env   []string      // nil: ours
+	Input []byte        // is its standard input
 	Grace time.Duration // between SIGTERM and SIGKILL; zero: 40 s
 }
 
@@ -51,7 +53,7 @@ func (c Child) Run(ctx context.Context) (out Output) {
 	stdout, stderr := &head{limit: maxStdout}, &tail{limit: maxStderr}
 	cmd := exec.Command(c.Path)
 	cmd.Args, cmd.Env = c.Args, c.Env
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(c.Input), stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = drain
 	if err := cmd.Start(); err != nil {

@@ -47,6 +47,9 @@ func (s *Scheduler) handle(r Request) Answer {
 		err = s.pause(r.For)
 	case r.Do == AskResume:
 		s.state.Pause, s.dirty = Pause{}, true
+	case r.Do == AskConfig:
+		conf := s.opts.Config()
+		a.Config = &conf
 	case r.Do == AskReload:
 		err = s.reload()
 	default:

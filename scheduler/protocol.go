@@ -27,6 +27,7 @@ const (
 	AskPause  Action = "pause"  // nothing is begun, For so long
 	AskResume Action = "resume"
 	AskReload Action = "reload"
+	AskConfig Action = "config" // by its owner, or root
 )
 
 const protocolVersion = 1
@@ -37,6 +38,14 @@ type Answer struct {
 	Error  string  `json:"error,omitempty"` // why it was not done; empty: it was
 	Done   []Key   `json:"done,omitempty"`  // what is run, or called off
 	Status *Status `json:"status,omitempty"`
+	Config *Config `json:"config,omitempty"`
+}
+
+// A Config is the configuration that a scheduler goes by, whatever its file says now.
+type Config struct {
+	Path    string    `json:"path"` // absolute
+	Text    []byte    `json:"text"`
+	Changed time.Time `json:"changed"` // the file, when that was read
 }
 
 // A Status is how a scheduler is.

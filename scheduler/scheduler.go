@@ -31,9 +31,10 @@ type Options struct {
 	Look func(ctx context.Context) (*World, error)
 	// Reload reads the configuration anew; after an error, what there was holds. Nil: it never changes.
 	Reload func() error
-	Tell   func(Event)  // is told what happens, in order, and must not block; nil: nobody is
-	Log    *slog.Logger // nil discards
-	Once   bool         // end when everything that is due was tried once
+	Config func() Config // what it goes by, for who asks; safe for concurrent use
+	Tell   func(Event)   // is told what happens, in order, and must not block; nil: nobody is
+	Log    *slog.Logger  // nil discards
+	Once   bool          // end when everything that is due was tried once
 
 	Tick    time.Duration // looks around at least so often; zero: 30 s
 	Finish  time.Duration // how long runs may go on when the scheduler is to end; zero: 20 s
@@ -52,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Reload == nil {
 		o.Reload = func() error { return nil }
+	}
+	if o.Config == nil {
+		o.Config = func() Config { return Config{} }
 	}
 	if o.Tick == 0 {
 		o.Tick = 30 * time.Second

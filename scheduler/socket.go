@@ -87,12 +87,34 @@ func (s *Scheduler) hear(ctx context.Context, conn net.Conn) {
 	}
 	var r Request
 	a := Answer{Varve: protocolVersion}
-	if err := json.Unmarshal(line, &r); err != nil {
+	switch err := json.Unmarshal(line, &r); {
+	case err != nil:
 		a.Error = "that is no request: " + err.Error()
-	} else {
+	case r.Do == AskConfig && !isOwner(conn): // there may be passwords in it
+		a.Error = "the configuration is told to nobody but the owner of the scheduler, and root"
+	default:
 		a = s.Do(ctx, r)
 	}
 	_ = json.NewEncoder(conn).Encode(a) // likewise
+}
+
+// isOwner tells whether it is our user, or root, who asks.
+func isOwner(conn net.Conn) bool {
+	c, isUnix := conn.(*net.UnixConn)
+	if !isUnix {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var by *syscall.Ucred
+	if cerr := raw.Control(func(fd uintptr) {
+		by, err = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); cerr != nil || err != nil {
+		return false
+	}
+	return by.Uid == 0 || int(by.Uid) == os.Geteuid()
 }
 
 // Ask asks the scheduler whose directory that is. Without one, the error is [ErrNone]; where

@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 
 func TestAsk(t *testing.T) {
 	h := newHouse(t, task("a", plan(t, "never", "any", "UTC", "a")))
+	h.opts.Group = os.Getgid()
+	h.opts.Config = func() scheduler.Config { return scheduler.Config{Path: "/etc/x", Text: []byte("secret")} }
 	dir := scheduler.Dir(h.dir, revision.UUID{})
 	ask := func(r scheduler.Request) (scheduler.Answer, error) { return scheduler.Ask(t.Context(), dir, r) }
 	if _, err := ask(scheduler.Request{Do: scheduler.AskStatus}); !errors.Is(err, scheduler.ErrNone) {
@@ -40,6 +44,19 @@ func TestAsk(t *testing.T) {
 		if _, err := ask(scheduler.Request{Do: "dance"}); !errors.As(err, new(*scheduler.RefusedError)) {
 			t.Errorf("an unknown action: %v", err)
 		}
+		if a, err := ask(scheduler.Request{Do: scheduler.AskConfig}); err != nil || a.Config == nil || string(a.Config.Text) != "secret" {
+			t.Errorf("its configuration: %+v, %v", a, err)
+		}
+		if os.Geteuid() == 0 {
+			asStranger(t, h.dir, func() {
+				if a, err := ask(scheduler.Request{Do: scheduler.AskStatus}); err != nil || a.Status == nil {
+					t.Errorf("of the group: %+v, %v", a, err)
+				}
+				if a, err := ask(scheduler.Request{Do: scheduler.AskConfig}); !errors.As(err, new(*scheduler.RefusedError)) || a.Config != nil {
+					t.Errorf("its configuration, of the group: %+v, %v", a, err)
+				}
+			})
+		}
 		conn, err := net.Dial("unix", filepath.Join(dir, "control"))
 		if err != nil {
 			t.Fatal(err)
@@ -60,6 +77,26 @@ func TestAsk(t *testing.T) {
 	if left, err := scheduler.ReadLeft(dir, time.Now()); left == nil || left.Process != nil || left.Stopped.IsZero() || err != nil {
 		t.Errorf("after its end, it left %+v, %v", left, err)
 	}
+}
+
+// asStranger does something as another user of our group, who may come as far as a directory.
+func asStranger(t *testing.T, dir string, do func()) {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: nobody else gets this thread
+		const nobody = 65534
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			t.Error(errno)
+			return
+		}
+		do()
+	}()
+	<-done
 }
 
 // One that is there and says nothing keeps nobody waiting for ever.
@@ -99,6 +136,16 @@ func TestChild(t *testing.T) {
 	}
 	if out := sh("head -c 17000000 /dev/zero; head -c 9000 /dev/zero >&2").Run(t.Context()); len(out.Stdout) != 16<<20 || !out.Cut || len(out.Stderr) != 8<<10 {
 		t.Errorf("much output: %d bytes, cut: %v, %d bytes", len(out.Stdout), out.Cut, len(out.Stderr))
+	}
+	told := sh("cat")
+	told.Input = []byte("what it is told")
+	if out := told.Run(t.Context()); string(out.Stdout) != "what it is told" {
+		t.Errorf("it was told %q", out.Stdout)
+	}
+	told = sh("exec 0<&-; echo deaf")
+	told.Input = make([]byte, 1<<20)
+	if out := told.Run(t.Context()); string(out.Stdout) != "deaf\n" || out.Exit != 0 || out.Err != nil {
+		t.Errorf("one that does not listen: %+v", out)
 	}
 	file := filepath.Join(t.TempDir(), "began")
 	for name, c := range map[string]struct {

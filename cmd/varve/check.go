@@ -99,6 +99,7 @@ func runCheck(ctx context.Context, s *session, f checkFlags) (result, error) {
 			return nil, &usageError{Text: err.Error(), Command: s.command}
 		}
 	}
+	s.useWhatIsInForce(ctx)
 	repo, err := s.openRepository(toList)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,17 +82,34 @@ func (s *session) configuration() (*config.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
-	var c *config.Config
-	err := config.CheckExposed(path, os.Geteuid())
-	if err == nil {
-		c, err = config.Load(path)
-	}
+	c, err := s.loadConfiguration(path)
 	if err != nil {
 		known.err = &configurationError{Path: path, Err: err}
 		return nil, known.err
 	}
 	known.found = c
 	return c, nil
+}
+
+// configOnInput names the configuration whose text is all that standard input has: what a
+// scheduler runs goes by what is in force, whatever the file says by now.
+const configOnInput = "VARVE_CONFIG_ON_INPUT"
+
+func (s *session) loadConfiguration(path string) (*config.Config, error) {
+	if os.Getenv(configOnInput) == path {
+		if err := os.Unsetenv(configOnInput); err != nil { // what we start has another standard input
+			return nil, err
+		}
+		text, err := io.ReadAll(s.stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read configuration from the scheduler: %w", err)
+		}
+		return config.Parse(path, text)
+	}
+	if err := config.CheckExposed(path, os.Geteuid()); err != nil {
+		return nil, err
+	}
+	return config.Load(path)
 }
 
 // wanted is what is configured of a volume, and whether it is named. If it is not, it is

@@ -56,6 +56,7 @@ type metric struct {
 }
 
 func runMetrics(ctx context.Context, s *session, textfile string) (result, error) {
+	s.useWhatIsInForce(ctx)
 	if textfile == "" {
 		configured, err := s.textfile()
 		if err != nil {

@@ -40,6 +40,9 @@ func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now 
 	}
 	s.scheduler = heard
 	in.Volumes, in.Unread = volumes, unreadOf(unread)
+	if heard.answer != nil && heard.state.Broken == "" && s.wrongNow != nil { // which the scheduler has not tried to read
+		heard.state.Broken = s.wrongNow.Error()
+	}
 	in.Scheduler = heard.state
 	promised, err := s.expected(ctx, in.Volumes)
 	if err != nil {

@@ -38,7 +38,7 @@ first, then who is due for longest.
   pause --for 2h    begin nothing until then; what runs goes on, run still works
   resume            end the pause
   reload            read the configuration anew, as SIGHUP does; if that is wrong,
-                    the one before stays, and status says so
+                    the one before stays in force, and status says so
 
 There is one scheduler for a repository on a host; a second one ends with 4.
 SIGTERM has it end: what runs may go on for 20 seconds, and is then called off,
@@ -107,6 +107,7 @@ type controlled struct {
 
 // control asks the scheduler that runs for this repository.
 func (s *session) control(ctx context.Context, r scheduler.Request) (result, error) {
+	s.useWhatIsInForce(ctx)
 	repo, err := s.openRepository(toList)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,11 +19,12 @@ import (
 
 // aboutScheduler is what a scheduler says, and who controls one.
 func (b *bench) aboutScheduler() {
-	b.write("varve/varve.yaml", `timezone: Asia/Kolkata
+	const right = `timezone: Asia/Kolkata
 defaults: {schedule: every 100d, keep: {last: 9}}
 volumes: {timed: {source: DIR/disk}, never: {source: DIR/absent}}
 maintenance: {prune: after-backup, gc: every 100d}
-`)
+`
+	b.write("varve/varve.yaml", right)
 	b.t.Setenv("VARVE_REPO", b.path("scheduled"))
 	defer b.t.Setenv("VARVE_REPO", b.path("repo"))
 	b.does("init")
@@ -38,6 +40,11 @@ maintenance: {prune: after-backup, gc: every 100d}
 		b.says("scheduler-refused", 2, "scheduler cancel never")
 		b.calms()
 		b.says("status-scheduled", 0, "status")
+		b.write("varve/varve.yaml", strings.ReplaceAll(right, "source", "sauce"))
+		b.says("scheduler-broken", 2, "scheduler reload")
+		b.says("status-config-broken", 0, "status")
+		b.says("check-broken", 2, "check")
+		b.write("varve/varve.yaml", right)
 	})
 	b.says("status-scheduler-stopped", 0, "status")
 	// The pause lasts, so that nothing is tried again by itself; and never stays a volume, so that what is known of it does.
@@ -137,6 +144,55 @@ func TestMetricsOverHTTP(t *testing.T) {
 	}
 	if code, _ := get("/"); code != http.StatusNotFound {
 		t.Errorf("elsewhere, it answers %d", code)
+	}
+}
+
+// What a scheduler runs goes by the configuration that is in force, whatever the file says by now.
+func TestSchedulerKeepsItsConfiguration(t *testing.T) {
+	b := newBench(t)
+	b.disk("disk", 1<<20, 1)
+	configured := func(more string) string {
+		return "repository: DIR/repo\ndefaults: {schedule: every 100d, hooks: {before: \"echo '" + more + "' >>DIR/said\"}}\nvolumes: {one: {source: DIR/disk}}\n"
+	}
+	b.write("varve/varve.yaml", configured("first"))
+	b.does("init")
+	t.Setenv("VARVE_REPO", "") // of which the configuration tells
+	stop := startScheduler(t)
+	defer stop(syscall.SIGTERM)
+	revisions := 0
+	runs := func(said string) {
+		t.Helper()
+		revisions++
+		b.until("it is backed up", func(s realStatus) bool { return b.revisions("one") == revisions && len(s.Scheduler.Running) == 0 })
+		if got := string(b.read("said")); got != said {
+			t.Errorf("the hooks said %q, want %q", got, said)
+		}
+	}
+	runs("first\n")
+	b.write("varve/varve.yaml", configured("second")) // which nobody has asked it to read
+	b.does("scheduler run one")
+	runs("first\nfirst\n")
+	b.write("varve/varve.yaml", "volumes: {one: {sauce: DIR/disk}}\n")
+	if code, _, stderr := typed("scheduler", "reload"); code != 2 {
+		t.Errorf("what is wrong is used: %d, %s", code, stderr)
+	}
+	b.does("scheduler run one")
+	runs("first\nfirst\nfirst\n")
+	if s := b.status(); len(s.Warnings) != 1 || s.Warnings[0].Kind != "config-broken" {
+		t.Errorf("status warns of %v", s.Warnings)
+	}
+	if code, stdout, stderr := typed("check"); code != 1 || !strings.Contains(stdout, "config broken: ") {
+		t.Errorf("check: %d, %s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := typed("metrics"); code != 0 || !strings.Contains(stdout, `kind="config-broken"`) || !strings.Contains(stdout, "varve_volume_promise_seconds{") {
+		t.Errorf("metrics: %d, %s%s", code, stdout, stderr)
+	}
+	b.write("varve/varve.yaml", configured("third"))
+	b.does("scheduler reload")
+	b.does("scheduler run one")
+	runs("first\nfirst\nfirst\nthird\n")
+	if s := b.status(); len(s.Warnings) != 0 {
+		t.Errorf("status warns of %v", s.Warnings)
 	}
 }
 

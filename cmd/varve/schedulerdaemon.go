@@ -56,7 +56,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	d.watch = watch
 	opts := scheduler.Options{
 		StateDir: stateFor(toWrite), Repository: d.id, Group: groupOf(d.repo), Once: once, Runner: d, Look: d.look, Reload: d.reload,
-		Tell: d.tell, Log: s.log, Tick: watch.tick(), Watched: watch.alive,
+		Config: d.inForce, Tell: d.tell, Log: s.log, Tick: watch.tick(), Watched: watch.alive,
 	}
 	sched, err := scheduler.Open(opts)
 	if err != nil {
@@ -120,11 +120,7 @@ func groupOf(dir string) int {
 
 // reload reads the configuration anew. That it is of another repository is wrong, too.
 func (d *daemon) reload() error {
-	err := config.CheckExposed(d.path, os.Geteuid())
-	var conf *config.Config
-	if err == nil {
-		conf, err = config.Load(d.path)
-	}
+	conf, err := d.s.loadConfiguration(d.path)
 	if err != nil {
 		return &configurationError{Path: d.path, Err: err}
 	}
@@ -134,6 +130,16 @@ func (d *daemon) reload() error {
 	d.conf.Store(conf)
 	d.serveMetrics()
 	return nil
+}
+
+// inForce is the configuration that the scheduler goes by.
+func (d *daemon) inForce() scheduler.Config {
+	conf := d.conf.Load()
+	path, err := filepath.Abs(conf.Path)
+	if err != nil {
+		path = conf.Path // which is that of nobody who asks
+	}
+	return scheduler.Config{Path: path, Text: conf.Text, Changed: conf.Changed}
 }
 
 // tell says what happens, a line for each thing that somebody may want to know.
@@ -184,10 +190,11 @@ func (d *daemon) Run(ctx context.Context, words []string) scheduler.Result {
 	return readRun(d.child(words...).Run(ctx), words[0])
 }
 
-// child is this program with these words, and what was said of the repository and the configuration.
+// child is this program with these words, what was said of the repository, and the configuration that is in force.
 func (d *daemon) child(words ...string) scheduler.Child {
 	args := append([]string{"varve", "--repo", d.repo, "--config", d.path}, words...)
-	return scheduler.Child{Path: ownProgram(), Args: args, Env: childEnvironment()}
+	env := append(childEnvironment(), toldByScheduler+"="+strconv.Itoa(os.Getpid()), configOnInput+"="+d.path)
+	return scheduler.Child{Path: ownProgram(), Args: args, Env: env, Input: d.conf.Load().Text}
 }
 
 // ownProgram is this program, even if another one has its name by now.
@@ -213,7 +220,7 @@ func childEnvironment() (env []string) {
 			env = append(env, pair)
 		}
 	}
-	return append(env, toldByScheduler+"="+strconv.Itoa(os.Getpid()))
+	return env
 }
 
 // How long a scheduler is waited for: by who looks in passing, and by who asks for something.
@@ -235,12 +242,20 @@ func (s *session) askScheduler(ctx context.Context, id revision.UUID, r schedule
 
 // schedulerDirs are where the scheduler of a repository may be: in our state, or in root's.
 func schedulerDirs(id revision.UUID) (dirs []string) {
-	own := stateFor(toWrite)
-	if own != "" {
-		dirs = append(dirs, scheduler.Dir(own, id))
-	}
-	if filepath.Clean(own) != rootState {
-		dirs = append(dirs, scheduler.Dir(rootState, id))
+	for _, state := range statesOfSchedulers() {
+		dirs = append(dirs, scheduler.Dir(state, id))
 	}
 	return dirs
+}
+
+// statesOfSchedulers are the states of this host in which a scheduler may be that concerns us: ours, and root's.
+func statesOfSchedulers() (states []string) {
+	own := stateFor(toWrite)
+	if own != "" {
+		states = append(states, own)
+	}
+	if filepath.Clean(own) != rootState {
+		states = append(states, rootState)
+	}
+	return states
 }

@@ -77,6 +77,7 @@ maintenance: {prune: after-backup}
 type realStatus struct {
 	Good      int `json:"good_count"`
 	Trouble   []struct{ Kind string }
+	Warnings  []struct{ Kind string }
 	Running   []any
 	Scheduler struct {
 		State   string
@@ -108,7 +109,7 @@ func (b *bench) until(what string, is func(realStatus) bool) {
 }
 
 func (b *bench) revisions(name string) int {
-	code, stdout, _ := typed("log", name, "--json")
+	code, stdout, _ := typed("log", name, "--json", "-r", b.path("repo"))
 	var d struct{ Result struct{ Revisions []any } }
 	if code != 0 || json.Unmarshal([]byte(stdout), &d) != nil {
 		return 0

@@ -34,6 +34,7 @@ type session struct {
 	zone     *time.Location
 
 	configured configured
+	wrongNow   error                             // what is wrong with the configuration's file, where what it said before is used
 	scheduler  heardScheduler                    // once judge has heard of it
 	listed     func() ([]config.Volume, []error) // the volumes of the configuration; nil: they are looked for
 

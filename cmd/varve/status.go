@@ -41,6 +41,7 @@ varve status --json                         # for a program`,
 type statusFlags struct{ all bool }
 
 func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string) (result, error) {
+	s.useWhatIsInForce(ctx)
 	repo, err := s.openRepository(toList)
 	if err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func volumeFields() []field[Volume] {
 		value("schedule", Key{
 			Type: "schedule", Default: "never", Example: "daily",
 			Text: "When the volume is due. \"daily\": once in the window, at a time that its name decides, so that not all begin at once. " +
-				"\"daily at 02:00\", \"every 6h\" and lines of crontab(5) such as \"0 3 * * sun\": then, not spread. \"never\": only by hand. " +
+				"\"sunday\" or \"mon-fri\": the same on those days. \"daily at 02:00\", \"mon-fri at 02:00\", \"every 6h\" and lines of crontab(5) such as \"0 3 * * sun\": then, not spread. \"never\": only by hand. " +
 				"A time that a change of clocks skips is made up for right after it; one that comes twice counts once.",
 		}, schedule.Parse, func(v *Volume) *schedule.Schedule { return &v.Plan.Schedule }),
 		value("window", Key{

@@ -13,11 +13,16 @@ func TestParse(t *testing.T) {
 		"": "never", "never": "never", " ": "never",
 		"daily": "daily", " DAILY ": "daily",
 		"daily at 02:00": "daily at 02:00", "daily  at 2:05": "daily at 02:05", "Daily at 23:59": "daily at 23:59",
+		"sunday": "sun", "Sun": "sun", "mon-fri": "mon,tue,wed,thu,fri", "fri-mon": "mon,fri,sat,sun", "sat, wed": "wed,sat", "mon-sun": "daily",
+		"monday at 2:00": "mon at 02:00", "Mon-Wed, Saturday at 02:00": "mon,tue,wed,sat at 02:00", "tue,tuesday": "tue", "sun-sat at 0:30": "daily at 00:30",
+		"mon , tue , wed at 02:00": "mon,tue,wed at 02:00", "thursday-friday": "thu,fri",
 		"every 6h": "every 6h", "every 90m": "every 90m", "every 1w": "every 1w", "every 60s": "every 60s", "every 366d": "every 366d",
 		"0 3 * * sun": "0 3 * * sun", "0  3 * * SUN": "0 3 * * sun", "*/15 8-18/2 1,15 jan-mar mon-fri": "*/15 8-18/2 1,15 jan-mar mon-fri",
 		"0 0 29 2 *": "0 0 29 2 *", "0 0 30 2 mon": "0 0 30 2 mon", "0 0 31 2,3 *": "0 0 31 2,3 *", "0 0 * * fri-sun": "0 0 * * fri-sun",
 		"0 0 * * 7": "0 0 * * 7",
 
+		"monday at": "", "monday at 25:00": "", "monday at 02:00 03:00": "", "mon tue": "", "mon,": "", "mon,,tue": "", ",mon": "", "mon-": "", "mon-x at 02:00": "",
+		"mon,day": "", "mond": "", "at 02:00 mon": "", "mon-tue-wed": "", "sunday daily": "", "daily, mon": "",
 		"daily at 24:00": "", "daily at 2": "", "daily at 02:60": "", "daily at 02:5": "", "daily at 002:00": "", "daily at": "",
 		"daily at 02:00 04:00": "", "hourly": "", "@daily": "", "at 02:00": "", "nightly": "",
 		"every": "", "every 6": "", "every 30s": "", "every 90s": "", "every 0h": "", "every 367d": "", "every -1h": "", "every 6h 5m": "",
@@ -84,7 +89,7 @@ func TestWindowContains(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{"daily", "daily at 02:00", "every 6h", "0 3 * * sun", "*/15 8-18/2 1,15 jan-mar mon-fri", "never"} {
+	for _, text := range []string{"daily", "daily at 02:00", "sunday", "mon-fri,sun at 02:00", "every 6h", "0 3 * * sun", "*/15 8-18/2 1,15 jan-mar mon-fri", "never"} {
 		f.Add(text, "22:00-06:00")
 	}
 	f.Add("every 7h", "any")

@@ -68,6 +68,14 @@ func TestDueTimes(t *testing.T) {
 			[]string{"2026-11-13 00:00 +0000", "2026-11-20 00:00 +0000", "2026-11-27 00:00 +0000"}},
 		{"a star makes it both", "0 0 */2 * mon", "any", "UTC", "2026-11-01 00:00 +0000",
 			[]string{"2026-11-09 00:00 +0000", "2026-11-23 00:00 +0000"}},
+		{"a day of the week", "sunday at 03:00", "any", "Europe/Berlin", "2026-11-01 03:00 +0100",
+			[]string{"2026-11-08 03:00 +0100", "2026-11-15 03:00 +0100"}},
+		{"some days of the week", "mon-wed, sat at 02:30", "any", "Europe/Berlin", "2026-03-25 12:00 +0100",
+			[]string{"2026-03-28 02:30 +0100", "2026-03-30 02:30 +0200", "2026-03-31 02:30 +0200", "2026-04-01 02:30 +0200", "2026-04-04 02:30 +0200"}},
+		{"a day of the week whose hour does not exist", "sun at 02:30", "any", "Europe/Berlin", "2026-03-28 12:00 +0100",
+			[]string{"2026-03-29 03:00 +0200", "2026-04-05 02:30 +0200"}},
+		{"a day of the week, spread", "sat,sun", "22:00-06:00", "UTC", "2026-11-24 12:00 +0000",
+			[]string{"2026-11-28 03:03 +0000", "2026-11-29 03:03 +0000", "2026-12-05 03:03 +0000"}},
 		{"leap days", "0 0 29 2 *", "any", "UTC", "2096-02-28 23:59 +0000",
 			[]string{"2096-02-29 00:00 +0000", "2104-02-29 00:00 +0000"}},
 		{"leap days on a Sunday", "0 0 29 2 */7", "any", "UTC", "2088-02-29 00:00 +0000",
@@ -199,9 +207,9 @@ func plans() *rapid.Generator[schedule.Plan] {
 		p := schedule.Plan{Zone: zone(t, rapid.SampledFrom(zones).Draw(t, "zone")), Name: rapid.StringN(0, 9, -1).Draw(t, "name")}
 		switch rapid.IntRange(0, 3).Draw(t, "kind") {
 		case 0:
-			p.Schedule = parse(t, "daily")
+			p.Schedule = parse(t, daysOf(t))
 		case 1:
-			p.Schedule = parse(t, "daily at "+clock("at"))
+			p.Schedule = parse(t, daysOf(t)+" at "+clock("at"))
 		case 2:
 			unit := rapid.SampledFrom([]string{"m", "h", "d"}).Draw(t, "unit")
 			p.Schedule = parse(t, fmt.Sprintf("every %d%s", rapid.IntRange(1, 100).Draw(t, "step"), unit))
@@ -215,6 +223,18 @@ func plans() *rapid.Generator[schedule.Plan] {
 		}
 		return p
 	}).Filter(func(p schedule.Plan) bool { return p.Validate() == nil })
+}
+
+// daysOf are all days, or some of a week.
+func daysOf(t *rapid.T) string {
+	day := rapid.SampledFrom([]string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"})
+	switch rapid.IntRange(0, 2).Draw(t, "days") {
+	case 0:
+		return "daily"
+	case 1:
+		return day.Draw(t, "from") + "-" + day.Draw(t, "to")
+	}
+	return strings.Join(rapid.SliceOfN(day, 1, 4).Draw(t, "some"), ",")
 }
 
 func cronLine(t *rapid.T) string {

@@ -12,6 +12,7 @@ import (
 // A Schedule says how often a job is due. The zero value is never.
 type Schedule struct {
 	kind   kind
+	days   days   // of the week: daily, and daily at
 	minute int    // of the day: daily at
 	step   int64  // in minutes: every
 	cron   fields // a line of crontab(5)
@@ -22,7 +23,7 @@ type kind uint8
 
 const (
 	never  kind = iota
-	spread      // "daily": once, somewhere in the window
+	spread      // "daily", or days of the week: once, somewhere in the window
 	daily       // "daily at"
 	every
 	cron
@@ -39,6 +40,8 @@ const (
 //	never, or nothing
 //	daily              once in the window, at a time that the job's name decides
 //	daily at 02:00
+//	sunday             the same on some days of the week only
+//	mon-fri, sun at 02:00
 //	every 6h           of the clock: from midnight on, if days can be divided so; otherwise
 //	                   counted from Monday, 1 January 2001, 00:00
 //	0 3 * * sun        a line of crontab(5): minute, hour, day of the month, month, day of the week
@@ -54,6 +57,9 @@ func Parse(text string) (Schedule, error) {
 }
 
 func parse(words []string) (Schedule, error) {
+	if s, is, err := parseDays(words); is {
+		return s, err
+	}
 	canonical := strings.Join(words, " ")
 	switch {
 	case canonical == "" || canonical == "never":
@@ -76,7 +82,7 @@ func parse(words []string) (Schedule, error) {
 		line, err := parseCron(words)
 		return Schedule{kind: cron, cron: line, text: canonical}, err
 	}
-	return Schedule{}, errors.New(`want daily, daily at 02:00, every 6h, never, or a cron line of five fields such as 0 3 * * sun`)
+	return Schedule{}, errors.New(`want daily, daily at 02:00, mon-fri at 02:00, sunday, every 6h, never, or a cron line of five fields such as 0 3 * * sun`)
 }
 
 // IsZero tells whether the job is never due.
@@ -91,7 +97,12 @@ func (s Schedule) String() string {
 }
 
 // onDay tells whether the job is due on a day, counted from 1970-01-01.
-func (s Schedule) onDay(day int64) bool { return s.kind != cron || s.cron.onDay(day) }
+func (s Schedule) onDay(day int64) bool {
+	if s.kind == cron {
+		return s.cron.onDay(day)
+	}
+	return s.days.has(day)
+}
 
 // atMinute tells whether the job is due in a minute of such a day.
 func (s Schedule) atMinute(minute int) bool {

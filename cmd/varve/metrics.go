@@ -73,7 +73,7 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 	if err != nil || textfile == "" {
 		return m, err
 	}
-	m.Textfile = textfile
+	m.Textfile, s.asks = textfile, false // what was asked for is in the file
 	if err := replaceFile(textfile, m.text(), true); err != nil {
 		return nil, fmt.Errorf("write %q: %w", textfile, err)
 	}

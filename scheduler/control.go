@@ -22,12 +22,28 @@ func (s *Scheduler) Do(ctx context.Context, r Request) Answer {
 	answer := make(chan Answer, 1)
 	select {
 	case s.requests <- asking{r, answer}:
-		return <-answer
 	case <-s.gone:
 		return Answer{Varve: protocolVersion, Error: ErrNone.Error()}
 	case <-ctx.Done():
 		return Answer{Varve: protocolVersion, Error: ErrSilent.Error()}
 	}
+	select {
+	case a := <-answer:
+		return a
+	case <-s.gone:
+		return Answer{Varve: protocolVersion, Error: ErrNone.Error()}
+	case <-ctx.Done(): // it may be done all the same
+		return Answer{Varve: protocolVersion, Error: ErrSilent.Error()}
+	}
+}
+
+// hear does what is asked for. What names tasks waits until the first look at the world is over.
+func (s *Scheduler) hear(a asking) {
+	if s.world == nil && s.looking && len(a.Names) > 0 {
+		s.early = append(s.early, a)
+		return
+	}
+	a.answer <- s.handle(a.Request)
 }
 
 // handle does it.
@@ -64,7 +80,7 @@ func (s *Scheduler) handle(r Request) Answer {
 // find gives the tasks that names mean: a volume alone or by its set, a set, or maintenance.
 func (s *Scheduler) find(names []string) (keys []Key, err error) {
 	if s.world == nil {
-		return nil, fmt.Errorf("the scheduler has just begun, and does not know yet what there is")
+		return nil, &RefusedError{"what there is cannot be told: " + s.blind}
 	}
 	for _, name := range names {
 		found := slices.IndexFunc(s.world.Tasks, func(t Task) bool { return t.Key == Key{Backup, name} })

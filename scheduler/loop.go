@@ -40,11 +40,16 @@ func (s *Scheduler) await(done <-chan struct{}, longest time.Duration) bool {
 		return false
 	case <-timer.C:
 	case a := <-s.requests:
-		a.answer <- s.handle(a.Request)
+		s.hear(a)
 	case e := <-s.ended:
 		s.finish(e)
 	case l := <-s.looked:
 		s.learn(l)
+		early := s.early
+		s.early = nil
+		for _, a := range early {
+			s.hear(a)
+		}
 	}
 	return true
 }

@@ -107,6 +107,7 @@ type Scheduler struct {
 	broken    string    // see Status
 	running   map[Key]*run
 	asked     []Key
+	early     []asking // what was asked for before anything was known
 	waiting   []Key
 	wake      time.Time
 	tried     map[Key]bool

@@ -66,7 +66,7 @@ func (s *Scheduler) serve(ctx context.Context, l net.Listener) {
 		case askers <- struct{}{}:
 			go func() {
 				defer func() { <-askers }()
-				s.hear(ctx, conn)
+				s.answer(ctx, conn)
 			}()
 		case <-ctx.Done():
 			_ = conn.Close()
@@ -75,8 +75,8 @@ func (s *Scheduler) serve(ctx context.Context, l net.Listener) {
 	}
 }
 
-// hear answers one request.
-func (s *Scheduler) hear(ctx context.Context, conn net.Conn) {
+// answer answers one request.
+func (s *Scheduler) answer(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }() // who asked has the answer, or is gone
 	_ = conn.SetDeadline(time.Now().Add(hearing))
 	ctx, cancel := context.WithTimeout(ctx, hearing)

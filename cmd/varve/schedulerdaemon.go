@@ -26,6 +26,8 @@ type daemon struct {
 	watch *watchdog
 	seen  atomic.Pointer[listing]
 	http  metricsServer
+
+	isAway atomic.Bool // the repository, when it was looked at last
 }
 
 // schedule runs a scheduler until it ends.
@@ -130,6 +132,9 @@ func (d *daemon) tell(e scheduler.Event) {
 	if e.Result != nil {
 		d.http.news.Add(1)
 	}
+	if e.Kind == scheduler.Failed && e.Task.Kind.IsBackup() && d.isAway.Load() {
+		d.leave(e)
+	}
 	text := strings.ReplaceAll(e.Text, "\n", "; ")
 	if name := e.Task.String(); name != "" {
 		text = name + ": " + text
@@ -144,7 +149,11 @@ func (d *daemon) tell(e scheduler.Event) {
 		text = "the configuration is wrong, and the one before is used: " + text
 	}
 	if e.Kind == scheduler.Failed {
-		text = fmt.Sprintf("%s (%s)", text, formatThey(e.Attempts, "try", "failed", "failed"))
+		tries := "1 try"
+		if e.Attempts != 1 {
+			tries = fmt.Sprintf("%d tries", e.Attempts)
+		}
+		text = fmt.Sprintf("%s (%s failed)", text, tries)
 	}
 	if os.Getenv("JOURNAL_STREAM") == "" { // which has the time
 		text = e.Time.Format("2006-01-02 15:04:05 ") + text

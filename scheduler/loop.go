@@ -272,7 +272,7 @@ func (s *Scheduler) finish(e endedRun) {
 	}
 	s.tell(event)
 	if res.Outcome.Done() && (failures > 0 || late) {
-		event.Kind, event.Text = Recovered, "done again, after " + timesText(failures)
+		event.Kind, event.Text = Recovered, "done again, after "+timesText(failures)
 		if failures == 0 {
 			event.Text = "done again, after it was overdue"
 		}

@@ -82,17 +82,22 @@ const (
 	maxJournalTail = 2 * maxJournalLine
 )
 
-// Record appends an event to this host's journal. Time, who and the hash of the
-// line before are filled in. The journal is no input to safety: a caller whose
-// work is done reports an error of Record as a warning.
+// Record appends an event to this host's journal, after those that could not be written
+// before, and were kept. Time, who and the hash of the line before are filled in. What
+// cannot be written is kept in this host's state until it can. The journal is no input to
+// safety: a caller whose work is done reports an error of Record as a warning.
 func (r *Repository) Record(ctx context.Context, e Event) error {
-	if e.Time.IsZero() {
+	dir := path.Join(journalDir, journalHost(r.me.Host))
+	r.addLeft(ctx, dir)
+	if e.Time.IsZero() { // after what was added: the journal is in order
 		e.Time = r.opts.Now()
 	}
-	e.Time = e.Time.UTC().Truncate(time.Millisecond)
 	e.Holder = r.me
-	dir := path.Join(journalDir, journalHost(r.me.Host))
-	if err := r.append(ctx, dir, e); err != nil {
+	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	if written, err := r.append(ctx, dir, e); err != nil {
+		if !written && (e.Op == OpBackup || !readOnly(err)) { // who only reads has no journal where nothing can be written
+			r.leave(e)
+		}
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil
@@ -124,40 +129,41 @@ func journalHost(host string) string {
 	return revision.Name(host).Encode()
 }
 
-func (r *Repository) append(ctx context.Context, dir string, e Event) (err error) {
+// append adds a line. Written tells whether it is there, be it durable or not.
+func (r *Repository) append(ctx context.Context, dir string, e Event) (written bool, err error) {
 	if err := durable.MkdirAll(r.fsys, dir); err != nil {
-		return err
+		return false, err
 	}
 	month := path.Join(dir, e.Time.Format("2006-01")+journalExt)
 	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	f, err := durable.WaitLocked(ctx, r.fsys, month)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	end, prev, err := r.journalEnd(f, dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	e.Prev = prev
 	line, err := sealEvent(e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if end.torn { // the newline parts the torn line from ours
 		line = append([]byte{'\n'}, line...)
 	}
 	if _, err := f.WriteAt(line, end.size); err != nil {
-		return err
+		return false, err
 	}
 	if err := r.syncJournal(f); err != nil {
-		return err
+		return true, err
 	}
 	if end.size == 0 { // the file is new, or as good as new
-		return r.fsys.SyncDir(dir)
+		return true, r.fsys.SyncDir(dir)
 	}
-	return nil
+	return true, nil
 }
 
 // syncJournal makes a month's file durable. Once that failed, this process says so of

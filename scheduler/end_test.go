@@ -74,6 +74,26 @@ func TestSeenBefore(t *testing.T) {
 	})
 }
 
+// A repository that cannot be read has no volume backed up again.
+func TestUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, task("a", plan(t, "every 100d", "any", "UTC", "a")))
+		h.runs(func(*scheduler.Scheduler) { time.Sleep(time.Hour) })
+		h.opts.Look = func(context.Context) (*scheduler.World, error) {
+			return &scheduler.World{At: time.Now(), Tasks: h.tasks, Slots: 2, Volumes: map[revision.Name]scheduler.Known{"a": {Size: 1}}, Unread: []string{"no disk"}}, nil
+		}
+		h.runs(func(s *scheduler.Scheduler) {
+			time.Sleep(time.Hour)
+			if st := s.Do(t.Context(), scheduler.Request{Varve: 1, Do: scheduler.AskStatus}).Status; st.Blind != "no disk" {
+				t.Errorf("status says it is blind for %q", st.Blind)
+			}
+		})
+		if len(h.begun["a"]) != 1 {
+			t.Errorf("begun: %v", h.begun["a"])
+		}
+	})
+}
+
 type runner func(ctx context.Context, words []string) scheduler.Result
 
 // Run implements [scheduler.Runner].

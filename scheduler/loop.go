@@ -277,12 +277,19 @@ func (s *Scheduler) finish(e endedRun) {
 	}
 	s.tell(event)
 	if res.Outcome.Done() && (failures > 0 || late) {
-		event.Kind, event.Text = Recovered, fmt.Sprintf("done again, after it had failed %d times", failures)
+		event.Kind, event.Text = Recovered, "done again, after "+timesText(failures)
 		if failures == 0 {
 			event.Text = "done again, after it was overdue"
 		}
 		s.tell(event)
 	}
+}
+
+func timesText(failures int) string {
+	if failures == 1 {
+		return "it had failed once"
+	}
+	return fmt.Sprintf("it had failed %d times", failures)
 }
 
 // changed notes for those whom it concerns that volumes were backed up.

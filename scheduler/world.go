@@ -16,7 +16,7 @@ type World struct {
 	Volumes map[revision.Name]Known
 	Others  map[revision.Name]bool // volumes that somebody else backs up
 	Done    map[Kind]time.Time     // when maintenance was done last, as far as the journal tells
-	// Unread is what could not be read; then Volumes may lack some, of which nothing new is known.
+	// Unread is what could not be read; then Volumes may lack some, or their revisions, and nothing new is known of these.
 	Unread []string
 }
 
@@ -73,9 +73,9 @@ func (r *Record) learnBackup(t *Task, w *World, isNew bool) {
 	var took time.Duration
 	var size int64
 	for i, name := range t.Volumes {
-		k, is := w.Volumes[name]
-		if !is && len(w.Unread) > 0 {
-			return // nobody knows
+		k := w.Volumes[name]
+		if k.Newest.IsZero() && len(w.Unread) > 0 {
+			return // nobody knows: that there is none may be what could not be read
 		}
 		if i == 0 || k.Newest.Before(newest) {
 			newest = k.Newest

@@ -33,7 +33,7 @@ several slots (limits: jobs), one is kept for volumes that usually take less
 than an hour, as long as there are any. Of those that are due, priority goes
 first, then who is due for longest.
 
-  run VOLUME...     now, whatever is due; a set, prune, gc, scrub or drill may stand there too
+  run VOLUME...     now; a set, prune, gc, scrub or drill may stand there, too
   cancel VOLUME...  the run that is under way; it is due again next time
   pause --for 2h    begin nothing until then; what runs goes on, run still works
   resume            end the pause

@@ -29,6 +29,7 @@ type daemon struct {
 
 	teller *teller
 	http   metricsServer
+	isAway atomic.Bool // the repository, when it was looked at last
 }
 
 // schedule runs a scheduler until it ends.
@@ -147,6 +148,9 @@ func (d *daemon) tell(e scheduler.Event) {
 	d.noteForOthers(e)
 	if e.Result != nil {
 		d.http.news.Add(1)
+	}
+	if e.Kind == scheduler.Failed && e.Task.Kind.IsBackup() && d.isAway.Load() {
+		d.leave(e)
 	}
 	text := strings.ReplaceAll(e.Text, "\n", "; ")
 	if name := e.Task.String(); name != "" {

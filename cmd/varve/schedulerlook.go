@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"varve/config"
+	"varve/internal/process"
 	"varve/repository"
 	"varve/revision"
 	"varve/scheduler"
@@ -66,6 +67,7 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 func (d *daemon) survey(ctx context.Context, w *scheduler.World) ([]repository.Summary, error) {
 	s := d.s.beside(d.conf.Load(), d.repo)
 	repo, err := s.openRepository(toList)
+	d.isAway.Store(err != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +118,19 @@ func noteEvent(w *scheduler.World, e repository.Event) {
 		w.Volumes[e.Volume] = k
 	case e.Result != repository.ResultFailed: // a kind of maintenance is called as its command is
 		w.Done[scheduler.Kind(e.Op)] = e.Time
+	}
+}
+
+// leave keeps for the journal that a backup failed which could not even open the repository.
+func (d *daemon) leave(e scheduler.Event) {
+	for _, v := range e.Volumes {
+		left := repository.Event{
+			Op: repository.OpBackup, Result: repository.ResultFailed, Volume: v, Time: e.Result.Ended, Error: e.Result.Error,
+			Seconds: e.Result.Ended.Sub(e.Result.Begun).Seconds(),
+		}
+		if err := repository.LeaveEvent(stateDir(), d.id, process.Own(backupName), left); err != nil {
+			d.s.warn("%v", err)
+		}
 	}
 }
 

@@ -214,7 +214,7 @@ func dirSyncMutants() []mutant {
 		{
 			name: "journal-dir-not-synced", what: "the directory of a new month of the journal is not synced",
 			file: "repository/journal.go",
-			old:  "\t\treturn r.fsys.SyncDir(dir)\n", new: "\t\treturn nil\n",
+			old:  "\t\treturn true, r.fsys.SyncDir(dir)\n", new: "\t\treturn true, nil\n",
 			tests: []tests{trapSync, unitRepository, crashes},
 		},
 		{

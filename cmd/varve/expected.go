@@ -77,9 +77,12 @@ func allWanted(conf *config.Config, volumes []config.Volume, problems []error, k
 	}
 	for _, summary := range known {
 		name := summary.Volume.Name
+		if named[name] {
+			continue // which is most of them, and patterns cost time
+		}
 		v, fits := conf.Volume(name)
 		switch {
-		case !fits || named[name]:
+		case !fits:
 		case broken["volumes."+v.Pattern]:
 			all = append(all, wantedVolume{v, ""})
 		case !sources[v.Source] && summary.Newest != nil: // else it is another volume's now

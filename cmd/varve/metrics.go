@@ -99,7 +99,22 @@ func (s *session) measure(ctx context.Context, repo *repository.Repository) (*me
 	} else {
 		s.warn("how many objects are hurt cannot be told: %v", err)
 	}
+	if trash, err := repo.Trash(); err == nil {
+		m.add("varve_repository_trash_bytes", "", "", float64(storedBy(trash)))
+	} else {
+		s.warn("how much is in the trash cannot be told: %v", err)
+	}
 	return m, nil
+}
+
+// storedBy is what revisions in the trash added to the repository, as far as they can be read.
+func storedBy(trash []repository.Trashed) (stored int64) {
+	for _, t := range trash {
+		if t.Statement != nil {
+			stored += int64(t.Statement.Statistics.Stored)
+		}
+	}
+	return stored
 }
 
 // collect measures.
@@ -267,6 +282,7 @@ var metricHelp = [][2]string{
 	{"varve_scheduler_heartbeat_timestamp_seconds", "When the scheduler of this host last showed that it lives; there is none where none ever ran."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
+	{"varve_repository_trash_bytes", "What the revisions that are in the trash added to the repository when they were made; gc frees of it what nothing else needs."},
 	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt."},
 	{"varve_build_info", "The version of the program, as a label."},
 }

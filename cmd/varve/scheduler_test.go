@@ -196,48 +196,6 @@ func TestSchedulerKeepsItsConfiguration(t *testing.T) {
 	}
 }
 
-// That a backup failed while the repository was away is in the journal once it is there again.
-func TestSchedulerKeepsWhatTheJournalLacks(t *testing.T) {
-	b := newBench(t)
-	b.disk("disk", 1<<20, 1)
-	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}}\n")
-	b.does("init")
-	b.does("backup one")
-	stop := startScheduler(t)
-	dirs, err := filepath.Glob(b.path("state/*/scheduler"))
-	if err != nil || len(dirs) != 1 {
-		t.Fatalf("%q, %v", dirs, err)
-	}
-	ask := func(r scheduler.Request) *scheduler.Status {
-		t.Helper()
-		a, err := scheduler.Ask(t.Context(), dirs[0], r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a.Status
-	}
-	until := func(what string, is func(*scheduler.Status) bool) {
-		t.Helper()
-		for end := time.Now().Add(time.Minute); !is(ask(scheduler.Request{Do: scheduler.AskStatus})); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal(what + ": not within a minute")
-			}
-		}
-	}
-	b.move("repo", "away")
-	ask(scheduler.Request{Do: scheduler.AskReload}) // which has it look
-	until("it is blind", func(s *scheduler.Status) bool { return s.Blind != "" })
-	ask(scheduler.Request{Do: scheduler.AskRun, Names: []string{"one"}})
-	until("the backup has failed", func(s *scheduler.Status) bool { return len(s.Failing) == 1 })
-	stop(syscall.SIGTERM)
-	b.move("away", "repo")
-	b.does("backup one")
-	code, stdout, stderr := typed("history", "--result", "failed")
-	if code != 0 || !strings.Contains(stdout, "when the journal could not be written") {
-		t.Errorf("history: %d, %s%s", code, stdout, stderr)
-	}
-}
-
 // whileScheduled does something while a scheduler runs.
 func (b *bench) whileScheduled(do func()) {
 	b.t.Helper()

@@ -1,6 +1,10 @@
 package notify
 
-import "time"
+import (
+	"time"
+
+	"varve/status"
+)
 
 // An entry is what one channel was told of one trouble.
 type entry struct {
@@ -17,9 +21,14 @@ type ledger []entry
 // what was told once it is:
 //
 //   - What is wrong, and not believed to be, is told at once; so is what has become critical.
+//
 //   - What is critical, and lasts, is told again after so long; a warning is not.
+//
 //   - That something is over is told at once, but not twice within that time of one
 //     trouble: what comes and goes is told to be there, rather than to be over.
+//
+//   - Anomalies of one night are one alarm: after one was told, those of other volumes wait
+//     until there is something else to tell, or the night is over.
 //
 // If what is wrong is known in part only, nothing is over.
 func (l ledger) decide(s Situation, again time.Duration) (m Message, then ledger) {
@@ -29,14 +38,19 @@ func (l ledger) decide(s Situation, again time.Duration) (m Message, then ledger
 		told[e.Trouble.key()] = e
 	}
 	seen := map[key]bool{}
+	var waiting []Trouble
 	for _, t := range s.Troubles {
 		k := t.key()
 		if seen[k] {
 			continue // of several revisions, say: the first stands for all
 		}
 		seen[k] = true
-		e := told[k]
+		e, was := told[k]
 		switch {
+		case !e.Open && isAnomaly(t) && l.hasAlarmed(s.Now):
+			if waiting = append(waiting, t); !was {
+				continue
+			}
 		case !e.Open, t.Grade == Critical && e.Trouble.Grade != Critical:
 			m.New = append(m.New, t)
 			e.Trouble, e.Told, e.Open = t, s.Now, true
@@ -59,7 +73,42 @@ func (l ledger) decide(s Situation, again time.Duration) (m Message, then ledger
 			then = append(then, e) // it is not to be told as over again for a while
 		}
 	}
-	return m, then
+	if m.isEmpty() {
+		return m, then
+	}
+	m.New = append(m.New, waiting...)
+	return m, then.with(waiting, s.Now)
+}
+
+// night is how long what one night brings may come.
+const night = 12 * time.Hour
+
+func isAnomaly(t Trouble) bool { return t.Kind == string(status.Anomaly) }
+
+// hasAlarmed tells whether an anomaly was told in this night.
+func (l ledger) hasAlarmed(now time.Time) bool {
+	for _, e := range l {
+		if isAnomaly(e.Trouble) && !isLongAgo(e.Told, now, night) {
+			return true
+		}
+	}
+	return false
+}
+
+// with is the ledger once some are told, too.
+func (l ledger) with(some []Trouble, now time.Time) ledger {
+	for _, t := range some {
+		e := entry{Trouble: t, Told: now, Open: true}
+		for i := range l {
+			if l[i].Trouble.key() == t.key() {
+				e.Over = l[i].Over
+				l = append(l[:i], l[i+1:]...)
+				break
+			}
+		}
+		l = append(l, e)
+	}
+	return l
 }
 
 // isLongAgo tells whether something was so long ago. What never was, was; so was what a clock

@@ -69,6 +69,22 @@ func TestDecide(t *testing.T) {
 			{after: time.Hour, troubles: troubles("failed a")}, {after: time.Hour, troubles: troubles("overdue a!")}, {after: time.Hour, want: "-overdue a"},
 		},
 		"many in one night": {{troubles: troubles("anomaly a", "anomaly b", "anomaly c"), want: "+anomaly a, +anomaly b, +anomaly c"}, {after: time.Hour, troubles: troubles("anomaly b"), want: "-anomaly a, -anomaly c"}},
+		"many in one night, one after the other": {
+			{troubles: troubles("anomaly a"), want: "+anomaly a"}, {after: time.Minute, troubles: troubles("anomaly a", "anomaly b")},
+			{after: time.Hour, troubles: troubles("anomaly a", "anomaly b", "anomaly c")},
+			{after: 11 * time.Hour, troubles: troubles("anomaly a", "anomaly b", "anomaly c"), want: "+anomaly b, +anomaly c"},
+			{after: time.Hour, troubles: troubles("anomaly a", "anomaly b", "anomaly c")},
+		},
+		"many in one night, and something else": {
+			{troubles: troubles("anomaly a"), want: "+anomaly a"}, {after: time.Hour, troubles: troubles("anomaly a", "anomaly b")},
+			{after: time.Hour, troubles: troubles("anomaly a", "anomaly b", "overdue a!"), want: "+overdue a, +anomaly b"},
+			{after: time.Hour, troubles: troubles("anomaly a", "anomaly b", "overdue a!", "anomaly c")},
+		},
+		"one of a night comes back": {
+			{troubles: troubles("anomaly a", "anomaly b"), want: "+anomaly a, +anomaly b"}, {after: time.Hour, troubles: troubles("anomaly a"), want: "-anomaly b"},
+			{after: time.Hour, troubles: troubles("anomaly a", "anomaly b")}, {after: 10 * time.Hour, troubles: troubles("anomaly a", "anomaly b"), want: "+anomaly b"},
+			{after: time.Hour, troubles: troubles("anomaly a")}, {after: 23 * time.Hour, troubles: troubles("anomaly a"), want: "-anomaly b"},
+		},
 		"the repository is away": {
 			{troubles: troubles("overdue a!"), want: "+overdue a"}, {after: time.Hour, troubles: troubles("unreachable !"), partial: true, want: "+unreachable "},
 			{after: day, troubles: troubles("unreachable !"), partial: true, want: "=unreachable "}, {after: time.Hour, troubles: troubles("overdue a!"), want: "=overdue a, -unreachable "},
@@ -108,7 +124,7 @@ func TestDecideProperties(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(1, 40).Draw(rt, "hours")) * time.Hour)
 			var is []Trouble
 			bad := map[string]bool{}
-			for _, name := range []string{"overdue a!", "damaged b!", "warned c"} {
+			for _, name := range []string{"overdue a!", "damaged b!", "warned c", "anomaly d", "anomaly e"} {
 				if bad[name] = rapid.Bool().Draw(rt, name); bad[name] {
 					is = append(is, trouble(name))
 				}
@@ -141,7 +157,7 @@ func TestDecideProperties(t *testing.T) {
 				believed[name(t)], over[name(t)] = false, now
 			}
 			for name, is := range bad {
-				if is && !believed[name] {
+				if is && !believed[name] && (!strings.HasPrefix(name, "anomaly") || now.Sub(latest(told, "anomaly")) >= night) {
 					rt.Errorf("%s is so, and nobody knows", name)
 				}
 				if is && strings.HasSuffix(name, "!") && now.Sub(told[name]) >= again {
@@ -206,4 +222,14 @@ func TestText(t *testing.T) {
 	if slices.Contains(lines, "STILL SO") {
 		t.Error("it tells of what still lasts, and nothing does")
 	}
+}
+
+// latest is the last of the times whose names begin so.
+func latest(times map[string]time.Time, prefix string) (last time.Time) {
+	for name, at := range times {
+		if strings.HasPrefix(name, prefix) && at.After(last) {
+			last = at
+		}
+	}
+	return last
 }

@@ -34,7 +34,7 @@ func TestEnd(t *testing.T) {
 			t.Errorf("done: %v", h.done)
 		}
 		h.runs(func(*scheduler.Scheduler) { time.Sleep(90 * time.Minute) })
-		if len(h.begun["short"]) != 1 || len(h.begun["long"]) != 2 {
+		if len(h.times("short")) != 1 || len(h.times("long")) != 2 {
 			t.Errorf("after the next one began: %v", h.begun)
 		}
 	})
@@ -68,8 +68,8 @@ func TestSeenBefore(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 		})
-		if len(h.begun["a"]) != 1 {
-			t.Errorf("begun: %v", h.begun["a"])
+		if len(h.times("a")) != 1 {
+			t.Errorf("begun: %v", h.times("a"))
 		}
 	})
 }
@@ -88,8 +88,8 @@ func TestUnread(t *testing.T) {
 				t.Errorf("status says it is blind for %q", st.Blind)
 			}
 		})
-		if len(h.begun["a"]) != 1 {
-			t.Errorf("begun: %v", h.begun["a"])
+		if len(h.times("a")) != 1 {
+			t.Errorf("begun: %v", h.times("a"))
 		}
 	})
 }
@@ -141,17 +141,17 @@ func TestKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 				harm(t, path)
-				runs := len(h.begun["a"]) + len(h.begun["b"])
+				runs := len(h.times("a")) + len(h.times("b"))
 				h.events = nil
 				h.runs(func(*scheduler.Scheduler) { time.Sleep(30 * time.Minute) })
-				if n := len(h.begun["a"]) + len(h.begun["b"]); n != runs {
+				if n := len(h.times("a")) + len(h.times("b")); n != runs {
 					t.Errorf("%d runs more than were due", n-runs)
 				}
 				if died := slices.Contains(h.kinds(), scheduler.Died); died != (name == "whole") {
 					t.Errorf("told: %v", h.kinds())
 				}
 				h.runs(func(*scheduler.Scheduler) { time.Sleep(24 * time.Hour) })
-				if n := len(h.begun["a"]) + len(h.begun["b"]); n != runs+2 {
+				if n := len(h.times("a")) + len(h.times("b")); n != runs+2 {
 					t.Errorf("%d runs of the next night", n-runs)
 				}
 			})

@@ -106,6 +106,13 @@ func (h *house) runs(during func(s *scheduler.Scheduler)) {
 	}
 }
 
+// times are when runs were begun, while others may be.
+func (h *house) times(name string) []time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.begun[name])
+}
+
 func (h *house) kinds() (kinds []scheduler.EventKind) {
 	for _, e := range h.events {
 		kinds = append(kinds, e.Kind)
@@ -143,7 +150,7 @@ func TestTenYears(t *testing.T) {
 		})
 		for _, task := range tasks {
 			name := task.Words[len(task.Words)-1]
-			got := h.begun[name]
+			got := h.times(name)
 			var want []time.Time
 			for due := task.Plans[0].Next(begun); !due.IsZero() && due.Before(time.Now().Add(-time.Hour)); due = task.Plans[0].Next(due) {
 				want = append(want, due)
@@ -173,14 +180,14 @@ func TestCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, task("a", plan(t, "daily at 02:00", "any", "UTC", "a")), task("b", plan(t, "every 1h", "22:00-06:00", "UTC", "b")))
 		h.runs(func(*scheduler.Scheduler) { time.Sleep(50 * time.Hour) })
-		before := len(h.begun["a"])
+		before := len(h.times("a"))
 		time.Sleep(30*24*time.Hour + 13*time.Hour) // 15:00
 		begun := time.Now()
 		h.runs(func(*scheduler.Scheduler) { time.Sleep(time.Hour) })
-		if n := len(h.begun["a"]) - before; n != 1 {
+		if n := len(h.times("a")) - before; n != 1 {
 			t.Errorf("it is made up for %d times", n)
 		}
-		if last := h.begun["b"][len(h.begun["b"])-1]; !last.Before(begun) {
+		if last := h.times("b")[len(h.times("b"))-1]; !last.Before(begun) {
 			t.Errorf("outside of its window, it is made up for at %s", last)
 		}
 	})
@@ -205,7 +212,7 @@ func TestRetry(t *testing.T) {
 			h.mu.Unlock()
 			time.Sleep(24 * time.Hour)
 		})
-		tries := h.begun["a"]
+		tries := h.times("a")
 		if len(tries) < 8 || len(tries) > 30 {
 			t.Fatalf("%d tries in 60 hours: %v", len(tries), tries)
 		}
@@ -215,7 +222,7 @@ func TestRetry(t *testing.T) {
 			}
 		}
 		for i := 1; i < 4; i++ {
-			if tries[i].Equal(h.begun["b"][i]) {
+			if tries[i].Equal(h.times("b")[i]) {
 				t.Errorf("what failed together is tried together again, at %s", tries[i])
 			}
 		}
@@ -257,7 +264,7 @@ func TestLanes(t *testing.T) {
 		}
 		h.runs(func(*scheduler.Scheduler) { time.Sleep(60 * 24 * time.Hour) })
 		for i := range 40 {
-			runs := h.begun[fmt.Sprint("small", i)]
+			runs := h.times(fmt.Sprint("small", i))
 			for k := 2; k < len(runs); k++ { // the first comes at once
 				if gap := runs[k].Sub(runs[k-1]); gap > 25*time.Hour {
 					t.Errorf("small%d waits for %s", i, gap)
@@ -268,7 +275,7 @@ func TestLanes(t *testing.T) {
 			}
 		}
 		for i := range 3 { // 90 hours of work by a lane of 24
-			if n := len(h.begun[fmt.Sprint("huge", i)]); n < 12 {
+			if n := len(h.times(fmt.Sprint("huge", i))); n < 12 {
 				t.Errorf("huge%d is backed up %d times in 60 days: it starves", i, n)
 			}
 		}
@@ -292,7 +299,7 @@ func TestControl(t *testing.T) {
 				t.Errorf("call off: %+v", a)
 			}
 			time.Sleep(time.Hour)
-			if n := len(h.begun["a"]); n != 1 {
+			if n := len(h.times("a")); n != 1 {
 				t.Errorf("what was called off is begun %d times before it is due again", n)
 			}
 			time.Sleep(19 * time.Hour)
@@ -309,7 +316,7 @@ func TestControl(t *testing.T) {
 				t.Errorf("run: %s", a.Error)
 			}
 			time.Sleep(20 * time.Hour)
-			if a, b := len(h.begun["a"]), len(h.begun["b"]); a != 3 || b != 2 {
+			if a, b := len(h.times("a")), len(h.times("b")); a != 3 || b != 2 {
 				t.Errorf("in a pause, a is begun %d times and b %d times, want 3 and 2", a, b)
 			}
 			if st := do(s, scheduler.Request{Do: scheduler.AskStatus}).Status; st.Paused.IsZero() || st.Tasks != 2 || len(st.Running) != 0 {
@@ -319,7 +326,7 @@ func TestControl(t *testing.T) {
 				t.Errorf("resume: %s", a.Error)
 			}
 			time.Sleep(time.Hour)
-			if b := len(h.begun["b"]); b != 3 {
+			if b := len(h.times("b")); b != 3 {
 				t.Errorf("after the pause, b is begun %d times", b)
 			}
 			if a := s.Do(t.Context(), scheduler.Request{Varve: 2, Do: scheduler.AskStatus}); a.Error == "" {
@@ -349,8 +356,8 @@ func TestAskedEarly(t *testing.T) {
 			}
 			time.Sleep(time.Hour)
 		})
-		if len(h.begun["a"]) != 1 {
-			t.Errorf("begun %d times", len(h.begun["a"]))
+		if len(h.times("a")) != 1 {
+			t.Errorf("begun %d times", len(h.times("a")))
 		}
 		blind = errors.New("the disk is gone")
 		h.runs(func(s *scheduler.Scheduler) {
@@ -397,7 +404,7 @@ func TestReload(t *testing.T) {
 				t.Error(a.Error)
 			}
 			time.Sleep(time.Minute)
-			if len(h.begun["b"]) != 1 {
+			if len(h.times("b")) != 1 {
 				t.Error("what is new is not begun")
 			}
 		})
@@ -469,7 +476,7 @@ func TestOthers(t *testing.T) {
 			h.mu.Unlock()
 			time.Sleep(10 * time.Hour)
 		})
-		if runs := h.begun["a"]; len(runs) != 1 || runs[0].UTC().Hour() != 2 {
+		if runs := h.times("a"); len(runs) != 1 || runs[0].UTC().Hour() != 2 {
 			t.Errorf("begun at %v", runs)
 		}
 	})

@@ -81,6 +81,7 @@ type realStatus struct {
 	Running   []any
 	Scheduler struct {
 		State   string
+		PID     int
 		Running []struct{ Name string }
 		Failing []struct{ Name string }
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,5 +100,60 @@ func TestSchedulerKeepsWhatTheJournalLacks(t *testing.T) {
 	code, stdout, stderr := typed("history", "--result", "failed")
 	if code != 0 || !strings.Contains(stdout, "when the journal could not be written") {
 		t.Errorf("history: %d, %s%s", code, stdout, stderr)
+	}
+}
+
+// In each state of a scheduler, status, check and metrics say the same.
+func TestSchedulerStates(t *testing.T) {
+	b := newBench(t)
+	b.disk("disk", 1<<20, 1)
+	const right = "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}}\n"
+	b.write("varve/varve.yaml", right)
+	b.does("init")
+	b.does("backup one")
+	var stop func(syscall.Signal)
+	signal := func(sig syscall.Signal) func() {
+		return func() {
+			if err := syscall.Kill(b.status().Scheduler.PID, sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		comes func()
+		state string // of the scheduler; empty: there is none
+		kind  string // of the only case; empty: all is well
+		code  int    // of check
+	}{
+		{"there never was one", func() {}, "", "", 0},
+		{"it runs", func() { stop = startScheduler(t) }, "up", "", 0},
+		{"it is paused", func() { b.does("scheduler pause --for 1h") }, "up", "", 0},
+		{"its configuration is wrong", func() { b.write("varve/varve.yaml", "volumes: [one]\n") }, "up", "config-broken", 1},
+		{"and right again", func() { b.write("varve/varve.yaml", right) }, "up", "", 0},
+		{"it does not answer", signal(syscall.SIGSTOP), "silent", "scheduler-silent", 2},
+		{"it answers again", signal(syscall.SIGCONT), "up", "", 0},
+		{"it was killed", func() { stop(syscall.SIGKILL) }, "dead", "scheduler-dead", 2},
+		{"another one runs", func() { stop = startScheduler(t) }, "up", "", 0},
+		{"it was stopped", func() { stop(syscall.SIGTERM) }, "stopped", "scheduler-stopped", 1},
+	} {
+		c.comes()
+		s := b.status()
+		kinds := ""
+		for _, one := range slices.Concat(s.Trouble, s.Warnings) {
+			kinds += one.Kind
+		}
+		if s.Scheduler.State != c.state || kinds != c.kind {
+			t.Errorf("%s: status says %+v", c.name, s)
+		}
+		if code, stdout, stderr := typed("check"); code != c.code || !strings.Contains(stdout, strings.ReplaceAll(c.kind, "-", " ")) {
+			t.Errorf("%s: check ends with %d: %s%s", c.name, code, stdout, stderr)
+		}
+		code, stdout, stderr := typed("metrics")
+		has := strings.Contains(stdout, `kind="`+c.kind+`"`)
+		beats := strings.Contains(stdout, "varve_scheduler_heartbeat_timestamp_seconds 1")
+		if code != 0 || has != (c.kind != "") || strings.Count(stdout, "kind=") > 1 || beats != (c.state != "") {
+			t.Errorf("%s: metrics are %s%s", c.name, stdout, stderr)
+		}
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 // The tests of repairs.
-var unitRepair = tests{"repository", "^Test(Repair|What(CannotBeRepaired|LiesInTwoPacks))"}
+var unitRepair = tests{"repository", "^Test(Repair|EnumerateRepairs|What(CannotBeRepaired|LiesInTwoPacks))"}
 
 // repairMutants break what keeps a repair from making things worse, and from saying that they
 // are better than they are.

@@ -19,7 +19,7 @@ TORTURE ?= 10m
 MUTANTS ?=
 
 # Tests with these names are not run with the others: see "Tests" in CONTRIBUTING.md.
-LONG := ^(TestEnumerate|TestScript$$)
+LONG := ^Test(Enumerate|Script)
 HARSH := ^TestTorture
 
 GOTESTSUM := go tool gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary skipped

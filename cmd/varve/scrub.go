@@ -121,6 +121,13 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 			return nil, err
 		}
 	}
+	var other *repository.Repository
+	if f.fromRepo != "" { // before anything is read, which may take hours
+		if other, err = s.openOther(f.fromRepo); err != nil {
+			return nil, err
+		}
+		defer s.close("close the other repository", other)
+	}
 	s.doing = "scrub"
 	begun := time.Now()
 	stop := s.watch("scrubbing", func() sample {
@@ -141,13 +148,13 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 	r := newScrubbed(report, s.about.repo)
 	failure := r.failure()
 	if f.wantsRepair() {
-		if r.Repair, err = f.runRepair(ctx, s, repo, opts.Volumes, report); err != nil {
-			s.record(ctx, repo, r.event(time.Since(begun)), err)
+		if r.Repair, err = f.runRepair(ctx, s, repo, other, opts.Volumes, report); err != nil {
+			s.record(ctx, repo, r.event(time.Since(begun), false), err)
 			return r, err
 		}
 		failure = r.failure()
 	}
-	s.record(ctx, repo, r.event(time.Since(begun)), failure)
+	s.record(ctx, repo, r.event(time.Since(begun), failure != nil), failure)
 	return r, failure
 }
 
@@ -289,16 +296,20 @@ func (r *scrubbed) failure() error {
 	return failure
 }
 
-// event is the line of the journal.
-func (r *scrubbed) event(took time.Duration) repository.Event {
+// event is the line of the journal; told: with a failure, which has the verdict.
+func (r *scrubbed) event(took time.Duration, told bool) repository.Event {
 	what := "deep"
 	if r.Light {
 		what = "light"
 	}
 	event := repository.Event{
 		Op: repository.OpScrub, Seconds: took.Seconds(), Read: r.Read,
-		Detail: fmt.Sprintf("%s: read %d of %d packs, %d revisions proven; %s", what, r.ReadPacks, r.Packs, r.Proven, r.sum()),
+		Detail: fmt.Sprintf("%s: read %d of %s, %s proven", what, r.ReadPacks, formatCount(r.Packs, "pack"), formatCount(r.Proven, "revision")),
 	}
+	if told {
+		return event
+	}
+	event.Detail += "; " + r.sum()
 	if r.Repair != nil {
 		event.Detail += "; " + r.Repair.sum()
 	}

@@ -139,6 +139,9 @@ func (f *scrubFinding) remedy() (from, command string) {
 	if len(f.Lost) == 0 {
 		return "possible from another copy", "varve scrub --repair"
 	}
+	if f.Lost[0].Whole { // no source tells what a revision was made of
+		return "possible from a copy of the repository", "varve scrub --repair-from-repo REPO"
+	}
 	return "perhaps from the source", "varve scrub " + human.ShellWord(f.Lost[0].Volume.String()) + " --repair-from-source"
 }
 
@@ -192,7 +195,7 @@ func (l *scrubLoss) text(now time.Time) string {
 		places = append(places, placeOf(e))
 	}
 	if n := len(l.Extents) - mostPlaces; n > 0 {
-		places = append(places, fmt.Sprintf("%d more places", n))
+		places = append(places, formatCount(n, "more place"))
 	}
 	return fmt.Sprintf("%s of %s at %s", human.Size(l.Bytes), of, strings.Join(places, ", "))
 }

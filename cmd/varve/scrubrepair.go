@@ -58,8 +58,8 @@ type scrubProof struct {
 // wantsRepair tells whether anything is to be repaired.
 func (f *scrubFlags) wantsRepair() bool { return f.repair || f.fromSource || f.fromRepo != "" }
 
-// runRepair makes good what a scrub found, and whatever else is known to be hurt.
-func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo *repository.Repository, volumes []repository.Volume, found *scrub.Report) (*scrubRepair, error) {
+// runRepair makes good what a scrub found, and whatever else is known to be hurt; other: of another repository, or nil.
+func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo, other *repository.Repository, volumes []repository.Volume, found *scrub.Report) (*scrubRepair, error) {
 	opts := repository.RepairOptions{Volumes: volumes, Step: func(what string) { s.log.Info("repair", "step", what) }}
 	if f.fromSource {
 		sources, err := s.repairSources(ctx, repo, found)
@@ -75,12 +75,7 @@ func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo *repository
 			opts.Sources = append(opts.Sources, src.RepairSource)
 		}
 	}
-	if f.fromRepo != "" {
-		other, err := s.openOther(f.fromRepo)
-		if err != nil {
-			return nil, err
-		}
-		defer s.close("close the other repository", other)
+	if other != nil {
 		opts.Others = []repository.RepairOther{{Name: f.fromRepo, Repository: other}}
 	}
 	opts.Plan = func(plan repository.RepairPlan) { s.tellPlan(plan, opts) }
@@ -97,7 +92,6 @@ func (s *session) tellPlan(plan repository.RepairPlan, opts repository.RepairOpt
 		}
 	}
 	if len(parts) == 0 {
-		s.say("nothing is known that could be repaired")
 		return
 	}
 	slices.Sort(parts)
@@ -262,7 +256,7 @@ func (r *scrubRepair) sum() string {
 		parts = append(parts, formatThey(r.Repaired, "thing", "was repaired", "were repaired"))
 	}
 	if r.Left > 0 {
-		parts = append(parts, formatThey(r.Left, "thing", "was not", "were not"))
+		parts = append(parts, formatThey(r.Left, "thing", "was not repaired", "were not repaired"))
 	}
 	if r.PutAside > 0 {
 		parts = append(parts, formatThey(r.PutAside, "damaged file", "lies", "lie")+" in damage/evidence")

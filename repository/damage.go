@@ -22,6 +22,7 @@ type damageRecord struct {
 	Cause  string            `json:"cause"`
 	Found  time.Time         `json:"found"`
 	By     Holder            `json:"by"`
+	Spared time.Time         `json:"spared,omitzero"` // when it was found that nothing is lost by it: another copy is good, or none is needed; zero: it was not
 }
 
 // loadDamage reads which copies are known to be hurt; their names say it.
@@ -53,6 +54,41 @@ func (r *Repository) damageNow() map[chunkstore.Copy]bool {
 	r.damageMu.Lock()
 	defer r.damageMu.Unlock()
 	return r.damaged
+}
+
+// RecordSpared remembers, durably, of copies that are hurt, whether nothing is lost by them:
+// another copy is good, or nothing needs one. Copies of which there is no record, or none that can be
+// read, are passed over.
+func (r *Repository) RecordSpared(ctx context.Context, spared map[chunkstore.Copy]bool) error {
+	changed := map[chunkstore.Copy]damageRecord{}
+	for hurt, is := range spared {
+		var record damageRecord
+		if err := readSmall(r.fsys, damageName(hurt), &record); err == nil && record.Spared.IsZero() == is {
+			changed[hurt] = record
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	temps := durable.NewTemps("damage-" + randomHex())
+	err := r.atGate(ctx, func() error {
+		for hurt, record := range changed {
+			if _, err := r.fsys.Lstat(damageName(hurt)); notFound(err) {
+				continue // the pack went meanwhile
+			}
+			if record.Spared = (time.Time{}); spared[hurt] {
+				record.Spared = r.opts.Now().UTC().Truncate(time.Second)
+			}
+			if err := replaceSmall(r.fsys, temps, damageName(hurt), record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record what damage takes away: %w", wrapReadOnly(err))
+	}
+	return nil
 }
 
 // RecordDamage remembers, durably, that a copy of an object is hurt, so that

@@ -207,6 +207,9 @@ func damagedFile(name string, err error) error {
 	return err
 }
 
+// errFileGone is what is wrong with a file that must be there.
+var errFileGone = errors.New("it is gone")
+
 // notFound tells absence from trouble.
 func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 

@@ -40,6 +40,7 @@ type Fault struct {
 	Pack     chunkstore.PackID
 	Err      error
 	Harmless bool // it is left over, or derived, or put in order by whoever comes next
+	Alone    bool // nothing else in this repository can stand in for the file
 }
 
 // InspectOptions tunes [Reader.Inspect]. The functions may be nil.
@@ -217,7 +218,7 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 			continue // it came meanwhile
 		}
 		missing = append(missing, Fault{
-			Kind: FaultRevision, Path: revisionName(v.Name, k.id), Volume: v, Revision: k.id,
+			Kind: FaultRevision, Path: revisionName(v.Name, k.id), Volume: v, Revision: k.id, Alone: true,
 			Err: &DamagedFileError{Path: revisionName(v.Name, k.id), Cause: fmt.Errorf("it is gone, and so is its copy, though the journal knows that it was committed on %s and not removed",
 				last[k].Time.UTC().Format(time.DateTime))},
 		})

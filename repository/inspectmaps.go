@@ -110,16 +110,17 @@ func (l *mapLook) node(n *node) error {
 			return errMoved
 		}
 		if notFound(err) {
-			err = &DamagedFileError{Path: n.file, Cause: errors.New("it is gone")}
+			err = &DamagedFileError{Path: n.file, Cause: errFileGone}
 		}
-		l.find(n, FaultMap, n.file, false, err)
-		if cerr := l.check(n, second); cerr == nil {
+		cerr := l.check(n, second)
+		l.fault(Fault{Kind: FaultMap, Path: n.file, Revision: n.rev.ID, Err: err, Alone: cerr != nil})
+		if cerr == nil {
 			n.use = second
 		} else {
 			if notFound(cerr) {
-				cerr = &DamagedFileError{Path: second, Cause: errors.New("it is gone")}
+				cerr = &DamagedFileError{Path: second, Cause: errFileGone}
 			}
-			l.find(n, FaultCopy, second, false, cerr)
+			l.fault(Fault{Kind: FaultCopy, Path: second, Revision: n.rev.ID, Err: cerr, Alone: true})
 			if errors.Is(err, syscall.EIO) || errors.Is(cerr, syscall.EIO) {
 				n.again = errors.Join(err, cerr)
 			}
@@ -168,7 +169,7 @@ func (l *mapLook) checkCopy(n *node, name string) {
 	switch {
 	case err == nil && same:
 	case notFound(err):
-		l.find(n, FaultCopy, name, false, &DamagedFileError{Path: name, Cause: errors.New("it is gone")})
+		l.find(n, FaultCopy, name, false, &DamagedFileError{Path: name, Cause: errFileGone})
 	case err != nil:
 		l.find(n, FaultCopy, name, false, damagedFile(name, err))
 	default:

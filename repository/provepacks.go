@@ -75,6 +75,7 @@ type KnownDamage struct {
 	Offset int64           // of its frame in the pack
 	Cause  string
 	Found  time.Time
+	Spared bool // as far as anybody found out, nothing is lost by it: another copy is good, or none is needed
 }
 
 // KnownDamage lists the copies of objects that are known to be hurt, in packs that are
@@ -95,7 +96,7 @@ func (r *Repository) KnownDamage() (known []KnownDamage, err error) {
 		case notFound(err): // it was repaired meanwhile
 			continue
 		case err == nil:
-			k.Offset, k.Cause, k.Found = record.Offset, record.Cause, record.Found
+			k.Offset, k.Cause, k.Found, k.Spared = record.Offset, record.Cause, record.Found, !record.Spared.IsZero()
 			for _, kind := range []chunkstore.Kind{chunkstore.Chunk, chunkstore.Patch} {
 				if record.Kind == kind.String() {
 					k.Kind = kind

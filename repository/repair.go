@@ -56,14 +56,16 @@ type Place struct {
 
 // A Mending is one thing that was hurt, and what became of it.
 type Mending struct {
-	Path   string          // of the file; of an object, of a pack that had it
-	Kind   chunkstore.Kind // zero: it is the file itself
+	Path   string            // of the file; of an object, of a pack that had it
+	Pack   chunkstore.PackID // zero: it is about no pack
+	Kind   chunkstore.Kind   // zero: it is the file itself
 	Object chunkstore.ID
 	Cause  string  // what was wrong
 	From   string  // where the good bytes came from; empty: it was not repaired
 	Why    string  // it was not
 	Places []Place // of an object that was not: what is lost without it
 	Cost   int64   // of an object that was not: bytes that the next backups store anew for it
+	Aside  bool    // of a pack: nothing needs it any more, and it was put aside
 }
 
 // Mended tells whether it is as it was.

@@ -72,7 +72,7 @@ func (p *repairer) tellPlan(hurt []hurtFile) {
 	if p.opts.Plan == nil {
 		return
 	}
-	plan := RepairPlan{Objects: len(p.losses.objects)}
+	plan := RepairPlan{Objects: len(p.losses.wanted())}
 	for _, f := range hurt {
 		plan.Files = append(plan.Files, f.path)
 	}

@@ -24,6 +24,7 @@ type objectName struct {
 type lostObject struct {
 	objectName
 	packs []chunkstore.PackID // where maps believe it to be
+	asked bool                // a volume that is repaired needs it
 	from  string              // where it was had from again; empty: it was not
 	cost  map[Place]bool      // what the next backups store anew for it
 }
@@ -172,13 +173,14 @@ func (p *repairer) nameIn(file string, v Volume, id revision.ID, missing map[obj
 	if err != nil {
 		return nil // it is hurt itself, or gone meanwhile
 	}
+	asked := p.covers(v.UUID)
 	for record, err := range m.Records(0, math.MaxUint64) {
 		if err != nil {
 			break // likewise
 		}
 		eachObject(record.Entry, func(ref chunkstore.Ref, kind chunkstore.Kind) {
 			if missing[keyOf(ref.ID)] {
-				found.note(objectName{kind, ref.ID}, ref.Pack)
+				found.note(objectName{kind, ref.ID}, ref.Pack, asked)
 				chunks[record.Entry.Index] = true
 			}
 		})
@@ -186,12 +188,13 @@ func (p *repairer) nameIn(file string, v Volume, id revision.ID, missing map[obj
 	return m.Close()
 }
 
-func (l *losses) note(name objectName, pack chunkstore.PackID) {
+func (l *losses) note(name objectName, pack chunkstore.PackID, asked bool) {
 	o := l.objects[name]
 	if o == nil {
 		o = &lostObject{objectName: name, cost: map[Place]bool{}}
 		l.objects[name] = o
 	}
+	o.asked = o.asked || asked
 	if !slices.Contains(o.packs, pack) {
 		o.packs = append(o.packs, pack)
 	}
@@ -301,6 +304,11 @@ func (l *losses) left() (left []*lostObject) {
 	}
 	sortLost(left)
 	return left
+}
+
+// wanted gives those of them that a volume needs that is repaired.
+func (l *losses) wanted() []*lostObject {
+	return slices.DeleteFunc(l.left(), func(o *lostObject) bool { return !o.asked })
 }
 
 func sortLost(objects []*lostObject) {

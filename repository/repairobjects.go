@@ -12,7 +12,7 @@ import (
 // mendObjects stores again, under their names, the objects that are lost and can be had: from
 // packs that cannot be opened, what was put aside, and then donors in their order.
 func (p *repairer) mendObjects(ctx context.Context) error {
-	if len(p.losses.objects) == 0 {
+	if len(p.losses.wanted()) == 0 {
 		return nil
 	}
 	if err := p.salvage(ctx); err != nil {
@@ -26,7 +26,7 @@ func (p *repairer) mendObjects(ctx context.Context) error {
 		donors = append(donors, other)
 	}
 	for _, d := range donors {
-		if len(p.losses.left()) == 0 {
+		if len(p.losses.wanted()) == 0 {
 			return nil
 		}
 		p.opts.Step("looking for what is lost in " + d.from())
@@ -42,10 +42,10 @@ func (p *repairer) mendObjects(ctx context.Context) error {
 	return nil
 }
 
-// again stores a lost object, if it is lost still.
+// again stores a lost object, if it is lost still, and a volume needs it that is repaired.
 func (p *repairer) again(ctx context.Context, name objectName, plain []byte, from string) error {
 	o := p.losses.objects[name]
-	if o == nil || o.from != "" {
+	if o == nil || !o.asked || o.from != "" {
 		return nil
 	}
 	if err := p.openWriter(ctx); err != nil {
@@ -75,7 +75,7 @@ func (p *repairer) salvage(ctx context.Context) error {
 		names = append(names, e.Name)
 	}
 	for _, name := range names {
-		if len(p.losses.left()) == 0 {
+		if len(p.losses.wanted()) == 0 {
 			break
 		}
 		p.opts.Step("looking for what is lost in " + name)
@@ -108,7 +108,7 @@ func (p *repairer) takeObjects(ctx context.Context, other *otherRepository) erro
 		return err
 	}
 	var buf []byte
-	for _, o := range p.losses.left() {
+	for _, o := range p.losses.wanted() {
 		pack, has := where[o.objectName]
 		if !has {
 			continue
@@ -257,19 +257,43 @@ func (p *repairer) settle(ctx context.Context) error {
 		return err
 	}
 	p.losses = now
+	if err := p.recordSpared(ctx, now); err != nil {
+		return err
+	}
 	if p.recorded {
 		return p.finished()
 	}
 	return nil
 }
 
+// recordSpared remembers which of the copies that are hurt take nothing away any more. While a map
+// cannot be read, which may need anything, nothing is known of that.
+func (p *repairer) recordSpared(ctx context.Context, now *losses) error {
+	if now.hidden {
+		return nil
+	}
+	known, err := p.repo.KnownDamage()
+	if err != nil {
+		return err
+	}
+	spared := map[chunkstore.Copy]bool{}
+	for _, k := range known {
+		if k.Kind != 0 {
+			spared[k.Copy] = now.objects[objectName{k.Kind, k.ID}] == nil
+		}
+	}
+	return p.repo.RecordSpared(ctx, spared)
+}
+
 // account says of each object that was lost what became of it. One that nothing names any more
 // is made good by what the maps say instead.
 func (p *repairer) account(before, now *losses) {
 	for _, o := range before.inOrder() {
-		m := Mending{Kind: o.kind, Object: o.id, Cause: "no good copy of it is left", From: o.from, Path: chunkstore.PackName(o.packs[0])}
+		m := Mending{Kind: o.kind, Object: o.id, Cause: "no good copy of it is left", From: o.from, Path: chunkstore.PackName(o.packs[0]), Pack: o.packs[0]}
 		left := now.objects[o.objectName]
 		switch {
+		case !o.asked:
+			continue // others need it, and it was not to be repaired
 		case left == nil && m.From == "":
 			m.From = p.rewrittenFrom(before, o)
 		case left != nil:

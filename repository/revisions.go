@@ -166,7 +166,7 @@ func (r *Repository) listAs(v Volume) (l listing, err error) {
 			return l, err
 		}
 		rev.waits = false // somebody was told of it, or builds on it
-		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
+		r.opts.Log.Warn("a revision's file is gone", "error", &DamagedFileError{Path: revisionName(v.Name, id), Cause: errFileGone})
 		revisions = append(revisions, rev)
 	}
 	l.visible, l.waiting, l.unsure = r.partWaiting(sortRevisions(revisions))

@@ -130,6 +130,7 @@ func (s *scrub) causes(ctx context.Context) (causes repository.Causes, of [][]*F
 			}
 		}
 		if len(good[id]) > 0 || trouble[id] != nil {
+			s.doubted[id] = len(good[id]) == 0
 			continue
 		}
 		n, shared := numbers[findings[0]]
@@ -199,6 +200,9 @@ func (s *scrub) note(ctx context.Context) error {
 	if err := s.recordHurt(ctx); err != nil {
 		return err
 	}
+	if err := s.recordSpared(ctx); err != nil {
+		return err
+	}
 	var sum losses
 	why := map[lossKey]string{}
 	for _, f := range s.findings {
@@ -226,6 +230,23 @@ func (s *scrub) note(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recordSpared remembers which of the copies that are hurt take nothing away: those of which
+// another is good, and, if all maps were followed, those that none needs.
+func (s *scrub) recordSpared(ctx context.Context) error {
+	spared := map[chunkstore.Copy]bool{}
+	for _, h := range s.hurt {
+		at := chunkstore.Copy{Pack: h.pack, ID: h.object.ID}
+		isElsewhere := slices.ContainsFunc(h.finding.Objects, func(o Object) bool { return o.ID == h.object.ID && len(o.Elsewhere) > 0 })
+		switch {
+		case len(h.finding.Lost) > 0:
+			spared[at] = false
+		case isElsewhere, s.opts.Volumes == nil && !s.in.Partial && !s.doubted[h.object.ID]:
+			spared[at] = true
+		}
+	}
+	return s.remember(s.repo.RecordSpared(ctx, spared))
 }
 
 // recordHurt remembers, durably, the hurt copies that are not yet.

@@ -78,6 +78,7 @@ func runMetrics(ctx context.Context, s *session, textfile string) (result, error
 		s.warn("how many backups there were cannot be told: %v", err)
 	}
 	if hurt, err := repo.KnownDamage(); err == nil {
+		hurt = slices.DeleteFunc(hurt, func(k repository.KnownDamage) bool { return k.Spared })
 		m.add("varve_repository_damaged_objects", "", "", float64(len(hurt)))
 	} else {
 		s.warn("how many objects are hurt cannot be told: %v", err)
@@ -248,7 +249,7 @@ var metricHelp = [][2]string{
 	{"varve_backups_total", "Backups in the journal by how they ended."},
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
-	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt."},
+	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt, without those by which, as a scrub or a repair found out, nothing is lost."},
 	{"varve_build_info", "The version of the program, as a label."},
 }
 

@@ -37,6 +37,8 @@ type scrubMending struct {
 	Why    known[string] `json:"why"`  // it was not
 	Places []scrubPlace  `json:"places"`
 	Cost   int64         `json:"cost"` // bytes that the next backups store anew
+	Aside  bool          `json:"put_aside"`
+	Do     string        `json:"do"` // the command that may repair what was not; empty: none is known
 }
 
 // scrubPlace is a part of a revision. Its fields are API.
@@ -80,7 +82,21 @@ func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo, other *rep
 	}
 	opts.Plan = func(plan repository.RepairPlan) { s.tellPlan(plan, opts) }
 	done, err := repo.Repair(ctx, opts)
-	return newScrubRepair(done), err
+	return newScrubRepair(done, f), err
+}
+
+// next is the command that asks who was not asked yet for what was not repaired; empty: nobody is left, or
+// knows, such as of a pack, which waits for what lay in it.
+func (f *scrubFlags) next(m *repository.Mending) string {
+	switch {
+	case m.Mended() || m.Kind == 0 && !m.Pack.IsZero():
+		return ""
+	case m.Kind != 0 && !f.fromSource && len(m.Places) > 0:
+		return "varve scrub " + human.ShellWord(m.Places[0].Volume.Name.String()) + " --repair-from-source"
+	case f.fromRepo == "":
+		return "varve scrub --repair-from-repo REPO"
+	}
+	return ""
 }
 
 // tellPlan says what is going to be repaired, and of what, before anything is done.
@@ -191,11 +207,11 @@ func (s *session) openOther(dir string) (*repository.Repository, error) {
 	return other, nil
 }
 
-func newScrubRepair(r *repository.RepairResult) *scrubRepair {
+func newScrubRepair(r *repository.RepairResult, f *scrubFlags) *scrubRepair {
 	out := &scrubRepair{Items: []scrubMending{}, Revisions: []scrubProof{}, Stored: r.Stored, PutAside: r.PutAside, Troubles: []string{}}
 	for i := range r.Mendings {
 		m := &r.Mendings[i]
-		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{m.From}, Why: known[string]{m.Why}, Places: []scrubPlace{}, Cost: m.Cost}
+		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{m.From}, Why: known[string]{m.Why}, Places: []scrubPlace{}, Cost: m.Cost, Aside: m.Aside, Do: f.next(m)}
 		if m.Kind != 0 {
 			item.Object.is, item.Kind.is = m.Object.String(), m.Kind.String()
 		}
@@ -218,6 +234,16 @@ func newScrubRepair(r *repository.RepairResult) *scrubRepair {
 		out.Troubles = append(out.Troubles, err.Error())
 	}
 	return out
+}
+
+// next is the command that may repair the first that was not.
+func (r *scrubRepair) next() string {
+	for i := range r.Items {
+		if do := r.Items[i].Do; do != "" {
+			return do
+		}
+	}
+	return ""
 }
 
 // whole tells whether nothing is left that is known to be hurt.
@@ -273,7 +299,11 @@ func (m *scrubMending) print(p *page) {
 	if m.Object.is != "" {
 		what = fmt.Sprintf("%s %s of %s", m.Kind.is, shortPack(m.Object.is), m.Path)
 	}
-	if m.From.is != "" {
+	switch {
+	case m.Aside:
+		p.line("put aside  %s: %s", what, "all that is needed of it lies in "+m.From.is)
+		return
+	case m.From.is != "":
 		p.line("repaired   %s, from %s", what, m.From.is)
 		return
 	}
@@ -285,6 +315,9 @@ func (m *scrubMending) print(p *page) {
 		p.line("           lost    and in %s more", formatCount(n, "place"))
 	}
 	if m.Cost > 0 {
-		p.line("           costs %s in the next backup, never a full", human.Size(m.Cost))
+		p.line("           costs   %s in the next backup, never a full", human.Size(m.Cost))
+	}
+	if m.Do != "" {
+		p.line("           %s %s", p.arrow(), m.Do)
 	}
 }

@@ -20,7 +20,7 @@ func (j *judged) print(p *page) {
 	}
 	var lines [][]cell
 	for _, job := range j.Running {
-		lines = append(lines, []cell{left("RUNNING"), left(job.Volume.String()), left(job.progress(p.now))})
+		lines = append(lines, []cell{left("RUNNING"), left(job.subject()), left(job.progress(p.now))})
 	}
 	p.table(lines)
 	if j.all {
@@ -97,6 +97,14 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 		rows = append(rows, []cell{left(c.Kind.Words()), left(c.subject()), left(good), left(age), left(promise), why})
 	}
 	return rows
+}
+
+// subject is the volume, or what is done with the repository.
+func (j *runningJob) subject() string {
+	if j.Volume.is == "" {
+		return j.Command
+	}
+	return j.Volume.is.String()
 }
 
 // progress says how far a job is, and when it may end.

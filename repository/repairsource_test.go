@@ -14,6 +14,7 @@ import (
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
+	"varve/scrub"
 )
 
 // ReadAt makes of what a volume holds a source.
@@ -135,6 +136,61 @@ func TestRepairFromTheSource(t *testing.T) {
 		t.Errorf("%d things are left, want the one chunk: %+v", left, result)
 	}
 	n.costs(2, 0)
+}
+
+// A revision that is suspect, and loses something, is suspect again once that was made good: nothing
+// that was read back tells what its source held.
+func TestRepairLeavesASuspectSuspect(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	const reason = "its source lied"
+	if err := n.open().Mark(t.Context(), n.revisions(n.open(), "db1")[1], func(i *repository.Info) { i.Distrust(reason) }); err != nil {
+		t.Fatal(err)
+	}
+	n.lose(1)
+	if result := n.repair(repository.RepairOptions{}); result.Whole() {
+		t.Fatalf("%+v", result)
+	}
+	n.wantStates(provenWhole, lostAt(1))
+	result := n.repair(repository.RepairOptions{Sources: n.source(1)})
+	info := n.revisions(n.open(), "db1")[1].Info
+	if !result.Whole() || info.State != repository.Suspect || info.Reason != reason || info.Suspect != "" || len(info.Lost) > 0 || info.Proven.IsZero() {
+		t.Errorf("%+v, noted: %+v", result, info)
+	}
+	if _, err := scrub.Run(t.Context(), n.open(), scrub.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if now := n.revisions(n.open(), "db1")[1].Info; now.State != repository.Suspect {
+		t.Errorf("after a scrub, noted: %+v", now)
+	}
+}
+
+// What others found lost while a revision is read back is not forgotten when that comes out well.
+func TestRepairLeavesDamageThatWasFoundMeanwhile(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	n.lose(1)
+	r := n.open()
+	if err := findDamage(t, r); err != nil {
+		t.Fatal(err)
+	}
+	found := []repository.Extent{{Offset: 2 * chunkSize, Length: chunkSize}}
+	result, err := r.Repair(t.Context(), repository.RepairOptions{Sources: n.source(1), Step: func(what string) {
+		if strings.HasPrefix(what, "reading db1@") {
+			if err := n.open().Mark(t.Context(), n.revisions(n.open(), "db1")[1], func(i *repository.Info) { i.Damage("somebody read it", found) }); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := n.revisions(n.open(), "db1")[1].Info; info.State != repository.Damaged || !slices.Equal(info.Lost, found) {
+		t.Errorf("noted: %+v", info)
+	}
+	if result.Whole() || len(result.Revisions) != 1 || result.Revisions[0].State != repository.Damaged {
+		t.Errorf("%+v", result)
+	}
 }
 
 // The last patch is lost: of the source, that very patch is made again, and no map changes.

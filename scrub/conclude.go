@@ -224,7 +224,7 @@ func (s *scrub) note(ctx context.Context) error {
 		}
 		reason := why[lossKey{l.Volume.UUID, l.Revision}]
 		if err := s.mark(ctx, rev, func(info *repository.Info) {
-			info.State, info.Reason, info.Lost = repository.Damaged, reason, lost
+			info.Damage(reason, lost)
 		}); err != nil {
 			return err
 		}
@@ -315,15 +315,7 @@ func (s *scrub) prove(ctx context.Context, causes repository.Causes) error {
 		}
 		s.report.Proven++
 		seen := info
-		if err := s.mark(ctx, st.Revision, func(info *repository.Info) {
-			if info.State == repository.Damaged && (seen.State != repository.Damaged || !slices.Equal(info.Lost, seen.Lost)) {
-				return // somebody found out since
-			}
-			info.Proven = st.At.Truncate(time.Second)
-			if info.State != repository.Suspect { // only its source can clear it
-				info.State, info.Reason, info.Lost = repository.Proven, "", nil
-			}
-		}); err != nil {
+		if err := s.mark(ctx, st.Revision, func(info *repository.Info) { info.Prove(seen, st.At) }); err != nil {
 			return err
 		}
 	}

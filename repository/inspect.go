@@ -189,12 +189,11 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 			continue
 		}
 		k := revisionKey{*e.UUID, e.Revision}
-		switch e.Op {
-		case OpBackup, OpUndelete:
-			counts[k]++
-			last[k] = e
-		case OpRemove, OpPrune, OpMerge, OpSet:
-			counts[k]--
+		if n := e.visible(); n != 0 {
+			counts[k] += n
+			if n > 0 {
+				last[k] = e
+			}
 		}
 	}
 	there := map[revisionKey]bool{}

@@ -105,6 +105,7 @@ type repairer struct {
 
 	losses  *losses
 	touched map[revisionKey]bool // revisions that got another file or map
+	journal *journaledRevisions  // nil: it was not read yet
 }
 
 // revisionKey names a revision for good.

@@ -233,7 +233,8 @@ func (p *repairer) stillHurt(name revision.Name, uuid revision.UUID) bool {
 }
 
 // identify tells which volume a directory is of whose own file says nothing: by its
-// revisions, or by a copy of the repository.
+// revisions, or by a copy of the repository. There, the name may be another volume's by now, see
+// isOurs.
 func (p *repairer) identify(name revision.Name) (v Volume, from string, known bool) {
 	if uuid, ok := p.repo.uuidFromRevisions(name, revision.UUID{}); ok {
 		v, from, known = Volume{Name: name, UUID: uuid}, "its revisions", true
@@ -243,7 +244,7 @@ func (p *repairer) identify(name revision.Name) (v Volume, from string, known bo
 	}
 	for _, other := range p.others {
 		theirs, err := other.repo.readVolume(name)
-		if !other.kin || err != nil || known && theirs.UUID != v.UUID {
+		if !other.kin || err != nil || known && theirs.UUID != v.UUID || !known && !p.isOurs(name, other, theirs) {
 			continue
 		}
 		if v.Created = theirs.Created; !known {
@@ -251,6 +252,25 @@ func (p *repairer) identify(name revision.Name) (v Volume, from string, known bo
 		}
 	}
 	return v, from, known
+}
+
+// isOurs tells whether a volume of another repository is the one that a directory here was: no
+// other directory says its uuid, and it has a revision, under that uuid, of an id that the directory
+// has, or the copies that there are here of that uuid. Ids are given once.
+func (p *repairer) isOurs(name revision.Name, other *otherRepository, theirs Volume) bool {
+	volumes, _ := p.repo.Volumes() // one that cannot be told apart says no uuid
+	if slices.ContainsFunc(volumes, func(v Volume) bool { return v.UUID == theirs.UUID }) {
+		return false
+	}
+	ids, err := p.repo.revisionIDs(name)
+	copied, copyErr := p.repo.idsIn(copyDir(theirs.UUID))
+	if err != nil || copyErr != nil && !notFound(copyErr) {
+		return false
+	}
+	return slices.ContainsFunc(append(ids, copied...), func(id revision.ID) bool {
+		m, err := openIdentified(other.repo.fsys, revisionName(theirs.Name, id), theirs, id)
+		return err == nil && m.Close() == nil
+	})
 }
 
 // hurtSets looks at the files of sets: those that there are, and those that revisions name.

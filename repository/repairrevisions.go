@@ -43,6 +43,9 @@ func (p *repairer) hurtRevisions(ctx context.Context, v Volume) (hurt []hurtFile
 			return nil, err
 		}
 	}
+	for _, id := range p.vanished(v, l) {
+		hurt = append(hurt, p.lookForVanished(v, id))
+	}
 	return append(hurt, p.hurtNotes(v)...), nil
 }
 
@@ -89,28 +92,35 @@ func (p *repairer) lookAt(v Volume, id revision.ID, name string) *hurtFile {
 	if seen == nil {
 		return nil
 	}
-	return &hurtFile{seen.path, seen.cause, func(ctx context.Context) (_ string, err error) {
-		w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
-		lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
-		if err != nil {
-			return "", err
-		}
-		defer func() { err = errors.Join(err, lock.Close()) }()
-		if w.volume, err = p.repo.stillNamed(v); err != nil {
-			return "", err
-		}
-		if w.volume.Name != v.Name {
-			return "", fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
-		}
-		if err := p.stillThere(w.volume, id, name); err != nil {
-			return "", err
-		}
-		now := p.look(w.volume, id, name)
-		if now == nil {
-			return "", errGone
-		}
-		return now.mend(ctx, w)
+	return &hurtFile{seen.path, seen.cause, func(ctx context.Context) (string, error) {
+		return p.underLock(ctx, v, func(w *work) (string, error) {
+			if err := p.stillThere(w.volume, id, name); err != nil {
+				return "", err
+			}
+			now := p.look(w.volume, id, name)
+			if now == nil {
+				return "", errGone
+			}
+			return now.mend(ctx, w)
+		})
 	}}
+}
+
+// underLock repairs something of a volume while nobody else changes what it has.
+func (p *repairer) underLock(ctx context.Context, v Volume, mend func(w *work) (from string, err error)) (from string, err error) {
+	w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
+	lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if w.volume, err = p.repo.stillNamed(v); err != nil {
+		return "", err
+	}
+	if w.volume.Name != v.Name {
+		return "", fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
+	}
+	return mend(w)
 }
 
 // stillThere fails with errGone, under the lock of the volume, if a revision is not any more where
@@ -273,12 +283,8 @@ func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *othe
 		return err
 	}
 	defer func() { err = errors.Join(err, newest.Close()) }()
-	for _, rev := range l.visible {
-		if rev.isChildOf(id) {
-			if err := revision.CheckLink(rev.Statement, newest.Statement()); err != nil {
-				return err
-			}
-		}
+	if err := p.heldAgainst(l, w.volume, newest.Statement()); err != nil {
+		return err
 	}
 	between, below, err := p.groundOf(w.volume, newest.Statement(), open)
 	if err != nil {

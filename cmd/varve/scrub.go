@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -326,9 +327,17 @@ func (r *scrubbed) failure() error {
 	if r.Repair != nil {
 		failure.Text += "; " + r.Repair.sum()
 		failure.Damaged = failure.Damaged || !r.Repair.whole()
-		failure.Lost, failure.Repaired = failure.Lost && !r.Repair.whole(), r.Repair.whole()
+		failure.Lost, failure.Repaired = failure.Lost && !r.isMended(), r.isMended()
 	}
 	return failure
+}
+
+// isMended tells whether a repair left nothing. Of a volume of which nothing is there, a repair knows
+// nothing; a scrub does, by the journal.
+func (r *scrubbed) isMended() bool {
+	return r.Repair.whole() && !slices.ContainsFunc(r.Findings, func(f scrubFinding) bool {
+		return f.Kind == scrub.Revision && !slices.ContainsFunc(r.Repair.Items, func(m scrubMending) bool { return m.Path == f.Path.is && m.From.is != "" })
+	})
 }
 
 // next is the command that may repair the gravest of what is hurt still.

@@ -138,6 +138,8 @@ func remedyOf(f *scrub.Finding) (from, command string) {
 	switch {
 	case f.Kind == scrub.Journal, f.Kind == scrub.Record, f.Kind == scrub.Unneeded:
 		return "", ""
+	case f.Kind == scrub.Content: // all that it is made of is right: nothing here is to be made good
+		return "", ""
 	case f.Alone && strings.HasPrefix(f.Path, "trash/"): // another repository has its own trash
 		return "", ""
 	case f.Alone, len(f.Lost) > 0 && f.Lost[0].Whole: // no source tells what a revision was made of

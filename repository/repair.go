@@ -77,7 +77,7 @@ type RepairResult struct {
 	Revisions []Proof // that were read back, because they were damaged or got another map
 	Stored    int64   // bytes added to packs
 	PutAside  int     // files that lie in damage/evidence now
-	Findings  []error // what could not be looked at
+	Troubles  []error // what could not be looked at
 }
 
 // Whole tells whether nothing is left that is known to be hurt.
@@ -92,7 +92,7 @@ func (r *RepairResult) Whole() bool {
 			return false
 		}
 	}
-	return len(r.Findings) == 0
+	return len(r.Troubles) == 0
 }
 
 // repairer is a repair under way. Its work is that of the run that stores objects again, and
@@ -187,8 +187,8 @@ func (p *repairer) openWriter(ctx context.Context) (err error) {
 	return err
 }
 
-// find notes what could not be looked at.
-func (p *repairer) find(err error) { p.result.Findings = append(p.result.Findings, err) }
+// trouble notes what could not be looked at.
+func (p *repairer) trouble(err error) { p.result.Troubles = append(p.result.Troubles, err) }
 
 // covers tells whether a volume is among those that are repaired.
 func (p *repairer) covers(volume revision.UUID) bool {

@@ -122,7 +122,7 @@ func (p *repairer) volumesNow() []Volume {
 	}
 	for _, err := range all {
 		if err != nil && !isDamaged(err) {
-			p.find(err)
+			p.trouble(err)
 		}
 	}
 	return volumes

@@ -108,7 +108,7 @@ func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (m
 			continue
 		}
 		if err != nil {
-			p.find(err)
+			p.trouble(err)
 			continue
 		}
 		for e := range pack.Entries() {

@@ -69,7 +69,7 @@ func (p *repairer) salvage(ctx context.Context) error {
 	}
 	evidence, err := p.repo.Evidence()
 	if err != nil {
-		p.find(err)
+		p.trouble(err)
 	}
 	for _, e := range evidence {
 		names = append(names, e.Name)
@@ -88,7 +88,7 @@ func (p *repairer) salvage(ctx context.Context) error {
 		if p.chunks != nil && p.chunks.Err() != nil || ends(ctx, err) {
 			return err
 		}
-		p.find(err)
+		p.trouble(err)
 	}
 	return p.barrier(ctx)
 }

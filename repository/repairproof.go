@@ -105,7 +105,7 @@ func (p *repairer) proveRevisions(ctx context.Context) error {
 				if ends(ctx, err) {
 					return err
 				}
-				p.find(fmt.Errorf("read %s@%s back: %w", v.Name, rev.ID.Short(), err))
+				p.trouble(fmt.Errorf("read %s@%s back: %w", v.Name, rev.ID.Short(), err))
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func (p *repairer) look(v Volume, id revision.ID, name string) *hurtMap {
 	second, copyErr := p.repo.wholeAt(v, id, copied)
 	for _, err := range []error{err, copyErr} {
 		if err != nil && !isDamaged(err) && !notFound(err) {
-			p.find(err)
+			p.trouble(err)
 			return nil
 		}
 	}

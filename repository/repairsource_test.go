@@ -244,7 +244,7 @@ func TestWhatCannotBeRepairedCostsOneChunk(t *testing.T) {
 	n := newThreatened(t, 3)
 	n.lose(2)
 	result := n.repair(repository.RepairOptions{Sources: n.source(0)}) // which changed since
-	if len(result.Mendings) != 1 || len(result.Findings) != 0 || result.Stored != 0 || result.Whole() {
+	if len(result.Mendings) != 1 || len(result.Troubles) != 0 || result.Stored != 0 || result.Whole() {
 		t.Fatalf("%+v", result)
 	}
 	m := result.Mendings[0]

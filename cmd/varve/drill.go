@@ -241,8 +241,8 @@ func (a about) drilling(address string) string {
 
 // hintOnResult says what helps against what was found.
 func hintOnResult(r *drill.Result, a about) string {
-	kinds := map[fusemount.TroubleKind]bool{}
-	for _, t := range r.Troubles {
+	kinds := map[fusemount.MishapKind]bool{}
+	for _, t := range r.Mishaps {
 		kinds[t.Kind] = true
 	}
 	switch {

@@ -230,7 +230,7 @@ func newScrubRepair(r *repository.RepairResult, f *scrubFlags) *scrubRepair {
 		}
 		out.Revisions = append(out.Revisions, proof)
 	}
-	for _, err := range r.Findings {
+	for _, err := range r.Troubles {
 		out.Troubles = append(out.Troubles, err.Error())
 	}
 	return out

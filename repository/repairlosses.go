@@ -94,34 +94,23 @@ func (p *repairer) survey(ctx context.Context) (*losses, error) {
 	return found, ctx.Err()
 }
 
-// missing lists, by the beginnings of their ids, the objects that live and of which no pack
+// missing gives, by the beginnings of their ids, the objects that live and of which no pack
 // has a copy that is not known to be hurt.
 func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (map[objectKey]bool, error) {
-	damaged := p.repo.damageNow()
-	taken := newFlags(live.places())
-	for pack, err := range p.repo.store.Packs(ctx) {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+	keys, err := p.repo.unlisted(ctx, live, p.repo.damageNow(), func(_ *chunkstore.Pack, _ bool, err error) {
+		corrupt := new(chunkstore.CorruptError)
+		switch {
+		case errors.As(err, &corrupt):
 			found.packs = append(found.packs, hurtPack{corrupt.Pack, corrupt.Path, corrupt})
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			p.trouble(err)
-			continue
 		}
-		for e := range pack.Entries() {
-			if at, lives := live.find(keyOf(e.ID)); lives && !damaged[chunkstore.Copy{Pack: pack.ID, ID: e.ID}] {
-				taken.set(at)
-			}
-		}
-	}
+	})
 	missing := map[objectKey]bool{}
-	for _, key := range live.without(taken) {
+	for _, key := range keys {
 		missing[key] = true
 	}
-	return missing, nil
+	return missing, err
 }
 
 // volumesGone lists, by their uuids alone, the volumes that have something in the trash or among

@@ -44,6 +44,11 @@ var (
 	errBadContent = errors.New("content is damaged")
 	errVisible    = errors.New("it is not in the trash: it is there")
 	errGone       = fmt.Errorf("there is no such revision: %w", fs.ErrNotExist)
+	errMoved      = errors.New("the volume changed meanwhile") // while it was looked at
+	errUnsettled  = errors.New("a volume is not as its files say")
+	errRestless   = errors.New("the repository did not come to rest, and nothing more was condemned: others went through its gate all the time")
+	errFileGone   = errors.New("it is gone")                  // of a file that must be there
+	errNoCopy     = errors.New("there is no good copy of it") // of a file that is to be repaired
 )
 
 // An OrderError reports a revision that was to be made of a time that is not after that
@@ -206,9 +211,6 @@ func damagedFile(name string, err error) error {
 	}
 	return err
 }
-
-// errFileGone is what is wrong with a file that must be there.
-var errFileGone = errors.New("it is gone")
 
 // notFound tells absence from trouble.
 func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -11,9 +11,6 @@ import (
 	"varve/revision"
 )
 
-// errNoCopy is why a file cannot be repaired of which there is no other copy.
-var errNoCopy = errors.New("there is no good copy of it")
-
 // hurtFile is a file that is damaged, missing, or not what it should be.
 type hurtFile struct {
 	path  string

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"varve/internal/process"
 )
 
 // A Server is a process of its own that serves one image, for as long as this process lives and does not close it.
@@ -33,7 +35,7 @@ const maxMishaps = 64
 // StartServer starts this program anew with some words, by which it has to come to [ServeImage]. What it says on standard error
 // is given to hear, line by line. An error that it told is a [*Failure].
 func StartServer(words []string, hear func(line string)) (_ *Server, err error) {
-	cmd := exec.Command("/proc/self/exe") // this program, even if another one has its name by now
+	cmd := exec.Command(process.Self())
 	cmd.Args = append([]string{"varve"}, words...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS} // what is meant for our terminal is not for it
 	s := &Server{process: cmd}

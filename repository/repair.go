@@ -61,15 +61,15 @@ type Mending struct {
 	Kind   chunkstore.Kind   // zero: it is the file itself
 	Object chunkstore.ID
 	Cause  string  // what was wrong
-	From   string  // where the good bytes came from; empty: it was not repaired
-	Why    string  // it was not
+	From   Origin  // of the good bytes; zero: it was not repaired
+	Why    error   // it was not: a [*NowhereError] of an object that nobody has
 	Places []Place // of an object that was not: what is lost without it
 	Cost   int64   // of an object that was not: bytes that the next backups store anew for it
 	Aside  bool    // of a pack: nothing needs it any more, and it was put aside
 }
 
 // Mended tells whether it is as it was.
-func (m *Mending) Mended() bool { return m.From != "" }
+func (m *Mending) Mended() bool { return !m.From.IsZero() }
 
 // RepairResult says what a repair came to.
 type RepairResult struct {

@@ -282,9 +282,9 @@ func (w *repairWorld) repairOn(disk, other *durabletest.Disk, from string) (tall
 		if m.Kind == 0 {
 			what = "files"
 		}
-		whence, _, _ := strings.Cut(m.From, " of packs/")
-		if strings.Contains(whence, "/") || strings.Contains(whence, "varve.json") {
-			whence = "other files"
+		whence := string(m.From.Kind)
+		if m.From.Kind == repository.OriginOther {
+			whence = m.From.Name
 		}
 		figures[what+" from "+whence]++
 	}

@@ -15,7 +15,7 @@ import (
 type hurtFile struct {
 	path  string
 	cause error
-	mend  func(ctx context.Context) (from string, err error)
+	mend  func(ctx context.Context) (from Origin, err error)
 }
 
 // mendFiles makes good the files of the repository that are not packs. What was made good may
@@ -59,7 +59,7 @@ func (p *repairer) mendFile(ctx context.Context, f hurtFile) error {
 	}
 	done := Mending{Path: f.path, Cause: f.cause.Error(), From: from}
 	if err != nil {
-		done.From, done.Why = "", err.Error()
+		done.From, done.Why = Origin{}, err
 	}
 	p.result.Mendings = append(p.result.Mendings, done)
 	return nil
@@ -143,8 +143,8 @@ func (p *repairer) hurtDescriptors() (hurt []hurtFile) {
 		if cause == nil || !isDamaged(cause) && !notFound(cause) && c.err != nil {
 			continue // or it cannot be read this time
 		}
-		hurt = append(hurt, hurtFile{c.name, cause, func(ctx context.Context) (string, error) {
-			return c.other, r.atGate(ctx, func() error {
+		hurt = append(hurt, hurtFile{c.name, cause, func(ctx context.Context) (Origin, error) {
+			return Origin{OriginFile, c.other}, r.atGate(ctx, func() error {
 				if err := p.keep(c.name, cause); err != nil {
 					return err
 				}
@@ -153,8 +153,8 @@ func (p *repairer) hurtDescriptors() (hurt []hurtFile) {
 		}})
 	}
 	if _, err := r.fsys.Lstat(readmeName); notFound(err) {
-		hurt = append(hurt, hurtFile{readmeName, err, func(ctx context.Context) (string, error) {
-			return "what this program writes", r.atGate(ctx, func() error {
+		hurt = append(hurt, hurtFile{readmeName, err, func(ctx context.Context) (Origin, error) {
+			return Origin{Kind: OriginProgram}, r.atGate(ctx, func() error {
 				return durable.Replace(r.fsys, p.lease.temps, readmeName, []byte(readme))
 			})
 		}})
@@ -197,9 +197,9 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 		if !known && errors.Is(cause, ErrNoVolume) {
 			continue // a directory alone is one that is being made
 		}
-		hurt = append(hurt, hurtFile{volumeRecordName(name), cause, func(ctx context.Context) (string, error) {
+		hurt = append(hurt, hurtFile{volumeRecordName(name), cause, func(ctx context.Context) (Origin, error) {
 			if !known {
-				return "", errNoCopy
+				return Origin{}, errNoCopy
 			}
 			return from, r.atGate(ctx, func() error {
 				if !p.stillHurt(name, v.UUID) {
@@ -232,9 +232,9 @@ func (p *repairer) stillHurt(name revision.Name, uuid revision.UUID) bool {
 // identify tells which volume a directory is of whose own file says nothing: by its
 // revisions, or by a copy of the repository. There, the name may be another volume's by now, see
 // isOurs.
-func (p *repairer) identify(name revision.Name) (v Volume, from string, known bool) {
+func (p *repairer) identify(name revision.Name) (v Volume, from Origin, known bool) {
 	if uuid, ok := p.repo.uuidFromRevisions(name, revision.UUID{}); ok {
-		v, from, known = Volume{Name: name, UUID: uuid}, "its revisions", true
+		v, from, known = Volume{Name: name, UUID: uuid}, Origin{Kind: OriginRevisions}, true
 		if ids, err := p.repo.revisionIDs(name); err == nil && len(ids) > 0 {
 			v.Created = slices.Min(ids).Begun()
 		}
@@ -245,7 +245,7 @@ func (p *repairer) identify(name revision.Name) (v Volume, from string, known bo
 			continue
 		}
 		if v.Created = theirs.Created; !known {
-			v.Name, v.UUID, from, known = name, theirs.UUID, other.name, true
+			v.Name, v.UUID, from, known = name, theirs.UUID, other.from(), true
 		}
 	}
 	return v, from, known
@@ -291,12 +291,12 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 	for _, id := range ids {
 		set, err := r.readSet(setName(id), id)
 		second, secondErr := r.readSet(setCopyName(id), id)
-		good, from := &set, setName(id)
+		good, from := &set, Origin{OriginFile, setName(id)}
 		switch {
 		case err == nil && secondErr == nil:
 			continue
 		case err != nil && secondErr == nil:
-			good, from = &second, setCopyName(id)
+			good, from = &second, Origin{OriginFile, setCopyName(id)}
 		case err != nil:
 			good, from = p.setOf(id)
 		}
@@ -304,16 +304,16 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 			if cause == nil || !isDamaged(cause) && !notFound(cause) {
 				continue
 			}
-			hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (string, error) {
+			hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (Origin, error) {
 				if good == nil {
-					return "", errNoCopy
+					return Origin{}, errNoCopy
 				}
 				return from, r.atGate(ctx, func() error {
 					if _, err := r.readSet(name, id); !isDamaged(err) && !notFound(err) {
 						return errGone
 					}
-					if from == setName(id) || from == setCopyName(id) {
-						if _, err := r.readSet(from, id); err != nil {
+					if from.Kind == OriginFile {
+						if _, err := r.readSet(from.Name, id); err != nil {
 							return errGone // it was taken back, or collected
 						}
 					}
@@ -333,14 +333,14 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 }
 
 // setOf finds a set in a copy of the repository.
-func (p *repairer) setOf(id string) (*Set, string) {
+func (p *repairer) setOf(id string) (*Set, Origin) {
 	for _, other := range p.others {
 		if !other.kin {
 			continue
 		}
 		if set, err := other.repo.Set(id); err == nil {
-			return &set, other.name
+			return &set, other.from()
 		}
 	}
-	return nil, ""
+	return nil, Origin{}
 }

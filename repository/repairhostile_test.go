@@ -72,7 +72,7 @@ func TestRepairBelievesNoOtherImage(t *testing.T) {
 			result := n.repair(repository.RepairOptions{Others: []repository.RepairOther{{Name: "the hostile one", Repository: hostile.open()}}})
 			said := false
 			for _, m := range result.Mendings {
-				said = said || !m.Mended() && strings.Contains(m.Why, "the hostile one") && strings.Contains(m.Why, "digest")
+				said = said || !m.Mended() && strings.Contains(m.Why.Error(), "the hostile one") && strings.Contains(m.Why.Error(), "digest")
 			}
 			if result.Whole() || !said {
 				t.Errorf("%+v", result)

@@ -25,7 +25,7 @@ type lostObject struct {
 	objectName
 	packs []chunkstore.PackID // where maps believe it to be
 	asked bool                // a volume that is repaired needs it
-	from  string              // where it was had from again; empty: it was not
+	from  Origin              // that it was had from again; zero: it was not
 	cost  map[Place]bool      // what the next backups store anew for it
 }
 
@@ -244,11 +244,11 @@ func (p *repairer) placeIn(ctx context.Context, im *Image, chunks []uint64, foun
 
 // of gives the lost objects of a stack that were not had again.
 func (l *losses) of(s chunkstore.Stack) (lost []*lostObject) {
-	if o := l.objects[objectName{chunkstore.Chunk, s.Base.ID}]; o != nil && o.from == "" {
+	if o := l.objects[objectName{chunkstore.Chunk, s.Base.ID}]; o != nil && o.from.IsZero() {
 		lost = append(lost, o)
 	}
 	for _, ref := range s.Patches {
-		if o := l.objects[objectName{chunkstore.Patch, ref.ID}]; o != nil && o.from == "" {
+		if o := l.objects[objectName{chunkstore.Patch, ref.ID}]; o != nil && o.from.IsZero() {
 			lost = append(lost, o)
 		}
 	}
@@ -287,7 +287,7 @@ func (h *hurtEntry) names() []objectName {
 // left gives the objects that were not had again, in an order that is always the same.
 func (l *losses) left() (left []*lostObject) {
 	for _, o := range l.objects {
-		if o.from == "" {
+		if o.from.IsZero() {
 			left = append(left, o)
 		}
 	}

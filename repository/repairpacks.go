@@ -29,20 +29,20 @@ func (p *repairer) putPacksAside(ctx context.Context, before, now *losses) error
 		done := Mending{Path: pack.name, Pack: pack.id, Cause: pack.cause.Error()}
 		switch {
 		case now.hidden:
-			done.Why = "a map cannot be read that may need it: it stays where it is"
+			done.Why = errMayNeed
 		case needed[pack.id] && !asked[pack.id]:
 			continue // by others, which are not repaired
 		case needed[pack.id]:
-			done.Why = "not all that is needed of it was found: it stays where it is"
+			done.Why = errNeeded
 		default:
 			err := p.putPackAside(ctx, pack)
 			switch {
 			case err == nil:
-				done.From, done.Aside = "other packs", true
+				done.From, done.Aside = Origin{Kind: OriginPacks}, true
 			case ends(ctx, err):
 				return err
 			default:
-				done.Why = err.Error()
+				done.Why = err
 			}
 		}
 		p.result.Mendings = append(p.result.Mendings, done)

@@ -115,10 +115,10 @@ func (p *repairer) isNowhere(v Volume, id revision.ID) bool {
 func (p *repairer) lookForVanished(v Volume, id revision.ID) hurtFile {
 	name := revisionName(v.Name, id)
 	cause := &DamagedFileError{Path: name, Cause: errors.New("it is gone, and so is its copy, though the journal knows it")}
-	return hurtFile{name, cause, func(ctx context.Context) (string, error) {
-		return p.underLock(ctx, v, func(w *work) (string, error) {
+	return hurtFile{name, cause, func(ctx context.Context) (Origin, error) {
+		return p.underLock(ctx, v, func(w *work) (Origin, error) {
 			if !p.isNowhere(v, id) || !p.repo.committed(v)[id] {
-				return "", errGone // it is there, or was taken away: who does that holds the lock until the journal has it
+				return Origin{}, errGone // it is there, or was taken away: who does that holds the lock until the journal has it
 			}
 			return p.putOthers(ctx, w, id, fs.ErrNotExist, fs.ErrNotExist)
 		})

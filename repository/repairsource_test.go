@@ -128,7 +128,7 @@ func TestRepairFromTheSource(t *testing.T) {
 			continue
 		}
 		left++
-		if len(m.Places) != 2 || m.Cost != 0 || !strings.Contains(m.Why, "the source") {
+		if len(m.Places) != 2 || m.Cost != 0 || !strings.Contains(fmt.Sprint(m.Why), "the source") {
 			t.Errorf("what is left: %+v", m)
 		}
 	}
@@ -231,7 +231,7 @@ func TestRepairFromOtherStacks(t *testing.T) {
 	n.mustStoreWith(n.open(), "db2", n.images[1], storeOptions{full: true})
 	n.lose(1)
 	result := n.repair(repository.RepairOptions{})
-	if !result.Whole() || !strings.Contains(result.Mendings[0].From, "another copy") {
+	if !result.Whole() || result.Mendings[0].From.Kind != repository.OriginElsewhere {
 		t.Errorf("%+v", result)
 	}
 	n.wantStates(provenWhole, provenWhole, provenWhole)
@@ -495,7 +495,7 @@ func TestRepairLeavesABusyVolumeAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := n.repair(repository.RepairOptions{})
-	if result.Whole() || !strings.Contains(result.Mendings[0].Why, "in use") {
+	if result.Whole() || !strings.Contains(fmt.Sprint(result.Mendings[0].Why), "in use") {
 		t.Errorf("%+v", result)
 	}
 	if err := b.Close(); err != nil {

@@ -113,8 +113,9 @@ func (s *session) tellPlan(plan repository.RepairPlan, opts repository.RepairOpt
 	slices.Sort(parts)
 	of := []string{"what else is in the repository"}
 	for _, src := range opts.Sources {
-		if !slices.Contains(of, src.Name) { // several volumes may have one
-			of = append(of, src.Name)
+		name := originInWords(repository.Origin{Kind: repository.OriginSource, Name: src.Name})
+		if !slices.Contains(of, name) { // several volumes may have one
+			of = append(of, name)
 		}
 	}
 	for _, other := range opts.Others {
@@ -176,7 +177,7 @@ func (s *session) repairSource(ctx context.Context, repo *repository.Repository,
 		if err != nil {
 			return nil, err
 		}
-		return &openSnapshot{repository.RepairSource{Name: "the source " + at.Path, Volume: v.UUID, Content: snapshot, Size: snapshot.Size()}, snapshot}, nil
+		return &openSnapshot{repository.RepairSource{Name: at.Path, Volume: v.UUID, Content: snapshot, Size: snapshot.Size()}, snapshot}, nil
 	}
 	return nil, errors.New("no revision can be read that says where it is")
 }
@@ -211,7 +212,7 @@ func newScrubRepair(r *repository.RepairResult, f *scrubFlags) *scrubRepair {
 	out := &scrubRepair{Items: []scrubMending{}, Revisions: []scrubProof{}, Stored: r.Stored, PutAside: r.PutAside, Troubles: []string{}}
 	for i := range r.Mendings {
 		m := &r.Mendings[i]
-		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{m.From}, Why: known[string]{m.Why}, Places: []scrubPlace{}, Cost: m.Cost, Aside: m.Aside, Do: f.next(m)}
+		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{originInWords(m.From)}, Why: known[string]{whyNot(m)}, Places: []scrubPlace{}, Cost: m.Cost, Aside: m.Aside, Do: f.next(m)}
 		if m.Kind != 0 {
 			item.Object.is, item.Kind.is = m.Object.String(), m.Kind.String()
 		}
@@ -244,6 +245,43 @@ func (r *scrubRepair) next() string {
 		}
 	}
 	return ""
+}
+
+// originInWords says where good bytes came from.
+func originInWords(o repository.Origin) string {
+	switch o.Kind {
+	case repository.OriginFrames:
+		return "frames of " + o.Name
+	case repository.OriginElsewhere:
+		return "another copy in the repository"
+	case repository.OriginPacks:
+		return "other packs"
+	case repository.OriginRevisions:
+		return "its revisions"
+	case repository.OriginProgram:
+		return "what this program writes"
+	case repository.OriginSource:
+		return "the source " + o.Name
+	case repository.OriginUnneeded:
+		return "elsewhere: nothing needs it any more"
+	}
+	return o.Name
+}
+
+// whyNot says why something was not repaired; empty: it was.
+func whyNot(m *repository.Mending) string {
+	nowhere := new(repository.NowhereError)
+	switch {
+	case m.Mended():
+		return ""
+	case errors.As(m.Why, &nowhere):
+		var asked []string
+		for _, o := range nowhere.Asked {
+			asked = append(asked, originInWords(o))
+		}
+		return "not found in: " + strings.Join(asked, ", ")
+	}
+	return m.Why.Error()
 }
 
 // whole tells whether nothing is left that is known to be hurt.

@@ -110,7 +110,10 @@ func (j *runningJob) subject() string {
 // progress says how far a job is, and when it may end.
 func (j *runningJob) progress(now time.Time) string {
 	took := now.Sub(j.Begun)
-	text := fmt.Sprintf("%s, for %s", j.Command, formatDuration(took))
+	text := "for " + formatDuration(took)
+	if j.Volume.is != "" {
+		text = j.Command + ", " + text
+	}
 	if j.Total.is > 0 {
 		text = fmt.Sprintf("%d %%  %s", j.Done*100/j.Total.is, human.Part(j.Done, j.Total.is))
 	}

@@ -78,8 +78,11 @@ func (r *scrubbed) sum() string {
 			total += l.Bytes
 			volumes[l.Volume.String()] = true
 		}
-		parts = append(parts, fmt.Sprintf("%s: %s in %s of %s lost", formatCount(r.Damage, "damage"), human.Size(total),
-			formatCount(len(r.Lost), "revision"), formatCount(len(volumes), "volume")))
+		lost := formatCount(len(r.Lost), "revision") + " of " + formatCount(len(volumes), "volume")
+		if total > 0 { // else nobody knows how long they were
+			lost = human.Size(total) + " in " + lost
+		}
+		parts = append(parts, formatCount(r.Damage, "damage")+": "+lost+" lost")
 		if r.wholeVolume > 0 {
 			parts = append(parts, formatThey(r.wholeVolume, "volume", "is whole", "are whole"))
 		}

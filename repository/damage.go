@@ -1,11 +1,13 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,15 +58,20 @@ func (r *Repository) damageNow() map[chunkstore.Copy]bool {
 	return r.damaged
 }
 
+func compareCopies(a, b chunkstore.Copy) int {
+	return cmp.Or(a.Pack.Compare(b.Pack), slices.Compare(a.ID[:], b.ID[:]))
+}
+
 // RecordSpared remembers, durably, of copies that are hurt, whether nothing is lost by them:
 // another copy is good, or nothing needs one. Copies of which there is no record, or none that can be
 // read, are passed over.
 func (r *Repository) RecordSpared(ctx context.Context, spared map[chunkstore.Copy]bool) error {
-	changed := map[chunkstore.Copy]damageRecord{}
-	for hurt, is := range spared {
+	var changed []damageRecord
+	for _, hurt := range slices.SortedFunc(maps.Keys(spared), compareCopies) {
 		var record damageRecord
-		if err := readSmall(r.fsys, damageName(hurt), &record); err == nil && record.Spared.IsZero() == is {
-			changed[hurt] = record
+		err := readSmall(r.fsys, damageName(hurt), &record)
+		if err == nil && record.Pack == hurt.Pack && record.Object == hurt.ID && record.Spared.IsZero() == spared[hurt] {
+			changed = append(changed, record)
 		}
 	}
 	if len(changed) == 0 {
@@ -72,7 +79,8 @@ func (r *Repository) RecordSpared(ctx context.Context, spared map[chunkstore.Cop
 	}
 	temps := durable.NewTemps("damage-" + randomHex())
 	err := r.atGate(ctx, func() error {
-		for hurt, record := range changed {
+		for _, record := range changed {
+			hurt := chunkstore.Copy{Pack: record.Pack, ID: record.Object}
 			if _, err := r.fsys.Lstat(damageName(hurt)); notFound(err) {
 				continue // the pack went meanwhile
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -85,7 +86,7 @@ func (r *Repository) KnownDamage() (known []KnownDamage, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("look which copies are hurt: %w", err)
 	}
-	for c := range copies {
+	for _, c := range slices.SortedFunc(maps.Keys(copies), compareCopies) {
 		k := KnownDamage{Copy: c}
 		if _, err := r.fsys.Lstat(chunkstore.PackName(c.Pack)); notFound(err) {
 			continue

@@ -97,12 +97,12 @@ func (p *repairer) journaled() *journaledRevisions {
 func (p *repairer) vanished(v Volume, l listing) (ids []revision.ID) {
 	for key, n := range p.journaled().committed {
 		is := func(rev Revision) bool { return rev.ID == key.id }
-		if key.volume == v.UUID && n > 0 && !slices.ContainsFunc(l.visible, is) && !slices.ContainsFunc(l.waiting, is) && p.isNowhere(v, key.id) {
+		if key.volume == v.UUID && n > 0 && !slices.ContainsFunc(l.visible, is) && !slices.ContainsFunc(l.waiting, is) {
 			ids = append(ids, key.id)
 		}
 	}
 	slices.Sort(ids)
-	return ids
+	return slices.DeleteFunc(ids, func(id revision.ID) bool { return !p.isNowhere(v, id) })
 }
 
 // isNowhere tells whether nothing of a revision is there, and nothing says that it was taken away.

@@ -376,7 +376,7 @@ func (c *creation) journal(failure error) {
 	}
 	if st := c.result.Statement; st != nil {
 		e.UUID, e.Revision, e.Sequence, e.Kind = &st.Volume.UUID, st.ID, st.Sequence, string(st.Kind)
-		e.Set = st.Set
+		e.Set, e.Digest = st.Set, &st.Digest
 	}
 	for _, f := range c.result.Findings {
 		e.Result = repository.ResultFindings

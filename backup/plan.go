@@ -43,9 +43,9 @@ func (c *creation) planAll() *plan {
 // plan decides what to look at: all chunks, those that the source's change tracker names, or those that are not its
 // holes. A parent that is suspect is no ground to trust anybody.
 func (c *creation) plan(ctx context.Context) (*plan, error) {
-	newest := newestOf(c.backup.Revisions(), nil)
+	newest, parentInfo := newestOf(c.backup.Revisions(), nil), c.backup.ParentInfo()
 	switch {
-	case c.feed != nil, c.opts.ReadAll, c.opts.Full && newest != nil, c.backup.ParentInfo().State == repository.Suspect,
+	case c.feed != nil, c.opts.ReadAll, c.opts.Full && newest != nil, parentInfo.IsSuspect(),
 		newest != nil && newest.Plan.Distrust > 0:
 		return c.planAll(), nil
 	}
@@ -101,9 +101,7 @@ func (c *creation) distrust(ctx context.Context, p *plan, l *lie) error {
 			break
 		}
 		err := c.repo.Mark(ctx, rev, func(info *repository.Info) {
-			if info.State != repository.Damaged {
-				info.State, info.Reason = repository.Suspect, reason
-			}
+			info.Distrust(reason)
 		})
 		if err != nil {
 			return err

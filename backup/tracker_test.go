@@ -395,6 +395,31 @@ func TestHurtChunksAreReadThoughUnchanged(t *testing.T) {
 	p.mustHold(t, result, k.data)
 }
 
+// On a parent that is suspect nobody is believed, also if it is damaged as well.
+func TestASuspectParentIsNoGroundForTrust(t *testing.T) {
+	t.Parallel()
+	for name, damaged := range map[string]bool{"suspect": false, "suspect and damaged": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := testPlace(t)
+			k := newKeeper(randomBytes(8*chunkSize, 1))
+			p.mustCreate(t, k, backup.CreateOptions{})
+			err := p.repo.Mark(t.Context(), p.revisions(t, "v")[0], func(i *repository.Info) {
+				i.Distrust("a lie")
+				if damaged {
+					i.Damage("rot", []repository.Extent{{Length: chunkSize}})
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan := p.mustCreate(t, k, backup.CreateOptions{}).Statement.Plan; plan.Kind != revision.PlanAll {
+				t.Errorf("plan: %+v", plan)
+			}
+		})
+	}
+}
+
 // Whatever is written and whatever sizes it takes, a night by the tracker is the whole truth.
 func TestNightsByTheTracker(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,7 @@ func writeRun(t *testing.T, p *place, fsys durable.FS) ([]chunkstore.Put, error)
 
 // Each call on the file system fails once, and then all from there on. A run that
 // reports success has stored everything; one that does not has harmed nothing.
-func TestWriterFailsAtEveryStep(t *testing.T) {
+func TestEnumerateWriterFaults(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []durabletest.Fault{
 		{Err: syscall.EIO}, {Err: syscall.ENOSPC, Short: true}, {Err: syscall.EIO, ForGood: true},

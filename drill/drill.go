@@ -94,7 +94,7 @@ func Run(ctx context.Context, repo *repository.Repository, rev repository.Revisi
 	if err := errors.Join(err, image.Close(), server.Close()); err != nil {
 		return nil, err
 	}
-	r.addTroubles(server.Troubles())
+	r.addMishaps(server.Mishaps())
 	r.judge()
 	return r, nil
 }
@@ -138,13 +138,13 @@ func (r *Result) look(ctx context.Context, repo *repository.Repository, rev repo
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
 	opts.OnStep("measuring how fast it is read")
-	if err := r.measure(ctx, repo, image, opts.Sample); err != nil || len(r.Troubles) > 0 {
+	if err := r.measure(ctx, repo, image, opts.Sample); err != nil || len(r.Mishaps) > 0 {
 		return err
 	}
 	watched := &watchedReader{r: image}
 	layout, err := disk.Look(watched, image.Size())
 	if watched.err != nil {
-		return r.trouble(ctx, repo, watched.off, watched.length, watched.err)
+		return r.met(ctx, repo, watched.off, watched.length, watched.err)
 	}
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (w *watchedReader) ReadAt(p []byte, off int64) (int, error) {
 
 // worthwhile tells whether there is anything to be used.
 func (r *Result) worthwhile() bool {
-	if len(r.Troubles) > 0 {
+	if len(r.Mishaps) > 0 {
 		return false
 	}
 	for i := range r.Parts {
@@ -207,15 +207,15 @@ func (r *Result) use(ctx context.Context, server *fusemount.Server, image *os.Fi
 	return r.inRoom(ctx, server, image, o, limit, opts)
 }
 
-// addTroubles adds what others than this process met, unless it was met here.
-func (r *Result) addTroubles(all []fusemount.Trouble) {
+// addMishaps adds what others than this process met, unless it was met here.
+func (r *Result) addMishaps(all []fusemount.Mishap) {
 	for _, t := range all {
 		known := false
-		for _, have := range r.Troubles {
+		for _, have := range r.Mishaps {
 			known = known || have.Kind == t.Kind && t.Offset >= have.Offset && t.Offset < have.Offset+have.Length
 		}
 		if !known {
-			r.Troubles = append(r.Troubles, t)
+			r.Mishaps = append(r.Mishaps, t)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (r *Result) inRoom(ctx context.Context, server *fusemount.Server, image *os
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, &TimeoutError{Limit: limit})
 	defer cancel()
 	said := new(process.Tail)
-	cmd := exec.Command("/proc/self/exe") // this program, even if another one has its name by now
+	cmd := exec.Command(process.Self())
 	cmd.Args = append([]string{"varve"}, opts.Room...)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{image}, said
 	cmd.SysProcAttr = &syscall.SysProcAttr{

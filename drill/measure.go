@@ -17,7 +17,7 @@ import (
 )
 
 // measure reads chunks from all over the image, as a restore reads them all, and counts how many there are. Damage that is
-// met is a trouble.
+// met is a mishap.
 func (r *Result) measure(ctx context.Context, repo *repository.Repository, image *repository.Image, most int) error {
 	sample, err := r.pick(ctx, image, most)
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Result) measure(ctx context.Context, repo *repository.Repository, image
 			mu.Lock()
 			defer mu.Unlock()
 			at := image.ChunkExtent(c.Index)
-			return r.trouble(ctx, repo, at.Offset, at.Length, err)
+			return r.met(ctx, repo, at.Offset, at.Length, err)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -93,13 +93,13 @@ func (r *Result) pick(ctx context.Context, image *repository.Image, most int) (s
 	return sample, nil
 }
 
-// trouble notes that bytes of the image could not be read.
-func (r *Result) trouble(ctx context.Context, repo *repository.Repository, off, length int64, err error) error {
-	t := fusemount.Trouble{Kind: fusemount.Unreadable, Offset: off, Length: length, Cause: err.Error()}
+// met notes that bytes of the image could not be read.
+func (r *Result) met(ctx context.Context, repo *repository.Repository, off, length int64, err error) error {
+	t := fusemount.Mishap{Kind: fusemount.Unreadable, Offset: off, Length: length, Cause: err.Error()}
 	if repository.IsDamage(err) {
 		t.Kind = fusemount.Lost
 	}
-	r.Troubles = append(r.Troubles, t)
+	r.Mishaps = append(r.Mishaps, t)
 	corrupt := new(chunkstore.CorruptError)
 	if !errors.As(err, &corrupt) {
 		return nil

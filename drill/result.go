@@ -23,13 +23,13 @@ const (
 
 // A Result is what a drill came to.
 type Result struct {
-	Outcome  Outcome
-	Reasons  []string // why it did not pass, the gravest first
-	Table    disk.Table
-	Parts    []Part
-	Command  *Command // nil: it was not run
-	Reading  Reading
-	Troubles []fusemount.Trouble // why reads and writes of the image failed
+	Outcome Outcome
+	Reasons []string // why it did not pass, the gravest first
+	Table   disk.Table
+	Parts   []Part
+	Command *Command // nil: it was not run
+	Reading Reading
+	Mishaps []fusemount.Mishap // why reads and writes of the image failed
 }
 
 // A Part is what came of a part of the disk.
@@ -79,7 +79,7 @@ func (r *Result) judge() {
 	add := func(o Outcome, format string, args ...any) {
 		grades[o] = append(grades[o], fmt.Sprintf(format, args...))
 	}
-	r.judgeTroubles(add)
+	r.judgeMishaps(add)
 	failed := Failed
 	if len(grades[Undone]) > 0 { // then nobody knows whose fault the rest is
 		failed = Undone
@@ -113,10 +113,10 @@ func (r *Result) judge() {
 	}
 }
 
-// judgeTroubles judges what the image did to those who used it. Whatever they made of it, lost bytes are lost.
-func (r *Result) judgeTroubles(add func(o Outcome, format string, args ...any)) {
-	of := func(kind fusemount.TroubleKind) []fusemount.Trouble {
-		return slices.DeleteFunc(slices.Clone(r.Troubles), func(t fusemount.Trouble) bool { return t.Kind != kind })
+// judgeMishaps judges what the image did to those who used it. Whatever they made of it, lost bytes are lost.
+func (r *Result) judgeMishaps(add func(o Outcome, format string, args ...any)) {
+	of := func(kind fusemount.MishapKind) []fusemount.Mishap {
+		return slices.DeleteFunc(slices.Clone(r.Mishaps), func(t fusemount.Mishap) bool { return t.Kind != kind })
 	}
 	if lost := of(fusemount.Lost); len(lost) > 0 {
 		more := ""

@@ -24,11 +24,11 @@ func (m *Mounted) failedRead(ctx context.Context, image *repository.Image, off, 
 	}
 	args := []any{"volume", image.Volume().Name, "revision", image.Statement().ID, "offset", off, "length", length, "error", err}
 	if !repository.IsDamage(err) {
-		m.troubled(Trouble{Kind: Unreadable, Offset: off, Length: length, Cause: err.Error()})
+		m.met(Mishap{Kind: Unreadable, Offset: off, Length: length, Cause: err.Error()})
 		m.opts.Log.Warn("bytes of an image cannot be read", args...)
 		return syscall.EIO
 	}
-	m.troubled(Trouble{Kind: Lost, Offset: off, Length: length, Cause: err.Error()})
+	m.met(Mishap{Kind: Lost, Offset: off, Length: length, Cause: err.Error()})
 	m.opts.Log.Error("bytes of an image are lost", args...)
 	if errors.As(err, &corrupt) {
 		if rerr := m.repo.RecordDamage(m.ctx, corrupt); rerr != nil && !errors.Is(rerr, repository.ErrReadOnly) && !errors.Is(rerr, fs.ErrPermission) {

@@ -86,7 +86,7 @@ func (l *layers) reserve(blocks int64) bool {
 // tellFull logs, once until there is room again, that what is written finds none.
 func (l *layers) tellFull(args ...any) {
 	if !l.told {
-		l.m.troubled(Trouble{Kind: Full, Cause: "no room is left for what is written"})
+		l.m.met(Mishap{Kind: Full, Cause: "no room is left for what is written"})
 		l.m.opts.Log.Warn("no room is left for what is written to images", args...)
 		l.told = true
 	}

@@ -35,10 +35,10 @@ type Options struct {
 	Refresh time.Duration
 	// Renew is how often the lease is renewed; zero means three minutes.
 	Renew time.Duration
-	// OnTrouble is told why reads and writes failed, of each place once; it may be called from many
+	// OnMishap is told why reads and writes failed, of each place once; it may be called from many
 	// goroutines. nil: nobody is.
-	OnTrouble func(Trouble)
-	Log       *slog.Logger // nil discards
+	OnMishap func(Mishap)
+	Log      *slog.Logger // nil discards
 }
 
 // minCache is room for what several readers need at the same moment.

@@ -34,7 +34,7 @@ func (f *Failure) Error() string { return f.Text }
 type message struct {
 	Path    string   `json:"path,omitempty"` // of the image, for the one that serves
 	Failure *Failure `json:"failure,omitempty"`
-	Trouble *Trouble `json:"trouble,omitempty"`
+	Mishap  *Mishap  `json:"mishap,omitempty"`
 }
 
 // ServeImage is the whole of a process that serves one image, which [StartServer] started: it shows a revision as a file, to who may
@@ -51,7 +51,7 @@ func ServeImage(
 		return json.NewEncoder(out).Encode(m)
 	}
 	opts.Show = func(each revision.Name) bool { return each == volume }
-	opts.OnTrouble = func(t Trouble) { _ = say(message{Trouble: &t}) } // to one that is gone, it is of no interest
+	opts.OnMishap = func(t Mishap) { _ = say(message{Mishap: &t}) } // to one that is gone, it is of no interest
 	refuse := func(err error) error {
 		failure := explain(err)
 		return say(message{Failure: &failure})

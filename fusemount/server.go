@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"varve/internal/process"
 )
 
 // A Server is a process of its own that serves one image, for as long as this process lives and does not close it.
@@ -23,17 +25,17 @@ type Server struct {
 	in      io.Closer
 	said    sync.WaitGroup // until all that it said was read
 
-	mu       sync.Mutex
-	troubles []Trouble
+	mu      sync.Mutex
+	mishaps []Mishap
 }
 
-// maxTroubles bounds how many are kept; the first say what is wrong.
-const maxTroubles = 64
+// maxMishaps bounds how many are kept; the first say what is wrong.
+const maxMishaps = 64
 
 // StartServer starts this program anew with some words, by which it has to come to [ServeImage]. What it says on standard error
 // is given to hear, line by line. An error that it told is a [*Failure].
 func StartServer(words []string, hear func(line string)) (_ *Server, err error) {
-	cmd := exec.Command("/proc/self/exe") // this program, even if another one has its name by now
+	cmd := exec.Command(process.Self())
 	cmd.Args = append([]string{"varve"}, words...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS} // what is meant for our terminal is not for it
 	s := &Server{process: cmd}
@@ -74,7 +76,7 @@ func listen(r io.Reader, hear func(line string)) {
 	_, _ = io.Copy(io.Discard, r)
 }
 
-// note keeps the troubles that it tells of.
+// note keeps the mishaps that it tells of.
 func (s *Server) note(messages *json.Decoder) {
 	for {
 		var m message
@@ -82,8 +84,8 @@ func (s *Server) note(messages *json.Decoder) {
 			return // it ended
 		}
 		s.mu.Lock()
-		if m.Trouble != nil && len(s.troubles) < maxTroubles {
-			s.troubles = append(s.troubles, *m.Trouble)
+		if m.Mishap != nil && len(s.mishaps) < maxMishaps {
+			s.mishaps = append(s.mishaps, *m.Mishap)
 		}
 		s.mu.Unlock()
 	}
@@ -95,11 +97,11 @@ func (s *Server) Path() string { return s.path }
 // OpenWritable opens the image for writing, which was served for that.
 func (s *Server) OpenWritable() (*os.File, error) { return os.OpenFile(s.path, os.O_RDWR, 0) }
 
-// Troubles are those that were met so far; all of them, once it is closed.
-func (s *Server) Troubles() []Trouble {
+// Mishaps are those that were met so far; all of them, once it is closed.
+func (s *Server) Mishaps() []Mishap {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.troubles)
+	return slices.Clone(s.mishaps)
 }
 
 // Kill ends the process at once. Whoever uses the image gets errors.

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+
+	"varve/internal/process"
 )
 
 // Guardian says how the process that guards a freeze is started. The zero value is
@@ -119,7 +121,7 @@ func (r Runner) guard() (*guarded, error) {
 
 func (g Guardian) command() *exec.Cmd {
 	if g.Path == "" {
-		g.Path = self()
+		g.Path = process.Self()
 	}
 	if len(g.Args) == 0 {
 		g.Args = []string{"varve", "__guard"}
@@ -130,19 +132,6 @@ func (g Guardian) command() *exec.Cmd {
 		cmd.Stderr = g.Stderr
 	}
 	return cmd
-}
-
-// self is this program, even if another one has its name by now.
-func self() string {
-	const exe = "/proc/self/exe"
-	if _, err := os.Stat(exe); err == nil {
-		return exe
-	}
-	path, err := os.Executable()
-	if err != nil {
-		return exe // starting it will fail, and say so
-	}
-	return path
 }
 
 // tell says that it is time to thaw: by hanging up.

@@ -1,11 +1,13 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type damageRecord struct {
 	Cause  string            `json:"cause"`
 	Found  time.Time         `json:"found"`
 	By     Holder            `json:"by"`
+	Spared time.Time         `json:"spared,omitzero"` // when it was found that nothing is lost by it: another copy is good, or none is needed; zero: it was not
 }
 
 // loadDamage reads which copies are known to be hurt; their names say it.
@@ -53,6 +56,47 @@ func (r *Repository) damageNow() map[chunkstore.Copy]bool {
 	r.damageMu.Lock()
 	defer r.damageMu.Unlock()
 	return r.damaged
+}
+
+func compareCopies(a, b chunkstore.Copy) int {
+	return cmp.Or(a.Pack.Compare(b.Pack), slices.Compare(a.ID[:], b.ID[:]))
+}
+
+// RecordSpared remembers, durably, of copies that are hurt, whether nothing is lost by them:
+// another copy is good, or nothing needs one. Copies of which there is no record, or none that can be
+// read, are passed over.
+func (r *Repository) RecordSpared(ctx context.Context, spared map[chunkstore.Copy]bool) error {
+	var changed []damageRecord
+	for _, hurt := range slices.SortedFunc(maps.Keys(spared), compareCopies) {
+		var record damageRecord
+		err := readSmall(r.fsys, damageName(hurt), &record)
+		if err == nil && record.Pack == hurt.Pack && record.Object == hurt.ID && record.Spared.IsZero() == spared[hurt] {
+			changed = append(changed, record)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	temps := durable.NewTemps("damage-" + randomHex())
+	err := r.atGate(ctx, func() error {
+		for _, record := range changed {
+			hurt := chunkstore.Copy{Pack: record.Pack, ID: record.Object}
+			if _, err := r.fsys.Lstat(damageName(hurt)); notFound(err) {
+				continue // the pack went meanwhile
+			}
+			if record.Spared = (time.Time{}); spared[hurt] {
+				record.Spared = r.opts.Now().UTC().Truncate(time.Second)
+			}
+			if err := replaceSmall(r.fsys, temps, damageName(hurt), record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("record what damage takes away: %w", wrapReadOnly(err))
+	}
+	return nil
 }
 
 // RecordDamage remembers, durably, that a copy of an object is hurt, so that

@@ -44,6 +44,14 @@ var (
 	errBadContent = errors.New("content is damaged")
 	errVisible    = errors.New("it is not in the trash: it is there")
 	errGone       = fmt.Errorf("there is no such revision: %w", fs.ErrNotExist)
+	errMoved      = errors.New("the volume changed meanwhile") // while it was looked at
+	errUnsettled  = errors.New("a volume is not as its files say")
+	errRestless   = errors.New("the repository did not come to rest, and nothing more was condemned: others went through its gate all the time")
+	errFileGone   = errors.New("it is gone")                  // of a file that must be there
+	errNoCopy     = errors.New("there is no good copy of it") // of a file that is to be repaired
+	errMayNeed    = errors.New("a map cannot be read that may need it: it stays where it is")
+	errNeeded     = errors.New("not all that is needed of it was found: it stays where it is")
+	errNotStored  = errors.New("what was stored again is not found")
 )
 
 // An OrderError reports a revision that was to be made of a time that is not after that
@@ -110,6 +118,17 @@ type SeveralInTrashError struct {
 
 func (e *SeveralInTrashError) Error() string {
 	return fmt.Sprintf("%s names %d revisions of volumes that had the name: use a whole id", e.ID, e.N)
+}
+
+// A NowhereError reports an object of which nobody who was asked has good bytes.
+type NowhereError struct{ Asked []Origin }
+
+func (e *NowhereError) Error() string {
+	var asked []string
+	for _, o := range e.Asked {
+		asked = append(asked, o.String())
+	}
+	return "not found in: " + strings.Join(asked, ", ")
 }
 
 // A BusyError reports a lock that somebody else holds.

@@ -5,6 +5,15 @@ import (
 	"slices"
 )
 
+// Extent is a range of bytes of an image.
+type Extent struct {
+	Offset int64 `json:"offset"`
+	Length int64 `json:"length"`
+}
+
+// End is the offset just after the range.
+func (e Extent) End() int64 { return e.Offset + e.Length }
+
 // JoinExtents sorts extents, in place, and gives them joined: ascending, and none touches
 // the next.
 func JoinExtents(extents []Extent) (joined []Extent) {

@@ -38,9 +38,6 @@ const (
 	nodeTrashed
 )
 
-// errMoved reports that a volume changed while it was looked at.
-var errMoved = errors.New("the volume changed meanwhile")
-
 // forestOf lists all there is of a volume.
 func (r *Repository) forestOf(v Volume) (*forest, error) {
 	var all []node

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -13,8 +12,6 @@ import (
 
 // maxTries bounds how often a step begins again because somebody went through the gate.
 const maxTries = 100
-
-var errRestless = errors.New("the repository did not come to rest, and nothing more was condemned: others went through its gate all the time")
 
 // condemn is step 5: it marks what came since, and condemns those of the doomed in which
 // nothing is alive, or of which all that is was found again elsewhere. Which those were

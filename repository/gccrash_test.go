@@ -40,7 +40,7 @@ func changes(op string) bool { return durabletest.Mutating(op) || strings.HasPre
 
 // A collection is killed before each call in turn. All revisions are whole then, and the
 // next collection ends what it began.
-func TestGCKilledAtEachStep(t *testing.T) {
+func TestEnumerateGCKills(t *testing.T) {
 	t.Parallel()
 	w := newGCWorld(t)
 	for step := 0; ; step++ {

@@ -75,7 +75,7 @@ func (b *backingUp) commit(w *gcWorld) (*revision.Statement, error) {
 // the collector through the gate, and commits before another, for all of them. This is the
 // lease that is born after the collector's scan, the commit between the marking and the
 // gate, and the pack that was condemned and is not any more.
-func TestTrapGCAndABackupThatFindsGarbage(t *testing.T) {
+func TestEnumerateBackupsBesideGC(t *testing.T) {
 	t.Parallel()
 	w := newGCWorld(t)
 	_, passages, err := w.interleaved(w.disk.Copy(), func(int) {})
@@ -140,7 +140,7 @@ func (w *gcWorld) checkAlso(disk *durabletest.Disk, st *revision.Statement, im *
 
 // A reader that was there before keeps all that it may read, whenever it came and however
 // long it stays; what goes on without it goes.
-func TestGCAndAReader(t *testing.T) {
+func TestEnumerateReadersBesideGC(t *testing.T) {
 	t.Parallel()
 	w := newGCWorld(t)
 	_, passages, err := w.interleaved(w.disk.Copy(), func(int) {})

@@ -40,6 +40,7 @@ type Fault struct {
 	Pack     chunkstore.PackID
 	Err      error
 	Harmless bool // it is left over, or derived, or put in order by whoever comes next
+	Alone    bool // nothing else in this repository can stand in for the file
 }
 
 // InspectOptions tunes [Reader.Inspect]. The functions may be nil.
@@ -111,52 +112,39 @@ func (rd *Reader) Inspect(ctx context.Context, opts InspectOptions) (*Inspection
 }
 
 // tables reads the tables of contents of all packs, and finds out which objects none lists.
-func (in *Inspection) tables(ctx context.Context) error {
-	listed := newFlags(in.live.places())
-	found, unneeded, bytes := 0, 0, int64(0)
-	for pack, err := range in.rd.repo.store.Packs(ctx) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+func (in *Inspection) tables(ctx context.Context) (err error) {
+	unneeded, bytes := 0, int64(0)
+	in.missing, err = in.rd.repo.unlisted(ctx, &in.live, nil, func(pack *chunkstore.Pack, needed bool, err error) {
 		if err != nil {
-			fault := Fault{Kind: FaultPack, Err: err}
-			if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
-				fault.Path, fault.Pack = corrupt.Path, corrupt.Pack
-			} else {
-				in.Partial = true
-			}
-			in.opts.Fault(fault)
-			continue
-		}
-		p := InspectedPack{ID: pack.ID, Size: pack.Size}
-		for e := range pack.Entries() {
-			at, lives := in.live.find(keyOf(e.ID))
-			if !lives {
-				continue
-			}
-			p.Needed = true
-			if listed.set(at) {
-				found++
-			}
+			in.unopened(err)
+			return
 		}
 		if from := revision.UUID(pack.Repository); from != in.rd.repo.desc.Repository && !slices.Contains(in.rd.repo.desc.Former, from) {
 			in.opts.Fault(Fault{Kind: FaultPack, Path: pack.Path, Pack: pack.ID, Harmless: true,
 				Err: fmt.Errorf("it is of repository %s, which this one was not copied from", from)})
 		}
-		if !p.Needed {
+		if !needed {
 			unneeded, bytes = unneeded+1, bytes+pack.Size
 		}
-		if p.Needed || in.opts.Volumes == nil {
-			in.Packs = append(in.Packs, p)
+		if needed || in.opts.Volumes == nil {
+			in.Packs = append(in.Packs, InspectedPack{ID: pack.ID, Size: pack.Size, Needed: needed})
 		}
-	}
-	if unneeded > 0 && in.opts.Volumes == nil && !in.Partial {
+	})
+	if unneeded > 0 && err == nil && in.opts.Volumes == nil && !in.Partial {
 		in.opts.Fault(Fault{Kind: FaultUnneeded, Harmless: true, Err: fmt.Errorf("%d packs of %d bytes are needed by no revision", unneeded, bytes)})
 	}
-	if found < in.live.len() {
-		in.missing = in.live.without(listed)
+	return err
+}
+
+// unopened tells of a pack that cannot be looked into.
+func (in *Inspection) unopened(err error) {
+	fault := Fault{Kind: FaultPack, Err: err}
+	if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+		fault.Path, fault.Pack = corrupt.Path, corrupt.Pack
+	} else {
+		in.Partial = true
 	}
-	return nil
+	in.opts.Fault(fault)
 }
 
 // journaled finds the revisions that the journal knows to be there, and that are not.
@@ -188,12 +176,11 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 			continue
 		}
 		k := revisionKey{*e.UUID, e.Revision}
-		switch e.Op {
-		case OpBackup, OpUndelete:
-			counts[k]++
-			last[k] = e
-		case OpRemove, OpPrune, OpMerge, OpSet:
-			counts[k]--
+		if n := e.visible(); n != 0 {
+			counts[k] += n
+			if n > 0 {
+				last[k] = e
+			}
 		}
 	}
 	there := map[revisionKey]bool{}
@@ -217,7 +204,7 @@ func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err e
 			continue // it came meanwhile
 		}
 		missing = append(missing, Fault{
-			Kind: FaultRevision, Path: revisionName(v.Name, k.id), Volume: v, Revision: k.id,
+			Kind: FaultRevision, Path: revisionName(v.Name, k.id), Volume: v, Revision: k.id, Alone: true,
 			Err: &DamagedFileError{Path: revisionName(v.Name, k.id), Cause: fmt.Errorf("it is gone, and so is its copy, though the journal knows that it was committed on %s and not removed",
 				last[k].Time.UTC().Format(time.DateTime))},
 		})

@@ -111,7 +111,7 @@ func (in *Inspection) head() {
 	for _, name := range []string{descriptorName, descriptorCopyName} {
 		d, err := readDescriptor(fsys, name)
 		if notFound(err) {
-			err = &DamagedFileError{Path: name, Cause: errors.New("it is gone")}
+			err = &DamagedFileError{Path: name, Cause: errFileGone}
 		}
 		if err != nil {
 			in.tell(Fault{Kind: FaultDescriptor, Path: name, Err: err})
@@ -166,14 +166,14 @@ func (in *Inspection) volumeFiles(base string) {
 			if !there[id] {
 				in.tell(Fault{Kind: FaultUnneeded, Path: file, Volume: v, Revision: id, Harmless: true, Err: fmt.Errorf("%s is about a revision that is not there", file)})
 			}
-			in.tell(Fault{Kind: FaultInfo, Path: file, Volume: v, Revision: id, Err: readSmall(fsys, file, new(Info))})
+			in.tell(Fault{Kind: FaultInfo, Path: file, Volume: v, Revision: id, Err: readSmall(fsys, file, new(Info)), Alone: true})
 		}
 	}
 	if !hasRecord && len(there) > 0 {
 		file := volumeRecordName(name)
 		if _, err := fsys.Lstat(file); notFound(err) {
 			if _, err := fsys.ReadDir(dir); err == nil {
-				in.opts.Fault(Fault{Kind: FaultVolume, Path: file, Volume: v, Err: &DamagedFileError{Path: file, Cause: errors.New("it is gone")}})
+				in.opts.Fault(Fault{Kind: FaultVolume, Path: file, Volume: v, Err: &DamagedFileError{Path: file, Cause: errFileGone}})
 			}
 		}
 	}
@@ -188,7 +188,7 @@ func (in *Inspection) trashFiles(uuid revision.UUID) {
 	in.tell(Fault{Kind: FaultTrash, Path: dir, Err: err})
 	for _, e := range entries {
 		file := path.Join(dir, e.Name())
-		fault := Fault{Kind: FaultTrash, Path: file, Volume: Volume{UUID: uuid}}
+		fault := Fault{Kind: FaultTrash, Path: file, Volume: Volume{UUID: uuid}, Alone: true}
 		switch {
 		case durable.IsTemp(e.Name()):
 		case strings.HasSuffix(e.Name(), trashExt):
@@ -213,14 +213,14 @@ func (in *Inspection) sets() {
 			continue // it went meanwhile
 		}
 		if notFound(err) {
-			err = &DamagedFileError{Path: setName(id), Cause: errors.New("it is gone")}
+			err = &DamagedFileError{Path: setName(id), Cause: errFileGone}
 		}
-		in.tell(Fault{Kind: FaultSet, Path: setName(id), Err: err})
+		in.tell(Fault{Kind: FaultSet, Path: setName(id), Err: err, Alone: cerr != nil})
 		switch {
 		case notFound(cerr):
 			in.opts.Fault(Fault{Kind: FaultSet, Path: setCopyName(id), Harmless: true, Err: fmt.Errorf("set %s has no copy: who wrote it was cut off", id)})
 		case cerr != nil:
-			in.tell(Fault{Kind: FaultSet, Path: setCopyName(id), Err: cerr})
+			in.tell(Fault{Kind: FaultSet, Path: setCopyName(id), Err: cerr, Alone: err != nil})
 		case err == nil && !sameSet(file, second):
 			in.opts.Fault(Fault{Kind: FaultSet, Path: setCopyName(id), Err: &DamagedFileError{Path: setCopyName(id), Cause: fmt.Errorf("%w: it is not as the set's file", errBadContent)}})
 		}

@@ -19,25 +19,26 @@ import (
 
 // Event is one line of the journal: one operation, when it had ended.
 type Event struct {
-	Time     time.Time      `json:"time"`
-	Op       string         `json:"op"`     // the command: "backup", "init"
-	Result   string         `json:"result"` // "ok", "findings" or "failed"
-	Volume   revision.Name  `json:"volume,omitempty"`
-	UUID     *revision.UUID `json:"uuid,omitempty"`
-	Revision revision.ID    `json:"revision,omitempty"`
-	Sequence uint64         `json:"sequence,omitempty"`
-	Kind     string         `json:"kind,omitempty"`
-	Set      string         `json:"set,omitempty"`     // the id of the set that Revision is of
-	Stored   int64          `json:"stored,omitempty"`  // bytes added to packs
-	Read     int64          `json:"read,omitempty"`    // bytes read from the source
-	Seconds  float64        `json:"seconds,omitempty"` // it took
-	Detail   string         `json:"detail,omitempty"`  // what exactly was done, for people
-	Error    string         `json:"error,omitempty"`
-	Warnings []string       `json:"warnings,omitempty"`
-	Alarms   []string       `json:"alarms,omitempty"` // of Warnings, those that somebody has to look at
-	Findings []string       `json:"findings,omitempty"`
-	Holder   Holder         `json:"who"`
-	Prev     string         `json:"prev"` // xxh3-128 of the line before, without its newline
+	Time     time.Time        `json:"time"`
+	Op       string           `json:"op"`     // the command: "backup", "init"
+	Result   string           `json:"result"` // "ok", "findings" or "failed"
+	Volume   revision.Name    `json:"volume,omitempty"`
+	UUID     *revision.UUID   `json:"uuid,omitempty"`
+	Revision revision.ID      `json:"revision,omitempty"`
+	Sequence uint64           `json:"sequence,omitempty"`
+	Kind     string           `json:"kind,omitempty"`
+	Digest   *revision.Digest `json:"digest,omitempty"`  // of the image of Revision, which a backup made
+	Set      string           `json:"set,omitempty"`     // the id of the set that Revision is of
+	Stored   int64            `json:"stored,omitempty"`  // bytes added to packs
+	Read     int64            `json:"read,omitempty"`    // bytes read from the source
+	Seconds  float64          `json:"seconds,omitempty"` // it took
+	Detail   string           `json:"detail,omitempty"`  // what exactly was done, for people
+	Error    string           `json:"error,omitempty"`
+	Warnings []string         `json:"warnings,omitempty"`
+	Alarms   []string         `json:"alarms,omitempty"` // of Warnings, those that somebody has to look at
+	Findings []string         `json:"findings,omitempty"`
+	Holder   Holder           `json:"who"`
+	Prev     string           `json:"prev"` // xxh3-128 of the line before, without its newline
 }
 
 // Operations that the journal names.
@@ -65,6 +66,19 @@ const (
 	OpGC       = "gc"        // Detail tells what was freed
 	OpScrub    = "scrub"     // Detail tells how much was read, and what that came to
 )
+
+// visible tells by how much an operation that went well changes how often its revision became visible:
+// one that did more often than it went was committed, and not removed. It is counted, for the order
+// of events is only as good as the clocks.
+func (e *Event) visible() int {
+	switch e.Op {
+	case OpBackup, OpUndelete:
+		return 1
+	case OpRemove, OpPrune, OpMerge, OpSet:
+		return -1
+	}
+	return 0
+}
 
 // Results of an event.
 const (

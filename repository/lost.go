@@ -83,8 +83,7 @@ func (r *Repository) missingAncestors(v Volume, present map[revision.ID]bool, ch
 }
 
 // committed tells, by the journal, which revisions of the volume became visible
-// and were not removed since. It counts, for the order of events is only as good
-// as the clocks.
+// and were not removed since.
 func (r *Repository) committed(v Volume) map[revision.ID]bool {
 	events, err := r.Events()
 	if err != nil {
@@ -95,12 +94,7 @@ func (r *Repository) committed(v Volume) map[revision.ID]bool {
 		if e.UUID == nil || *e.UUID != v.UUID || e.Revision == "" || e.Result == ResultFailed {
 			continue
 		}
-		switch e.Op {
-		case OpBackup, OpUndelete:
-			counts[e.Revision]++
-		case OpRemove, OpPrune, OpMerge:
-			counts[e.Revision]--
-		}
+		counts[e.Revision] += e.visible()
 	}
 	known := map[revision.ID]bool{}
 	for id, n := range counts {

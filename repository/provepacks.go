@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -75,6 +76,7 @@ type KnownDamage struct {
 	Offset int64           // of its frame in the pack
 	Cause  string
 	Found  time.Time
+	Spared bool // as far as anybody found out, nothing is lost by it: another copy is good, or none is needed
 }
 
 // KnownDamage lists the copies of objects that are known to be hurt, in packs that are
@@ -84,7 +86,7 @@ func (r *Repository) KnownDamage() (known []KnownDamage, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("look which copies are hurt: %w", err)
 	}
-	for c := range copies {
+	for _, c := range slices.SortedFunc(maps.Keys(copies), compareCopies) {
 		k := KnownDamage{Copy: c}
 		if _, err := r.fsys.Lstat(chunkstore.PackName(c.Pack)); notFound(err) {
 			continue
@@ -95,7 +97,7 @@ func (r *Repository) KnownDamage() (known []KnownDamage, err error) {
 		case notFound(err): // it was repaired meanwhile
 			continue
 		case err == nil:
-			k.Offset, k.Cause, k.Found = record.Offset, record.Cause, record.Found
+			k.Offset, k.Cause, k.Found, k.Spared = record.Offset, record.Cause, record.Found, !record.Spared.IsZero()
 			for _, kind := range []chunkstore.Kind{chunkstore.Chunk, chunkstore.Patch} {
 				if record.Kind == kind.String() {
 					k.Kind = kind

@@ -77,6 +77,15 @@ func (rd *Reader) closeChunks() error {
 	return err
 }
 
+// Progress tells those who ask what is running how far the Reader's owner is, as
+// [Backup.Progress] does.
+func (rd *Reader) Progress(done, total int64) error {
+	if rd.lease == nil {
+		return nil
+	}
+	return rd.lease.progress(done, total)
+}
+
 // refresh looks again at which packs are condemned and which copies are hurt.
 func (rd *Reader) refresh() error {
 	g, err := rd.repo.currentGeneration()

@@ -56,18 +56,20 @@ type Place struct {
 
 // A Mending is one thing that was hurt, and what became of it.
 type Mending struct {
-	Path   string          // of the file; of an object, of a pack that had it
-	Kind   chunkstore.Kind // zero: it is the file itself
+	Path   string            // of the file; of an object, of a pack that had it
+	Pack   chunkstore.PackID // zero: it is about no pack
+	Kind   chunkstore.Kind   // zero: it is the file itself
 	Object chunkstore.ID
 	Cause  string  // what was wrong
-	From   string  // where the good bytes came from; empty: it was not repaired
-	Why    string  // it was not
+	From   Origin  // of the good bytes; zero: it was not repaired
+	Why    error   // it was not: a [*NowhereError] of an object that nobody has
 	Places []Place // of an object that was not: what is lost without it
 	Cost   int64   // of an object that was not: bytes that the next backups store anew for it
+	Aside  bool    // of a pack: nothing needs it any more, and it was put aside
 }
 
 // Mended tells whether it is as it was.
-func (m *Mending) Mended() bool { return m.From != "" }
+func (m *Mending) Mended() bool { return !m.From.IsZero() }
 
 // RepairResult says what a repair came to.
 type RepairResult struct {
@@ -75,7 +77,7 @@ type RepairResult struct {
 	Revisions []Proof // that were read back, because they were damaged or got another map
 	Stored    int64   // bytes added to packs
 	PutAside  int     // files that lie in damage/evidence now
-	Findings  []error // what could not be looked at
+	Troubles  []error // what could not be looked at
 }
 
 // Whole tells whether nothing is left that is known to be hurt.
@@ -90,7 +92,7 @@ func (r *RepairResult) Whole() bool {
 			return false
 		}
 	}
-	return len(r.Findings) == 0
+	return len(r.Troubles) == 0
 }
 
 // repairer is a repair under way. Its work is that of the run that stores objects again, and
@@ -103,6 +105,7 @@ type repairer struct {
 
 	losses  *losses
 	touched map[revisionKey]bool // revisions that got another file or map
+	journal *journaledRevisions  // nil: it was not read yet
 }
 
 // revisionKey names a revision for good.
@@ -184,8 +187,8 @@ func (p *repairer) openWriter(ctx context.Context) (err error) {
 	return err
 }
 
-// find notes what could not be looked at.
-func (p *repairer) find(err error) { p.result.Findings = append(p.result.Findings, err) }
+// trouble notes what could not be looked at.
+func (p *repairer) trouble(err error) { p.result.Troubles = append(p.result.Troubles, err) }
 
 // covers tells whether a volume is among those that are repaired.
 func (p *repairer) covers(volume revision.UUID) bool {

@@ -193,7 +193,7 @@ func (w *repairWorld) check(disk *durabletest.Disk) error {
 // Whatever is damaged, truncated or gone, of one file or of several, comes back from a second
 // repository, byte for byte: from a copy of this one, and, of what is data, from one that
 // backed the same volumes up.
-func TestRepairFromAnotherRepository(t *testing.T) {
+func TestEnumerateRepairs(t *testing.T) {
 	t.Parallel()
 	w := newRepairWorld(t)
 	if seed, only := tally.Only(t); only {
@@ -213,7 +213,7 @@ func TestRepairFromAnotherRepository(t *testing.T) {
 	}
 }
 
-// TestTortureRepair is TestRepairFromAnotherRepository, until it was tried a thousand times.
+// TestTortureRepair is TestEnumerateRepairs, until it was tried a thousand times.
 func TestTortureRepair(t *testing.T) {
 	book := tally.Open(t, "repair")
 	w := newRepairWorld(t)
@@ -282,9 +282,9 @@ func (w *repairWorld) repairOn(disk, other *durabletest.Disk, from string) (tall
 		if m.Kind == 0 {
 			what = "files"
 		}
-		whence, _, _ := strings.Cut(m.From, " of packs/")
-		if strings.Contains(whence, "/") || strings.Contains(whence, "varve.json") {
-			whence = "other files"
+		whence := string(m.From.Kind)
+		if m.From.Kind == repository.OriginOther {
+			whence = m.From.Name
 		}
 		figures[what+" from "+whence]++
 	}
@@ -293,7 +293,7 @@ func (w *repairWorld) repairOn(disk, other *durabletest.Disk, from string) (tall
 
 // What has another copy in the repository comes back by itself: any one file but a pack, and
 // what lies in two packs.
-func TestRepairFromItself(t *testing.T) {
+func TestEnumerateRepairsFromItself(t *testing.T) {
 	t.Parallel()
 	w := newRepairWorld(t)
 	r := w.open(w.disk)

@@ -159,3 +159,41 @@ func TestRepairLeavesAVolumeThatWasRenamedMeanwhile(t *testing.T) {
 		t.Errorf("the old name is there again: %q", n.files("volumes/"))
 	}
 }
+
+// A revision of which nothing is left but what the journal says comes back from a copy of the repository,
+// unless it was taken away meanwhile; without such a copy, it is told that it is lost.
+func TestRepairOfWhatOnlyTheJournalKnows(t *testing.T) {
+	t.Parallel()
+	for name, removed := range map[string]bool{"lost": false, "removed meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newThreatened(t, 2)
+			st := n.made[1]
+			event := repository.Event{Op: repository.OpBackup, Result: repository.ResultOK, Volume: "db1", UUID: &st.Volume.UUID, Revision: st.ID}
+			other, file := copyOf(t, n.place), repository.RevisionName("db1", st.ID)
+			n.remove(file)
+			n.remove(repository.CopyName(st.Volume.UUID, st.ID))
+			result := n.repair(repository.RepairOptions{})
+			if result.Whole() || len(result.Mendings) != 1 || result.Mendings[0].Path != file || result.Mendings[0].Mended() {
+				t.Errorf("of nothing: %+v", result)
+			}
+			result = n.repair(repository.RepairOptions{
+				Others: []repository.RepairOther{{Name: "the other", Repository: other.open()}},
+				Step: func(what string) {
+					if removed && what == "repairing "+file {
+						event.Op = repository.OpRemove
+						if err := n.open().Record(t.Context(), event); err != nil {
+							t.Error(err)
+						}
+					}
+				},
+			})
+			if !result.Whole() || n.exists(file) == removed {
+				t.Errorf("it is there: %t, %+v", n.exists(file), result)
+			}
+			if !removed {
+				n.wantStates(provenWhole, provenWhole)
+			}
+		})
+	}
+}

@@ -13,8 +13,8 @@ import (
 
 // contentDonor may have the content of chunks that cannot be put together.
 type contentDonor interface {
-	// from names it, for people.
-	from() string
+	// from tells what it is.
+	from() Origin
 	// contents calls try with what the chunk may have held, padded to a whole chunk, until try
 	// has what it wanted; the bytes are then no longer the donor's. An error says why there is
 	// no more.
@@ -24,7 +24,7 @@ type contentDonor interface {
 // sourceDonor is what a volume is read from.
 type sourceDonor struct{ RepairSource }
 
-func (d *sourceDonor) from() string { return d.Name }
+func (d *sourceDonor) from() Origin { return Origin{OriginSource, d.Name} }
 
 func (d *sourceDonor) contents(_ context.Context, h *hurtEntry, try func([]byte) bool) error {
 	if h.place.Volume.UUID != d.Volume {
@@ -56,7 +56,7 @@ type ownDonor struct {
 	found map[chunkstore.ID][]Place // nil: not looked for yet
 }
 
-func (d *ownDonor) from() string { return "another copy in the repository" }
+func (d *ownDonor) from() Origin { return Origin{Kind: OriginElsewhere} }
 
 // maxTwins bounds the places that are remembered of one content.
 const maxTwins = 8
@@ -156,7 +156,7 @@ func newOther(here *Repository, other RepairOther, rd *Reader) *otherRepository 
 	}
 }
 
-func (o *otherRepository) from() string { return o.name }
+func (o *otherRepository) from() Origin { return Origin{OriginOther, o.name} }
 
 func (o *otherRepository) close() error {
 	var errs []error

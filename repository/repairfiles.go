@@ -11,14 +11,11 @@ import (
 	"varve/revision"
 )
 
-// errNoCopy is why a file cannot be repaired of which there is no other copy.
-var errNoCopy = errors.New("there is no good copy of it")
-
 // hurtFile is a file that is damaged, missing, or not what it should be.
 type hurtFile struct {
 	path  string
 	cause error
-	mend  func(ctx context.Context) (from string, err error)
+	mend  func(ctx context.Context) (from Origin, err error)
 }
 
 // mendFiles makes good the files of the repository that are not packs. What was made good may
@@ -62,7 +59,7 @@ func (p *repairer) mendFile(ctx context.Context, f hurtFile) error {
 	}
 	done := Mending{Path: f.path, Cause: f.cause.Error(), From: from}
 	if err != nil {
-		done.From, done.Why = "", err.Error()
+		done.From, done.Why = Origin{}, err
 	}
 	p.result.Mendings = append(p.result.Mendings, done)
 	return nil
@@ -72,7 +69,7 @@ func (p *repairer) tellPlan(hurt []hurtFile) {
 	if p.opts.Plan == nil {
 		return
 	}
-	plan := RepairPlan{Objects: len(p.losses.objects)}
+	plan := RepairPlan{Objects: len(p.losses.wanted())}
 	for _, f := range hurt {
 		plan.Files = append(plan.Files, f.path)
 	}
@@ -122,7 +119,7 @@ func (p *repairer) volumesNow() []Volume {
 	}
 	for _, err := range all {
 		if err != nil && !isDamaged(err) {
-			p.find(err)
+			p.trouble(err)
 		}
 	}
 	return volumes
@@ -146,8 +143,8 @@ func (p *repairer) hurtDescriptors() (hurt []hurtFile) {
 		if cause == nil || !isDamaged(cause) && !notFound(cause) && c.err != nil {
 			continue // or it cannot be read this time
 		}
-		hurt = append(hurt, hurtFile{c.name, cause, func(ctx context.Context) (string, error) {
-			return c.other, r.atGate(ctx, func() error {
+		hurt = append(hurt, hurtFile{c.name, cause, func(ctx context.Context) (Origin, error) {
+			return Origin{OriginFile, c.other}, r.atGate(ctx, func() error {
 				if err := p.keep(c.name, cause); err != nil {
 					return err
 				}
@@ -156,8 +153,8 @@ func (p *repairer) hurtDescriptors() (hurt []hurtFile) {
 		}})
 	}
 	if _, err := r.fsys.Lstat(readmeName); notFound(err) {
-		hurt = append(hurt, hurtFile{readmeName, err, func(ctx context.Context) (string, error) {
-			return "what this program writes", r.atGate(ctx, func() error {
+		hurt = append(hurt, hurtFile{readmeName, err, func(ctx context.Context) (Origin, error) {
+			return Origin{Kind: OriginProgram}, r.atGate(ctx, func() error {
 				return durable.Replace(r.fsys, p.lease.temps, readmeName, []byte(readme))
 			})
 		}})
@@ -200,9 +197,9 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 		if !known && errors.Is(cause, ErrNoVolume) {
 			continue // a directory alone is one that is being made
 		}
-		hurt = append(hurt, hurtFile{volumeRecordName(name), cause, func(ctx context.Context) (string, error) {
+		hurt = append(hurt, hurtFile{volumeRecordName(name), cause, func(ctx context.Context) (Origin, error) {
 			if !known {
-				return "", errNoCopy
+				return Origin{}, errNoCopy
 			}
 			return from, r.atGate(ctx, func() error {
 				if !p.stillHurt(name, v.UUID) {
@@ -233,24 +230,44 @@ func (p *repairer) stillHurt(name revision.Name, uuid revision.UUID) bool {
 }
 
 // identify tells which volume a directory is of whose own file says nothing: by its
-// revisions, or by a copy of the repository.
-func (p *repairer) identify(name revision.Name) (v Volume, from string, known bool) {
+// revisions, or by a copy of the repository. There, the name may be another volume's by now, see
+// isOurs.
+func (p *repairer) identify(name revision.Name) (v Volume, from Origin, known bool) {
 	if uuid, ok := p.repo.uuidFromRevisions(name, revision.UUID{}); ok {
-		v, from, known = Volume{Name: name, UUID: uuid}, "its revisions", true
+		v, from, known = Volume{Name: name, UUID: uuid}, Origin{Kind: OriginRevisions}, true
 		if ids, err := p.repo.revisionIDs(name); err == nil && len(ids) > 0 {
 			v.Created = slices.Min(ids).Begun()
 		}
 	}
 	for _, other := range p.others {
 		theirs, err := other.repo.readVolume(name)
-		if !other.kin || err != nil || known && theirs.UUID != v.UUID {
+		if !other.kin || err != nil || known && theirs.UUID != v.UUID || !known && !p.isOurs(name, other, theirs) {
 			continue
 		}
 		if v.Created = theirs.Created; !known {
-			v.Name, v.UUID, from, known = name, theirs.UUID, other.name, true
+			v.Name, v.UUID, from, known = name, theirs.UUID, other.from(), true
 		}
 	}
 	return v, from, known
+}
+
+// isOurs tells whether a volume of another repository is the one that a directory here was: no
+// other directory says its uuid, and it has a revision, under that uuid, of an id that the directory
+// has, or the copies that there are here of that uuid. Ids are given once.
+func (p *repairer) isOurs(name revision.Name, other *otherRepository, theirs Volume) bool {
+	volumes, _ := p.repo.Volumes() // one that cannot be told apart says no uuid
+	if slices.ContainsFunc(volumes, func(v Volume) bool { return v.UUID == theirs.UUID }) {
+		return false
+	}
+	ids, err := p.repo.revisionIDs(name)
+	copied, copyErr := p.repo.idsIn(copyDir(theirs.UUID))
+	if err != nil || copyErr != nil && !notFound(copyErr) {
+		return false
+	}
+	return slices.ContainsFunc(append(ids, copied...), func(id revision.ID) bool {
+		m, err := openIdentified(other.repo.fsys, revisionName(theirs.Name, id), theirs, id)
+		return err == nil && m.Close() == nil
+	})
 }
 
 // hurtSets looks at the files of sets: those that there are, and those that revisions name.
@@ -274,12 +291,12 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 	for _, id := range ids {
 		set, err := r.readSet(setName(id), id)
 		second, secondErr := r.readSet(setCopyName(id), id)
-		good, from := &set, setName(id)
+		good, from := &set, Origin{OriginFile, setName(id)}
 		switch {
 		case err == nil && secondErr == nil:
 			continue
 		case err != nil && secondErr == nil:
-			good, from = &second, setCopyName(id)
+			good, from = &second, Origin{OriginFile, setCopyName(id)}
 		case err != nil:
 			good, from = p.setOf(id)
 		}
@@ -287,16 +304,16 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 			if cause == nil || !isDamaged(cause) && !notFound(cause) {
 				continue
 			}
-			hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (string, error) {
+			hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (Origin, error) {
 				if good == nil {
-					return "", errNoCopy
+					return Origin{}, errNoCopy
 				}
 				return from, r.atGate(ctx, func() error {
 					if _, err := r.readSet(name, id); !isDamaged(err) && !notFound(err) {
 						return errGone
 					}
-					if from == setName(id) || from == setCopyName(id) {
-						if _, err := r.readSet(from, id); err != nil {
+					if from.Kind == OriginFile {
+						if _, err := r.readSet(from.Name, id); err != nil {
 							return errGone // it was taken back, or collected
 						}
 					}
@@ -316,14 +333,14 @@ func (p *repairer) hurtSets(volumes []Volume) (hurt []hurtFile, err error) {
 }
 
 // setOf finds a set in a copy of the repository.
-func (p *repairer) setOf(id string) (*Set, string) {
+func (p *repairer) setOf(id string) (*Set, Origin) {
 	for _, other := range p.others {
 		if !other.kin {
 			continue
 		}
 		if set, err := other.repo.Set(id); err == nil {
-			return &set, other.name
+			return &set, other.from()
 		}
 	}
-	return nil, ""
+	return nil, Origin{}
 }

@@ -24,7 +24,8 @@ type objectName struct {
 type lostObject struct {
 	objectName
 	packs []chunkstore.PackID // where maps believe it to be
-	from  string              // where it was had from again; empty: it was not
+	asked bool                // a volume that is repaired needs it
+	from  Origin              // that it was had from again; zero: it was not
 	cost  map[Place]bool      // what the next backups store anew for it
 }
 
@@ -93,34 +94,23 @@ func (p *repairer) survey(ctx context.Context) (*losses, error) {
 	return found, ctx.Err()
 }
 
-// missing lists, by the beginnings of their ids, the objects that live and of which no pack
+// missing gives, by the beginnings of their ids, the objects that live and of which no pack
 // has a copy that is not known to be hurt.
 func (p *repairer) missing(ctx context.Context, live *liveSet, found *losses) (map[objectKey]bool, error) {
-	damaged := p.repo.damageNow()
-	taken := newFlags(live.places())
-	for pack, err := range p.repo.store.Packs(ctx) {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if corrupt := new(chunkstore.CorruptError); errors.As(err, &corrupt) {
+	keys, err := p.repo.unlisted(ctx, live, p.repo.damageNow(), func(_ *chunkstore.Pack, _ bool, err error) {
+		corrupt := new(chunkstore.CorruptError)
+		switch {
+		case errors.As(err, &corrupt):
 			found.packs = append(found.packs, hurtPack{corrupt.Pack, corrupt.Path, corrupt})
-			continue
+		case err != nil:
+			p.trouble(err)
 		}
-		if err != nil {
-			p.find(err)
-			continue
-		}
-		for e := range pack.Entries() {
-			if at, lives := live.find(keyOf(e.ID)); lives && !damaged[chunkstore.Copy{Pack: pack.ID, ID: e.ID}] {
-				taken.set(at)
-			}
-		}
-	}
+	})
 	missing := map[objectKey]bool{}
-	for _, key := range live.without(taken) {
+	for _, key := range keys {
 		missing[key] = true
 	}
-	return missing, nil
+	return missing, err
 }
 
 // volumesGone lists, by their uuids alone, the volumes that have something in the trash or among
@@ -172,13 +162,14 @@ func (p *repairer) nameIn(file string, v Volume, id revision.ID, missing map[obj
 	if err != nil {
 		return nil // it is hurt itself, or gone meanwhile
 	}
+	asked := p.covers(v.UUID)
 	for record, err := range m.Records(0, math.MaxUint64) {
 		if err != nil {
 			break // likewise
 		}
 		eachObject(record.Entry, func(ref chunkstore.Ref, kind chunkstore.Kind) {
 			if missing[keyOf(ref.ID)] {
-				found.note(objectName{kind, ref.ID}, ref.Pack)
+				found.note(objectName{kind, ref.ID}, ref.Pack, asked)
 				chunks[record.Entry.Index] = true
 			}
 		})
@@ -186,12 +177,13 @@ func (p *repairer) nameIn(file string, v Volume, id revision.ID, missing map[obj
 	return m.Close()
 }
 
-func (l *losses) note(name objectName, pack chunkstore.PackID) {
+func (l *losses) note(name objectName, pack chunkstore.PackID, asked bool) {
 	o := l.objects[name]
 	if o == nil {
 		o = &lostObject{objectName: name, cost: map[Place]bool{}}
 		l.objects[name] = o
 	}
+	o.asked = o.asked || asked
 	if !slices.Contains(o.packs, pack) {
 		o.packs = append(o.packs, pack)
 	}
@@ -252,11 +244,11 @@ func (p *repairer) placeIn(ctx context.Context, im *Image, chunks []uint64, foun
 
 // of gives the lost objects of a stack that were not had again.
 func (l *losses) of(s chunkstore.Stack) (lost []*lostObject) {
-	if o := l.objects[objectName{chunkstore.Chunk, s.Base.ID}]; o != nil && o.from == "" {
+	if o := l.objects[objectName{chunkstore.Chunk, s.Base.ID}]; o != nil && o.from.IsZero() {
 		lost = append(lost, o)
 	}
 	for _, ref := range s.Patches {
-		if o := l.objects[objectName{chunkstore.Patch, ref.ID}]; o != nil && o.from == "" {
+		if o := l.objects[objectName{chunkstore.Patch, ref.ID}]; o != nil && o.from.IsZero() {
 			lost = append(lost, o)
 		}
 	}
@@ -295,12 +287,17 @@ func (h *hurtEntry) names() []objectName {
 // left gives the objects that were not had again, in an order that is always the same.
 func (l *losses) left() (left []*lostObject) {
 	for _, o := range l.objects {
-		if o.from == "" {
+		if o.from.IsZero() {
 			left = append(left, o)
 		}
 	}
 	sortLost(left)
 	return left
+}
+
+// wanted gives those of them that a volume needs that is repaired.
+func (l *losses) wanted() []*lostObject {
+	return slices.DeleteFunc(l.left(), func(o *lostObject) bool { return !o.asked })
 }
 
 func sortLost(objects []*lostObject) {

@@ -31,7 +31,7 @@ func (p *repairer) rewriteMaps(ctx context.Context) error {
 			if ends(ctx, err) {
 				return err
 			}
-			p.find(err)
+			p.trouble(err)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"varve/chunkstore"
 )
@@ -12,7 +11,7 @@ import (
 // mendObjects stores again, under their names, the objects that are lost and can be had: from
 // packs that cannot be opened, what was put aside, and then donors in their order.
 func (p *repairer) mendObjects(ctx context.Context) error {
-	if len(p.losses.objects) == 0 {
+	if len(p.losses.wanted()) == 0 {
 		return nil
 	}
 	if err := p.salvage(ctx); err != nil {
@@ -26,10 +25,10 @@ func (p *repairer) mendObjects(ctx context.Context) error {
 		donors = append(donors, other)
 	}
 	for _, d := range donors {
-		if len(p.losses.left()) == 0 {
+		if len(p.losses.wanted()) == 0 {
 			return nil
 		}
-		p.opts.Step("looking for what is lost in " + d.from())
+		p.opts.Step("looking for what is lost in " + d.from().String())
 		if other, is := d.(*otherRepository); is && other.kin {
 			if err := p.takeObjects(ctx, other); err != nil {
 				return err
@@ -42,10 +41,10 @@ func (p *repairer) mendObjects(ctx context.Context) error {
 	return nil
 }
 
-// again stores a lost object, if it is lost still.
-func (p *repairer) again(ctx context.Context, name objectName, plain []byte, from string) error {
+// again stores a lost object, if it is lost still, and a volume needs it that is repaired.
+func (p *repairer) again(ctx context.Context, name objectName, plain []byte, from Origin) error {
 	o := p.losses.objects[name]
-	if o == nil || o.from != "" {
+	if o == nil || !o.asked || !o.from.IsZero() {
 		return nil
 	}
 	if err := p.openWriter(ctx); err != nil {
@@ -69,18 +68,18 @@ func (p *repairer) salvage(ctx context.Context) error {
 	}
 	evidence, err := p.repo.Evidence()
 	if err != nil {
-		p.find(err)
+		p.trouble(err)
 	}
 	for _, e := range evidence {
 		names = append(names, e.Name)
 	}
 	for _, name := range names {
-		if len(p.losses.left()) == 0 {
+		if len(p.losses.wanted()) == 0 {
 			break
 		}
 		p.opts.Step("looking for what is lost in " + name)
 		err := p.repo.store.Salvage(ctx, name, func(kind chunkstore.Kind, id chunkstore.ID, plain []byte) error {
-			return p.again(ctx, objectName{kind, id}, plain, "frames of "+name)
+			return p.again(ctx, objectName{kind, id}, plain, Origin{OriginFrames, name})
 		})
 		if err == nil {
 			continue
@@ -88,7 +87,7 @@ func (p *repairer) salvage(ctx context.Context) error {
 		if p.chunks != nil && p.chunks.Err() != nil || ends(ctx, err) {
 			return err
 		}
-		p.find(err)
+		p.trouble(err)
 	}
 	return p.barrier(ctx)
 }
@@ -108,7 +107,7 @@ func (p *repairer) takeObjects(ctx context.Context, other *otherRepository) erro
 		return err
 	}
 	var buf []byte
-	for _, o := range p.losses.left() {
+	for _, o := range p.losses.wanted() {
 		pack, has := where[o.objectName]
 		if !has {
 			continue
@@ -122,7 +121,7 @@ func (p *repairer) takeObjects(ctx context.Context, other *otherRepository) erro
 			continue
 		}
 		buf = plain
-		if err := p.again(ctx, o.objectName, plain, other.name); err != nil {
+		if err := p.again(ctx, o.objectName, plain, other.from()); err != nil {
 			return err
 		}
 	}
@@ -135,7 +134,7 @@ func (p *repairer) takeObjects(ctx context.Context, other *otherRepository) erro
 func (p *repairer) takeContents(ctx context.Context, d contentDonor) error {
 	for _, h := range p.losses.hurt() {
 		name := objectName{chunkstore.Chunk, h.entry.Content}
-		if p.losses.objects[name] == nil || p.losses.objects[name].from != "" {
+		if p.losses.objects[name] == nil || !p.losses.objects[name].from.IsZero() {
 			continue
 		}
 		plain, err := p.contentOf(ctx, h, d)
@@ -196,7 +195,7 @@ func (p *repairer) contentOf(ctx context.Context, h *hurtEntry, d contentDonor) 
 
 // remake makes a patch again, if that is all that an entry lacks: of what the parent holds and
 // of the content, the very same bytes come out that were stored.
-func (p *repairer) remake(ctx context.Context, h *hurtEntry, plain []byte, from string) (made bool, err error) {
+func (p *repairer) remake(ctx context.Context, h *hurtEntry, plain []byte, from Origin) (made bool, err error) {
 	lost := p.losses.of(h.stack)
 	n := len(h.stack.Patches)
 	if len(lost) != 1 || n == 0 || lost[0].id != h.stack.Patches[n-1].ID || lost[0].kind != chunkstore.Patch {
@@ -257,23 +256,47 @@ func (p *repairer) settle(ctx context.Context) error {
 		return err
 	}
 	p.losses = now
+	if err := p.recordSpared(ctx, now); err != nil {
+		return err
+	}
 	if p.recorded {
 		return p.finished()
 	}
 	return nil
 }
 
+// recordSpared remembers which of the copies that are hurt take nothing away any more. While a map
+// cannot be read, which may need anything, nothing is known of that.
+func (p *repairer) recordSpared(ctx context.Context, now *losses) error {
+	if now.hidden {
+		return nil
+	}
+	known, err := p.repo.KnownDamage()
+	if err != nil {
+		return err
+	}
+	spared := map[chunkstore.Copy]bool{}
+	for _, k := range known {
+		if k.Kind != 0 {
+			spared[k.Copy] = now.objects[objectName{k.Kind, k.ID}] == nil
+		}
+	}
+	return p.repo.RecordSpared(ctx, spared)
+}
+
 // account says of each object that was lost what became of it. One that nothing names any more
 // is made good by what the maps say instead.
 func (p *repairer) account(before, now *losses) {
 	for _, o := range before.inOrder() {
-		m := Mending{Kind: o.kind, Object: o.id, Cause: "no good copy of it is left", From: o.from, Path: chunkstore.PackName(o.packs[0])}
+		m := Mending{Kind: o.kind, Object: o.id, Cause: "no good copy of it is left", From: o.from, Path: chunkstore.PackName(o.packs[0]), Pack: o.packs[0]}
 		left := now.objects[o.objectName]
 		switch {
-		case left == nil && m.From == "":
+		case !o.asked:
+			continue // others need it, and it was not to be repaired
+		case left == nil && !m.Mended():
 			m.From = p.rewrittenFrom(before, o)
 		case left != nil:
-			m.From, m.Why = "", p.whyLost(before, now, left)
+			m.From, m.Why = Origin{}, p.whyLost(before, left)
 			for _, h := range now.entries {
 				if slices.Contains(now.of(h.stack), left) {
 					m.Places = append(m.Places, h.place)
@@ -288,27 +311,27 @@ func (p *repairer) account(before, now *losses) {
 }
 
 // rewrittenFrom tells where the content came from that stands in for an object.
-func (p *repairer) rewrittenFrom(before *losses, o *lostObject) string {
+func (p *repairer) rewrittenFrom(before *losses, o *lostObject) Origin {
 	for _, h := range before.entries {
 		if h.from != nil && slices.Contains(before.of(h.stack), o) {
 			return h.from.from()
 		}
 	}
-	return "elsewhere: nothing needs it any more"
+	return Origin{Kind: OriginUnneeded}
 }
 
-func (p *repairer) whyLost(before, now *losses, left *lostObject) string {
-	if o := before.objects[left.objectName]; o != nil && o.from != "" {
-		return "what was stored again is not found"
+func (p *repairer) whyLost(before *losses, left *lostObject) error {
+	if o := before.objects[left.objectName]; o != nil && !o.from.IsZero() {
+		return errNotStored
 	}
-	where := []string{"another copy in the repository"}
+	asked := []Origin{{Kind: OriginElsewhere}}
 	for _, s := range p.opts.Sources {
-		if !slices.Contains(where, s.Name) { // several volumes may have one
-			where = append(where, s.Name)
+		if from := (Origin{OriginSource, s.Name}); !slices.Contains(asked, from) { // several volumes may have one
+			asked = append(asked, from)
 		}
 	}
 	for _, other := range p.others {
-		where = append(where, other.name)
+		asked = append(asked, other.from())
 	}
-	return "not found in: " + strings.Join(where, ", ")
+	return &NowhereError{Asked: asked}
 }

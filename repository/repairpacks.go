@@ -14,11 +14,11 @@ import (
 // evidence is, and notes where what they had is now. A pack stays where a map cannot be read,
 // which may name anything, or where something is lost that may still come out of it.
 func (p *repairer) putPacksAside(ctx context.Context, before, now *losses) error {
-	needed := map[chunkstore.PackID]bool{}
+	needed, asked := map[chunkstore.PackID]bool{}, map[chunkstore.PackID]bool{}
 	for _, o := range now.left() {
 		for _, hint := range o.packs {
 			for _, pack := range chunkstore.FollowMoved(hint, p.repo.moved) {
-				needed[pack] = true
+				needed[pack], asked[pack] = true, asked[pack] || o.asked
 			}
 		}
 	}
@@ -26,18 +26,23 @@ func (p *repairer) putPacksAside(ctx context.Context, before, now *losses) error
 		return err
 	}
 	for _, pack := range now.packs {
-		done := Mending{Path: pack.name, Cause: pack.cause.Error(), From: "all that is needed of it lies in other packs; it was put aside"}
+		done := Mending{Path: pack.name, Pack: pack.id, Cause: pack.cause.Error()}
 		switch {
 		case now.hidden:
-			done.From, done.Why = "", "a map cannot be read that may need it: it stays where it is"
+			done.Why = errMayNeed
+		case needed[pack.id] && !asked[pack.id]:
+			continue // by others, which are not repaired
 		case needed[pack.id]:
-			done.From, done.Why = "", "not all that is needed of it was found: it stays where it is"
+			done.Why = errNeeded
 		default:
-			if err := p.putPackAside(ctx, pack); err != nil {
-				if ends(ctx, err) {
-					return err
-				}
-				done.From, done.Why = "", err.Error()
+			err := p.putPackAside(ctx, pack)
+			switch {
+			case err == nil:
+				done.From, done.Aside = Origin{Kind: OriginPacks}, true
+			case ends(ctx, err):
+				return err
+			default:
+				done.Why = err
 			}
 		}
 		p.result.Mendings = append(p.result.Mendings, done)

@@ -105,7 +105,7 @@ func (p *repairer) proveRevisions(ctx context.Context) error {
 				if ends(ctx, err) {
 					return err
 				}
-				p.find(fmt.Errorf("read %s@%s back: %w", v.Name, rev.ID.Short(), err))
+				p.trouble(fmt.Errorf("read %s@%s back: %w", v.Name, rev.ID.Short(), err))
 			}
 		}
 	}
@@ -139,8 +139,7 @@ func (p *repairer) proveOne(ctx context.Context, rev Revision) error {
 	}
 	if rev.Statement != nil {
 		err := p.repo.Mark(ctx, rev, func(info *Info) {
-			proof.note(info, p.repo.opts.Now())
-			proof.State = info.State
+			proof.note(info, rev.Info, p.repo.opts.Now())
 		})
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // it was removed meanwhile
@@ -153,15 +152,14 @@ func (p *repairer) proveOne(ctx context.Context, rev Revision) error {
 	return nil
 }
 
-// note changes what is noted of the revision. One that is suspect was stored well all along;
-// only its source can clear it.
-func (f *Proof) note(info *Info, now time.Time) {
-	if len(f.Lost) > 0 {
-		info.State, info.Reason, info.Lost = Damaged, f.Cause.Error(), f.Lost
-		return
+// note changes what is noted of the revision, of which that was seen before it was read. What
+// others found lost meanwhile is lost.
+func (f *Proof) note(info *Info, seen Info, now time.Time) {
+	switch {
+	case len(f.Lost) > 0:
+		info.Damage(f.Cause.Error(), f.Lost)
+	case !info.Prove(seen, now):
+		f.Lost, f.Cause = info.Lost, errors.New(info.Reason)
 	}
-	info.Proven = now.UTC().Truncate(time.Second)
-	if info.State != Suspect {
-		info.State, info.Reason, info.Lost = Proven, "", nil
-	}
+	f.State = info.State
 }

@@ -43,6 +43,9 @@ func (p *repairer) hurtRevisions(ctx context.Context, v Volume) (hurt []hurtFile
 			return nil, err
 		}
 	}
+	for _, id := range p.vanished(v, l) {
+		hurt = append(hurt, p.lookForVanished(v, id))
+	}
 	return append(hurt, p.hurtNotes(v)...), nil
 }
 
@@ -78,7 +81,7 @@ func (r *Repository) wholeAt(v Volume, id revision.ID, name string) (*revision.S
 type hurtMap struct {
 	path  string
 	cause error
-	mend  func(ctx context.Context, w *work) (from string, err error)
+	mend  func(ctx context.Context, w *work) (from Origin, err error)
 }
 
 // lookAt looks at a revision's file and at its copy; nil: both are what they should be. It is
@@ -89,28 +92,35 @@ func (p *repairer) lookAt(v Volume, id revision.ID, name string) *hurtFile {
 	if seen == nil {
 		return nil
 	}
-	return &hurtFile{seen.path, seen.cause, func(ctx context.Context) (_ string, err error) {
-		w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
-		lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
-		if err != nil {
-			return "", err
-		}
-		defer func() { err = errors.Join(err, lock.Close()) }()
-		if w.volume, err = p.repo.stillNamed(v); err != nil {
-			return "", err
-		}
-		if w.volume.Name != v.Name {
-			return "", fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
-		}
-		if err := p.stillThere(w.volume, id, name); err != nil {
-			return "", err
-		}
-		now := p.look(w.volume, id, name)
-		if now == nil {
-			return "", errGone
-		}
-		return now.mend(ctx, w)
+	return &hurtFile{seen.path, seen.cause, func(ctx context.Context) (Origin, error) {
+		return p.underLock(ctx, v, func(w *work) (Origin, error) {
+			if err := p.stillThere(w.volume, id, name); err != nil {
+				return Origin{}, err
+			}
+			now := p.look(w.volume, id, name)
+			if now == nil {
+				return Origin{}, errGone
+			}
+			return now.mend(ctx, w)
+		})
 	}}
+}
+
+// underLock repairs something of a volume while nobody else changes what it has.
+func (p *repairer) underLock(ctx context.Context, v Volume, mend func(w *work) (from Origin, err error)) (from Origin, err error) {
+	w := &work{repo: p.repo, volume: v, run: p.run, lease: p.lease, reader: p.reader}
+	lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)
+	if err != nil {
+		return Origin{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if w.volume, err = p.repo.stillNamed(v); err != nil {
+		return Origin{}, err
+	}
+	if w.volume.Name != v.Name {
+		return Origin{}, fmt.Errorf("%w: it was renamed meanwhile", ErrNoVolume)
+	}
+	return mend(w)
 }
 
 // stillThere fails with errGone, under the lock of the volume, if a revision is not any more where
@@ -142,7 +152,7 @@ func (p *repairer) look(v Volume, id revision.ID, name string) *hurtMap {
 	second, copyErr := p.repo.wholeAt(v, id, copied)
 	for _, err := range []error{err, copyErr} {
 		if err != nil && !isDamaged(err) && !notFound(err) {
-			p.find(err)
+			p.trouble(err)
 			return nil
 		}
 	}
@@ -153,17 +163,17 @@ func (p *repairer) look(v Volume, id revision.ID, name string) *hurtMap {
 		copyErr = errors.New("it is another writing of the revision than its file")
 		fallthrough
 	case err == nil:
-		return &hurtMap{copied, copyErr, func(ctx context.Context, w *work) (string, error) {
-			return name, p.putCopy(ctx, w, file, name, copyErr)
+		return &hurtMap{copied, copyErr, func(ctx context.Context, w *work) (Origin, error) {
+			return Origin{OriginFile, name}, p.putCopy(ctx, w, file, name, copyErr)
 		}}
 	case copyErr == nil:
-		return &hurtMap{name, err, func(ctx context.Context, w *work) (string, error) {
-			return copied, p.putFile(ctx, w, second, name, err)
+		return &hurtMap{name, err, func(ctx context.Context, w *work) (Origin, error) {
+			return Origin{OriginFile, copied}, p.putFile(ctx, w, second, name, err)
 		}}
 	}
-	return &hurtMap{name, err, func(ctx context.Context, w *work) (string, error) {
+	return &hurtMap{name, err, func(ctx context.Context, w *work) (Origin, error) {
 		if path.Dir(name) != volumeDir(v.Name) {
-			return "", errNoCopy
+			return Origin{}, errNoCopy
 		}
 		return p.putOthers(ctx, w, id, err, copyErr)
 	}}
@@ -239,10 +249,10 @@ func (p *repairer) put(ctx context.Context, temp, name string, cause error, stan
 // putOthers writes a visible revision's file and its copy anew, of another repository of the
 // same lineage. What that one's map builds on there may not be here: it is folded in. Cause and
 // copyCause say what is wrong with the two.
-func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause, copyCause error) (string, error) {
+func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause, copyCause error) (Origin, error) {
 	l, err := p.repo.list(w.volume)
 	if err != nil {
-		return "", err
+		return Origin{}, err
 	}
 	reasons := []error{errNoCopy}
 	for _, other := range p.others {
@@ -252,14 +262,14 @@ func (p *repairer) putOthers(ctx context.Context, w *work, id revision.ID, cause
 		err := p.putOther(ctx, w, l, other, id, cause, copyCause)
 		if err == nil {
 			p.touched[revisionKey{w.volume.UUID, id}] = true
-			return other.name, nil
+			return other.from(), nil
 		}
 		if ends(ctx, err) {
-			return "", err
+			return Origin{}, err
 		}
 		reasons = append(reasons, fmt.Errorf("%s: %w", other.name, err))
 	}
-	return "", errors.Join(reasons...)
+	return Origin{}, errors.Join(reasons...)
 }
 
 func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *otherRepository, id revision.ID, cause, copyCause error) (err error) {
@@ -273,12 +283,8 @@ func (p *repairer) putOther(ctx context.Context, w *work, l listing, other *othe
 		return err
 	}
 	defer func() { err = errors.Join(err, newest.Close()) }()
-	for _, rev := range l.visible {
-		if rev.isChildOf(id) {
-			if err := revision.CheckLink(rev.Statement, newest.Statement()); err != nil {
-				return err
-			}
-		}
+	if err := p.heldAgainst(l, w.volume, newest.Statement()); err != nil {
+		return err
 	}
 	between, below, err := p.groundOf(w.volume, newest.Statement(), open)
 	if err != nil {
@@ -345,14 +351,14 @@ func (p *repairer) hurtNotes(v Volume) (hurt []hurtFile) {
 		if !isDamaged(cause) {
 			continue
 		}
-		hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (string, error) {
+		hurt = append(hurt, hurtFile{name, cause, func(ctx context.Context) (Origin, error) {
 			for _, other := range p.others {
 				theirs, err := other.info(v, id)
 				if err != nil {
 					continue
 				}
 				p.touched[revisionKey{v.UUID, id}] = true
-				return other.name, r.atGate(ctx, func() error {
+				return other.from(), r.atGate(ctx, func() error {
 					if !isDamaged(readSmall(r.fsys, name, new(Info))) {
 						return errGone // somebody noted something, or it went
 					}
@@ -362,7 +368,7 @@ func (p *repairer) hurtNotes(v Volume) (hurt []hurtFile) {
 					return replaceSmall(r.fsys, p.lease.temps, name, theirs)
 				})
 			}
-			return "", errNoCopy
+			return Origin{}, errNoCopy
 		}})
 	}
 	return hurt

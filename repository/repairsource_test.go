@@ -14,6 +14,7 @@ import (
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
+	"varve/scrub"
 )
 
 // ReadAt makes of what a volume holds a source.
@@ -127,7 +128,7 @@ func TestRepairFromTheSource(t *testing.T) {
 			continue
 		}
 		left++
-		if len(m.Places) != 2 || m.Cost != 0 || !strings.Contains(m.Why, "the source") {
+		if len(m.Places) != 2 || m.Cost != 0 || !strings.Contains(fmt.Sprint(m.Why), "the source") {
 			t.Errorf("what is left: %+v", m)
 		}
 	}
@@ -135,6 +136,61 @@ func TestRepairFromTheSource(t *testing.T) {
 		t.Errorf("%d things are left, want the one chunk: %+v", left, result)
 	}
 	n.costs(2, 0)
+}
+
+// A revision that is suspect, and loses something, is suspect again once that was made good: nothing
+// that was read back tells what its source held.
+func TestRepairLeavesASuspectSuspect(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	const reason = "its source lied"
+	if err := n.open().Mark(t.Context(), n.revisions(n.open(), "db1")[1], func(i *repository.Info) { i.Distrust(reason) }); err != nil {
+		t.Fatal(err)
+	}
+	n.lose(1)
+	if result := n.repair(repository.RepairOptions{}); result.Whole() {
+		t.Fatalf("%+v", result)
+	}
+	n.wantStates(provenWhole, lostAt(1))
+	result := n.repair(repository.RepairOptions{Sources: n.source(1)})
+	info := n.revisions(n.open(), "db1")[1].Info
+	if !result.Whole() || info.State != repository.Suspect || info.Reason != reason || info.Suspect != "" || len(info.Lost) > 0 || info.Proven.IsZero() {
+		t.Errorf("%+v, noted: %+v", result, info)
+	}
+	if _, err := scrub.Run(t.Context(), n.open(), scrub.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if now := n.revisions(n.open(), "db1")[1].Info; now.State != repository.Suspect {
+		t.Errorf("after a scrub, noted: %+v", now)
+	}
+}
+
+// What others found lost while a revision is read back is not forgotten when that comes out well.
+func TestRepairLeavesDamageThatWasFoundMeanwhile(t *testing.T) {
+	t.Parallel()
+	n := newThreatened(t, 2)
+	n.lose(1)
+	r := n.open()
+	if err := findDamage(t, r); err != nil {
+		t.Fatal(err)
+	}
+	found := []repository.Extent{{Offset: 2 * chunkSize, Length: chunkSize}}
+	result, err := r.Repair(t.Context(), repository.RepairOptions{Sources: n.source(1), Step: func(what string) {
+		if strings.HasPrefix(what, "reading db1@") {
+			if err := n.open().Mark(t.Context(), n.revisions(n.open(), "db1")[1], func(i *repository.Info) { i.Damage("somebody read it", found) }); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := n.revisions(n.open(), "db1")[1].Info; info.State != repository.Damaged || !slices.Equal(info.Lost, found) {
+		t.Errorf("noted: %+v", info)
+	}
+	if result.Whole() || len(result.Revisions) != 1 || result.Revisions[0].State != repository.Damaged {
+		t.Errorf("%+v", result)
+	}
 }
 
 // The last patch is lost: of the source, that very patch is made again, and no map changes.
@@ -175,7 +231,7 @@ func TestRepairFromOtherStacks(t *testing.T) {
 	n.mustStoreWith(n.open(), "db2", n.images[1], storeOptions{full: true})
 	n.lose(1)
 	result := n.repair(repository.RepairOptions{})
-	if !result.Whole() || !strings.Contains(result.Mendings[0].From, "another copy") {
+	if !result.Whole() || result.Mendings[0].From.Kind != repository.OriginElsewhere {
 		t.Errorf("%+v", result)
 	}
 	n.wantStates(provenWhole, provenWhole, provenWhole)
@@ -188,7 +244,7 @@ func TestWhatCannotBeRepairedCostsOneChunk(t *testing.T) {
 	n := newThreatened(t, 3)
 	n.lose(2)
 	result := n.repair(repository.RepairOptions{Sources: n.source(0)}) // which changed since
-	if len(result.Mendings) != 1 || len(result.Findings) != 0 || result.Stored != 0 || result.Whole() {
+	if len(result.Mendings) != 1 || len(result.Troubles) != 0 || result.Stored != 0 || result.Whole() {
 		t.Fatalf("%+v", result)
 	}
 	m := result.Mendings[0]
@@ -439,7 +495,7 @@ func TestRepairLeavesABusyVolumeAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := n.repair(repository.RepairOptions{})
-	if result.Whole() || !strings.Contains(result.Mendings[0].Why, "in use") {
+	if result.Whole() || !strings.Contains(fmt.Sprint(result.Mendings[0].Why), "in use") {
 		t.Errorf("%+v", result)
 	}
 	if err := b.Close(); err != nil {

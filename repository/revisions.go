@@ -10,45 +10,12 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"varve/internal/durable"
 	"varve/revision"
 )
-
-// A State says how far a revision may be trusted; docs/guide.md has the table.
-type State string
-
-// The states of a listed revision.
-const (
-	Good    State = "good"
-	Proven  State = "proven"
-	Suspect State = "suspect"
-	Damaged State = "damaged"
-)
-
-// Info is what may change about a revision.
-type Info struct {
-	Tags   []string      `json:"tags"`
-	Note   string        `json:"note"`
-	Pin    *revision.Pin `json:"pin"`
-	State  State         `json:"state"`
-	Reason string        `json:"reason"`          // why it is suspect or damaged
-	Proven time.Time     `json:"proven"`          // when every byte was last read and found right; zero: never
-	Lost   []Extent      `json:"lost"`            // of a damaged one, as far as they were found
-	Drill  *Drill        `json:"drill,omitempty"` // the last that came to anything; nil: there was none
-}
-
-// Extent is a range of bytes of an image.
-type Extent struct {
-	Offset int64 `json:"offset"`
-	Length int64 `json:"length"`
-}
-
-// End is the offset just after the range.
-func (e Extent) End() int64 { return e.Offset + e.Length }
 
 // Revision is a revision as listed.
 type Revision struct {
@@ -166,7 +133,7 @@ func (r *Repository) listAs(v Volume) (l listing, err error) {
 			return l, err
 		}
 		rev.waits = false // somebody was told of it, or builds on it
-		r.opts.Log.Warn("a revision's file is gone", "file", revisionName(v.Name, id))
+		r.opts.Log.Warn("a revision's file is gone", "error", &DamagedFileError{Path: revisionName(v.Name, id), Cause: errFileGone})
 		revisions = append(revisions, rev)
 	}
 	l.visible, l.waiting, l.unsure = r.partWaiting(sortRevisions(revisions))

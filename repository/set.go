@@ -161,7 +161,7 @@ func (r *Repository) partWaiting(revisions []Revision) (visible, waiting []Revis
 				waiting = append(waiting, rev)
 				continue
 			}
-			r.opts.Log.Warn("the file of a set is gone", "file", setName(rev.Statement.Set))
+			r.opts.Log.Warn("the file of a set is gone", "error", &DamagedFileError{Path: setName(rev.Statement.Set), Cause: errFileGone})
 		}
 		visible = append(visible, rev)
 		if rev.Statement != nil && rev.Statement.Parent != nil {

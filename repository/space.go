@@ -134,8 +134,6 @@ func (r *Repository) writeSpace(s *space) (err error) {
 	return durable.Replace(tree, durable.NewTemps(spaceTemps+randomHex()), spaceFile, file)
 }
 
-var errUnsettled = errors.New("a volume is not as its files say")
-
 // spaceState tells two states of the repository apart in which somebody may use
 // something else: by the volumes, the nonce of every visible revision's file, and which
 // packs there are and lead where. Nonces and ids of packs never come back, so what was

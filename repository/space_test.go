@@ -93,7 +93,7 @@ func (w *spaceWatch) check(after string) {
 }
 
 // Whatever is done, what is remembered is what would be found out.
-func TestSpaceIsRememberedExactly(t *testing.T) {
+func TestEnumerateSpace(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2) {
 		w := newSpaceWatch(t)

@@ -93,7 +93,10 @@ func (r *Repository) Volume(name revision.Name) (Volume, error) {
 		return v, err
 	}
 	if uuid, ok := r.uuidFromRevisions(name, revision.UUID{}); ok { // every revision repeats it
-		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "file", volumeRecordName(name), "error", err)
+		if !isDamaged(err) {
+			err = &DamagedFileError{Path: volumeRecordName(name), Cause: errFileGone}
+		}
+		r.opts.Log.Warn("a volume's own file is damaged or gone; its revisions tell what it is", "error", err)
 		v = Volume{Name: name, UUID: uuid}
 		v.Retired, err = r.retiredAt(v)
 		return v, err

@@ -130,6 +130,7 @@ func (s *scrub) causes(ctx context.Context) (causes repository.Causes, of [][]*F
 			}
 		}
 		if len(good[id]) > 0 || trouble[id] != nil {
+			s.doubted[id] = len(good[id]) == 0
 			continue
 		}
 		n, shared := numbers[findings[0]]
@@ -199,6 +200,9 @@ func (s *scrub) note(ctx context.Context) error {
 	if err := s.recordHurt(ctx); err != nil {
 		return err
 	}
+	if err := s.recordSpared(ctx); err != nil {
+		return err
+	}
 	var sum losses
 	why := map[lossKey]string{}
 	for _, f := range s.findings {
@@ -220,12 +224,29 @@ func (s *scrub) note(ctx context.Context) error {
 		}
 		reason := why[lossKey{l.Volume.UUID, l.Revision}]
 		if err := s.mark(ctx, rev, func(info *repository.Info) {
-			info.State, info.Reason, info.Lost = repository.Damaged, reason, lost
+			info.Damage(reason, lost)
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recordSpared remembers which of the copies that are hurt take nothing away: those of which
+// another is good, and, if all maps were followed, those that none needs.
+func (s *scrub) recordSpared(ctx context.Context) error {
+	spared := map[chunkstore.Copy]bool{}
+	for _, h := range s.hurt {
+		at := chunkstore.Copy{Pack: h.pack, ID: h.object.ID}
+		isElsewhere := slices.ContainsFunc(h.finding.Objects, func(o Object) bool { return o.ID == h.object.ID && len(o.Elsewhere) > 0 })
+		switch {
+		case len(h.finding.Lost) > 0:
+			spared[at] = false
+		case isElsewhere, s.opts.Volumes == nil && !s.in.Partial && !s.doubted[h.object.ID]:
+			spared[at] = true
+		}
+	}
+	return s.remember(s.repo.RecordSpared(ctx, spared))
 }
 
 // recordHurt remembers, durably, the hurt copies that are not yet.
@@ -294,15 +315,7 @@ func (s *scrub) prove(ctx context.Context, causes repository.Causes) error {
 		}
 		s.report.Proven++
 		seen := info
-		if err := s.mark(ctx, st.Revision, func(info *repository.Info) {
-			if info.State == repository.Damaged && (seen.State != repository.Damaged || !slices.Equal(info.Lost, seen.Lost)) {
-				return // somebody found out since
-			}
-			info.Proven = st.At.Truncate(time.Second)
-			if info.State != repository.Suspect { // only its source can clear it
-				info.State, info.Reason, info.Lost = repository.Proven, "", nil
-			}
-		}); err != nil {
+		if err := s.mark(ctx, st.Revision, func(info *repository.Info) { info.Prove(seen, st.At) }); err != nil {
 			return err
 		}
 	}

@@ -41,13 +41,17 @@ func (s *scrub) deep(ctx context.Context) error {
 	}
 	if !s.resumed {
 		s.seed = rand.Uint64()
+	}
+	due := s.due()
+	s.tell()
+	if !s.resumed {
 		if err := s.remember(s.repo.BeginScrub(ctx, s.unfinished())); err != nil {
 			return err
 		}
 	}
 	s.read = map[chunkstore.PackID]bool{}
 	s.opts.Step("packs")
-	cut, err := s.readPacks(ctx, s.due())
+	cut, err := s.readPacks(ctx, due)
 	if err = errors.Join(err, s.flush(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
@@ -170,7 +174,16 @@ func (s *scrub) renew(ctx context.Context) error {
 	old := s.reader
 	s.reader, s.born = rd, s.opts.Now()
 	s.in.Renew(rd)
+	s.tell()
 	return old.Close()
+}
+
+// tell tells those who ask what is running how far this scrub is. That they cannot be told is no
+// reason to stop.
+func (s *scrub) tell() {
+	if err := s.reader.Progress(s.opts.Meter.Done.Load(), s.opts.Meter.Total.Load()); err != nil {
+		s.opts.Log.Info("how far this is cannot be told", "error", err)
+	}
 }
 
 // readPacks proves packs, and tells whether it left some.
@@ -189,6 +202,7 @@ func (s *scrub) readPacks(ctx context.Context, packs []repository.InspectedPack)
 			return true, err
 		}
 		s.opts.Meter.Done.Add(p.Size)
+		s.tell()
 		if s.fresh.isFull(s.opts.Now()) {
 			if err := s.flush(ctx); err != nil {
 				return true, err

@@ -56,6 +56,7 @@ type Finding struct {
 	Volume   repository.Volume // of the file, where it is a volume's
 	Revision revision.ID       // likewise
 
+	Alone bool      // of a file: nothing else in the repository can stand in for it
 	Cause string    // in words
 	Twice bool      // it was read again, and came out the same
 	Found time.Time // when it was found; before this scrub: it was known

@@ -21,7 +21,7 @@ import (
 // of which all was read and found right are proven. After an error, and after ctx has ended,
 // what was proven stays so.
 func Run(ctx context.Context, repo *repository.Repository, opts Options) (_ *Report, err error) {
-	s := &scrub{repo: repo, opts: opts.withDefaults(), damaged: map[chunkstore.Copy]bool{}, packs: map[chunkstore.PackID]*Finding{}}
+	s := &scrub{repo: repo, opts: opts.withDefaults(), damaged: map[chunkstore.Copy]bool{}, doubted: map[chunkstore.ID]bool{}, packs: map[chunkstore.PackID]*Finding{}}
 	s.begun = s.opts.Now().UTC().Truncate(time.Second)
 	s.report = &Report{Begun: s.begun, Light: opts.Light}
 	if opts.Resume {
@@ -75,6 +75,7 @@ type scrub struct {
 	hurt     []hurtCopy                     // found now, or known before
 	recorded int                            // of these, that are remembered
 	damaged  map[chunkstore.Copy]bool       // of these
+	doubted  map[chunkstore.ID]bool         // objects of which other copies could not be read
 	before   map[chunkstore.Copy]bool       // that were known before this scrub
 	wrong    []repository.BadStack          // chunks that come out wrong, of objects that are right
 	unseen   bool                           // packs, or some of them, could not be listed or looked into
@@ -126,7 +127,7 @@ func (s *scrub) light(ctx context.Context) (err error) {
 // fault makes a finding of what the repository says of itself.
 func (s *scrub) fault(f repository.Fault) {
 	finding := Finding{
-		Grade: gradeOf(f.Err), Kind: Kind(f.Kind), Path: f.Path, Pack: f.Pack, Volume: f.Volume, Revision: f.Revision, Cause: causeOf(f.Err),
+		Grade: gradeOf(f.Err), Kind: Kind(f.Kind), Path: f.Path, Pack: f.Pack, Volume: f.Volume, Revision: f.Revision, Alone: f.Alone, Cause: causeOf(f.Err),
 	}
 	if f.Harmless {
 		finding.Grade = Note

@@ -49,6 +49,9 @@ func (v *Volume) drilled(in Input) {
 	if last == nil || last.Outcome != repository.DrillFailed {
 		return
 	}
-	when := last.Time.In(in.Now.Location()).Format("Mon _2 Jan 15:04")
-	v.add(DrillFailed, last.Revision, "drill of "+last.Revision.Short()+", "+when+": "+last.Reason, "varve drill "+v.typed("@"+last.Revision.Short()))
+	when, again := last.Time.In(in.Now.Location()).Format("Mon _2 Jan 15:04"), "varve drill "+v.typed("@"+last.Revision.Short())
+	if last.Command {
+		again += " --exec CMD" // which it was, nobody noted
+	}
+	v.add(DrillFailed, last.Revision, "drill of "+last.Revision.Short()+", "+when+": "+last.Reason, again)
 }

@@ -27,6 +27,10 @@ func TestDrills(t *testing.T) {
 	if d, ok := r.Drills(now); !ok || d != (status.Drills{Passed: 2, Of: 5, NotApplicable: 1, Shortest: time.Minute, Longest: 31 * time.Minute}) {
 		t.Errorf("drills: %+v, %t", d, ok)
 	}
+	in.Volumes[len(in.Volumes)-1].Drill.Command = true
+	if again := status.Judge(in).Cases[0].Do; again != "varve drill broken@k3f9 --exec CMD" {
+		t.Errorf("where a command failed: %q", again)
+	}
 	if len(r.Cases) != 1 || r.Cases[0].Kind != status.DrillFailed || r.Cases[0].Volume != "broken" || r.Grade != status.Warning ||
 		r.Cases[0].Why != "drill of k3f9, Sun 25 Oct 03:12: for a reason" || r.Cases[0].Do != "varve drill broken@k3f9" {
 		t.Errorf("cases: %+v", r.Cases)

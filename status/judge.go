@@ -178,7 +178,7 @@ func (v *Volume) gone() string {
 func (v *Volume) damages() {
 	for _, rev := range v.Summary.Troubled {
 		if rev.Info.State == repository.Damaged {
-			v.add(Damaged, rev.ID, lost(rev), "varve verify "+v.typed("@"+rev.ID.Short()))
+			v.add(Damaged, rev.ID, lost(rev), v.repair(rev))
 		}
 	}
 }

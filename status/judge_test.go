@@ -469,3 +469,18 @@ func TestReportOnly(t *testing.T) {
 		t.Errorf("b, which is perhaps what cannot be read: grade %d", one.Grade)
 	}
 }
+
+func TestDamageIsRepairedFromWhatMayHaveIt(t *testing.T) {
+	t.Parallel()
+	some, none := rev(2*hour, repository.Damaged), rev(hour, repository.Damaged)
+	some.Info.Lost = []repository.Extent{{Offset: 4096, Length: 8192}}
+	cases := status.Judge(status.Input{Now: now, Volumes: []repository.Summary{summary("my db", some, none)}}).Cases
+	var got []string
+	for _, c := range cases {
+		got = append(got, c.Do)
+	}
+	want := []string{"varve scrub 'my db' --repair-from-source", "varve scrub 'my db' --repair-from-repo REPO"}
+	if !slices.Equal(got, want) {
+		t.Errorf("proposed: %q, want %q", got, want)
+	}
+}

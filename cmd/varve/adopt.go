@@ -42,13 +42,14 @@ type adopted struct {
 	Former  *revision.UUID `json:"former"` // null: it kept its id
 	Lineage revision.UUID  `json:"lineage"`
 	Catalog *rebuilt       `json:"catalog"` // null: not made anew
+	place   string         // of the repository, as it is typed
 }
 
 func (a *adopted) print(p *page) {
 	if a.Former != nil {
 		p.line("%s: it is %s now, and was %s", p.bold("the copy has its own id"), a.UUID, *a.Former)
 		p.line("all revisions are here, and are no longer taken for those of the original")
-		p.line("%s varve rebuild   (so that what is stored already is found)", p.arrow())
+		p.line("%s varve -r %s rebuild   (so that what is stored already is found)", p.arrow(), a.place)
 		return
 	}
 	p.line("%s, %s", p.bold("the repository is at home here"), a.UUID)
@@ -68,7 +69,7 @@ func runAdopt(ctx context.Context, s *session, f adoptFlags) (result, error) {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	out := &adopted{UUID: repo.ID(), Lineage: repo.Lineage()}
+	out := &adopted{UUID: repo.ID(), Lineage: repo.Lineage(), place: s.about.directory()}
 	if f.copied {
 		d, err := repo.AdoptCopy(ctx)
 		if err != nil {

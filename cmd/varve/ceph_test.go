@@ -12,8 +12,8 @@ import (
 	"varve/volume/rbdvolume/rbdtest"
 )
 
-// TestCeph runs testdata/ceph, beside a cluster in which there is a pool called vms.
-func TestCeph(t *testing.T) {
+// TestScriptCeph runs testdata/ceph, beside a cluster in which there is a pool called vms.
+func TestScriptCeph(t *testing.T) {
 	down, err := rbdtest.Up()
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func runDistrust(ctx context.Context, s *session, reason, text string) (result, 
 		case info.State == repository.Suspect && info.Reason == reason:
 			return "", nil
 		}
-		info.State, info.Reason = repository.Suspect, reason
+		info.Distrust(reason)
 		return reason, nil
 	}})
 	if m == nil {

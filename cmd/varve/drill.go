@@ -13,6 +13,7 @@ import (
 
 	"varve/drill"
 	"varve/fusemount"
+	"varve/internal/human"
 	"varve/job"
 	"varve/repository"
 	"varve/revision"
@@ -52,7 +53,7 @@ varve drill 'vms/*@latest-good'
 varve drill db1 --exec 'sqlite3 $VARVE_MOUNT/srv/app.db "pragma integrity_check" | grep -qx ok'`,
 		codes: "1  a drill could not be done\n3  a drill failed, or stored data is damaged",
 		flags: []cli.Flag{
-			&cli.StringFlag{Name: "exec", Destination: &f.exec, Usage: "run `CMD` on what is mounted"},
+			&cli.GenericFlag{Name: "exec", Value: &f.exec, Usage: "run `CMD` on what is mounted"},
 			&cli.GenericFlag{Name: "exec-timeout", Value: &f.execTimeout, DefaultText: "10m", Usage: "give CMD up after `DURATION`"},
 			&cli.GenericFlag{Name: "check-timeout", Value: &f.checkTimeout, DefaultText: "4h", Usage: "give the check of a file system up after `DURATION`"},
 			&cli.StringFlag{Name: "overlay", Destination: &f.layer.overlay, DefaultText: defaultOverlay, Usage: "what is written lies in `DIR` meanwhile"},
@@ -63,7 +64,7 @@ varve drill db1 --exec 'sqlite3 $VARVE_MOUNT/srv/app.db "pragma integrity_check"
 }
 
 type drillFlags struct {
-	exec         string
+	exec         shellCommand
 	execTimeout  duration
 	checkTimeout duration
 	layer        layerFlags
@@ -127,7 +128,7 @@ func (d *drilling) do(ctx context.Context, s *session, repo *repository.Reposito
 	if d.err != nil {
 		return
 	}
-	s.about = about{repo: s.about.repo, volume: d.want.volume}
+	s.about = about{repo: s.about.repo, volume: d.want.volume, exec: string(f.exec)}
 	defer func() { d.about = s.about }()
 	if d.rev, d.err = s.find(repo, d.want, revision.Nearest); d.err != nil {
 		return
@@ -142,7 +143,7 @@ func (d *drilling) do(ctx context.Context, s *session, repo *repository.Reposito
 	opts := drill.Options{
 		Serve: func() (*fusemount.Server, error) { return s.startServer(d.rev, &f.layer) },
 		Room:  []string{roomName}, Tools: toolDirs(),
-		Command: f.exec, CommandTimeout: time.Duration(f.execTimeout), CheckTimeout: time.Duration(f.checkTimeout),
+		Command: string(f.exec), CommandTimeout: time.Duration(f.execTimeout), CheckTimeout: time.Duration(f.checkTimeout),
 		OnStep: func(text string) { s.say("%s: %s", name, text) },
 	}
 	d.found, d.err = drill.Run(ctx, repo, d.rev, opts)
@@ -216,9 +217,9 @@ func hintOnDrill(err error, a about) string {
 	var timeout *drill.TimeoutError
 	switch {
 	case errors.As(err, &damaged) && damaged.Good != "":
-		return "varve drill " + typedAddress(damaged.Revision.Volume.Name, damaged.Good) + " (latest-good)"
+		return a.drilling(typedAddress(damaged.Revision.Volume.Name, damaged.Good)) + " drills the newest good one; " + a.repairing() + " may bring back what is lost"
 	case errors.As(err, &damaged):
-		return "varve verify " + a.address() + " tells what is lost; no revision of this volume is good"
+		return "no revision of this volume is good; " + a.repairing() + " may bring back what is lost"
 	case errors.Is(err, drill.ErrOldKernel):
 		return "drill on a host with Linux 5.12 or newer, or mount it there yourself: varve mount DIR " + a.name("") + " --writable"
 	case errors.As(err, &timeout):
@@ -229,15 +230,24 @@ func hintOnDrill(err error, a about) string {
 	return ""
 }
 
+// drilling is the command that drills another revision in the same way.
+func (a about) drilling(address string) string {
+	text := "varve drill " + address
+	if a.exec != "" {
+		text += " --exec " + human.ShellWord(a.exec)
+	}
+	return text
+}
+
 // hintOnResult says what helps against what was found.
 func hintOnResult(r *drill.Result, a about) string {
-	kinds := map[fusemount.TroubleKind]bool{}
-	for _, t := range r.Troubles {
+	kinds := map[fusemount.MishapKind]bool{}
+	for _, t := range r.Mishaps {
 		kinds[t.Kind] = true
 	}
 	switch {
 	case kinds[fusemount.Lost]:
-		return "varve verify " + a.address() + " tells all that is lost"
+		return a.repairing() + " tells all that is lost, and repairs it of what the source still holds"
 	case kinds[fusemount.Unreadable]:
 		return "look at the disk that the repository lies on, and drill again: nothing is condemned"
 	case kinds[fusemount.Full]:
@@ -246,12 +256,12 @@ func hintOnResult(r *drill.Result, a about) string {
 	for i := range r.Parts {
 		switch p := &r.Parts[i]; {
 		case p.Outcome == drill.Failed:
-			return "the source may be as broken: have it checked. An older one: varve drill " + a.name("@latest~1") +
+			return "the source may be as broken: have it checked. An older one: " + a.drilling(a.name("@latest~1")) +
 				". To repair a copy: varve mount DIR " + a.name("") + " --writable"
 		case p.Outcome == drill.Undone && p.Check == nil:
 			return "install it, or drill on a host that has it"
 		case p.Outcome == drill.Undone:
-			return "drill on a host that can: varve drill " + a.address()
+			return "drill on a host that can: " + a.drilling(a.address())
 		}
 	}
 	return "look for yourself: varve mount DIR " + a.name("") + " --writable"

@@ -140,7 +140,7 @@ func TestDamagedRevisionsAreNotDrilled(t *testing.T) {
 	backUpExt4(t, b.path("repo"), "v", map[string]string{"f": "text", "big": strings.Repeat("0123456789abcdef", 100_000)})
 	b.hurtIn("repo", "0123456789abcdef")
 	code, stdout, stderr := typed("drill", "v", "--color", "never")
-	if code != exitDamage || !strings.Contains(stdout, "FAILED") || !strings.Contains(stderr, "stored data is damaged") || !strings.Contains(stderr, "varve verify v@") {
+	if code != exitDamage || !strings.Contains(stdout, "FAILED") || !strings.Contains(stderr, "stored data is damaged") || !strings.Contains(stderr, "varve scrub v --repair-from-source") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	if code, _, _ := typed("verify", "v"); code != exitDamage {

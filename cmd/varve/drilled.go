@@ -125,7 +125,7 @@ func newDrilledResult(r *drill.Result, took time.Duration) *drilled {
 	if c := r.Command; c != nil {
 		out.Command = &drilledCommand{Exit: c.Exit, Output: c.Output, Seconds: c.Took.Seconds(), Reason: c.Failed}
 	}
-	for _, t := range r.Troubles {
+	for _, t := range r.Mishaps {
 		if t.Kind == fusemount.Lost {
 			out.Lost = append(out.Lost, repository.Extent{Offset: t.Offset, Length: t.Length})
 		}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"testing"
 
 	"varve/backup"
 	"varve/chunkstore"
+	"varve/drill"
 	"varve/internal/durable"
 	"varve/job"
 	"varve/repository"
@@ -127,3 +129,15 @@ func TestInterruptionDecidesTheCode(t *testing.T) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestAnotherDrillIsProposedAsThisOneWas(t *testing.T) {
+	a := about{volume: "v", exec: "test -e /x"}
+	err := &drillError{Result: &drill.Result{Outcome: drill.Failed, Parts: []drill.Part{{Outcome: drill.Failed}}}}
+	if got := hint(err, a); !strings.Contains(got, "varve drill 'v@latest~1' --exec 'test -e /x'.") {
+		t.Errorf("hint: %s", got)
+	}
+	a.exec = ""
+	if got := hint(err, a); strings.Contains(got, "--exec") {
+		t.Errorf("without a command: %s", got)
+	}
+}

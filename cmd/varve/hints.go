@@ -22,12 +22,20 @@ import (
 // describe, the command advises: all advice stands here.
 func hint(err error, a about) string {
 	for _, advise := range []func(error, about) string{
-		hintOnWords, hintOnMount, hintOnDrill, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnInside, hintOnVolume, hintOnScheduler,
-		hintOnSystem,
+		hintOnSignal, hintOnWords, hintOnMount, hintOnDrill, hintOnRevision, hintOnRepository, hintOnSet, hintOnSource, hintOnCluster, hintOnInside, hintOnVolume,
+		hintOnScheduler, hintOnSystem,
 	} {
 		if text := advise(err, a); text != "" {
 			return text
 		}
+	}
+	return ""
+}
+
+// hintOnSignal says how what was interrupted goes on.
+func hintOnSignal(err error, a about) string {
+	if sig := new(signalError); errors.As(err, &sig) && a.goOn != "" {
+		return a.goOn + " goes on where it was cut off"
 	}
 	return ""
 }
@@ -120,7 +128,7 @@ func hintOnRevision(err error, a about) string {
 	case errors.As(err, &distrusted) && distrusted.Good != "":
 		return "use " + typedAddress(distrusted.Revision.Volume.Name, distrusted.Good) + " (latest-good), or add --keep-going"
 	case errors.As(err, &distrusted):
-		return "add --keep-going to get all but what is lost; no revision of this volume is good"
+		return "add --keep-going to get all but what is lost; no revision of this volume is good. " + a.repairing() + " may bring back what is lost"
 	case errors.As(err, &selection) && selection.Trashed != "":
 		return "it was taken away: varve undelete " + typedAddress(selection.Volume, selection.Trashed) + " brings it back"
 	case errors.As(err, &selection):
@@ -132,7 +140,8 @@ func hintOnRevision(err error, a about) string {
 	case errors.As(err, &damage):
 		return hintOnDamage(a)
 	case errors.As(err, &damaged):
-		return "varve log " + human.ShellWord(damaged.Volume.String()) + " shows what is good; the next backup does without it"
+		return "varve log " + human.ShellWord(damaged.Volume.String()) + " shows what is good; the next backup does without it; varve scrub " +
+			human.ShellWord(damaged.Volume.String()) + " --repair-from-repo REPO takes it from a copy of the repository"
 	case errors.As(err, &scrubbing):
 		return hintOnScrub(scrubbing)
 	case errors.As(err, &findings) && findings.Frozen:
@@ -141,7 +150,7 @@ func hintOnRevision(err error, a about) string {
 		if a.volume == "" {
 			return "varve scrub shows all that is hurt, and what that takes away"
 		}
-		return "varve verify " + a.address() + " shows what else is hurt; varve backup " + a.name("") + " --full stands on nothing stored"
+		return a.repairing() + " shows what else is hurt, and repairs it of what the source still holds; varve backup " + a.name("") + " --full stands on nothing stored"
 	}
 	return ""
 }
@@ -154,7 +163,10 @@ func hintOnScrub(e *scrubError) string {
 	case e.Repaired:
 		return "all of it was repaired; look at the disk that it lay on (dmesg, smartctl -a)"
 	case e.Lost:
-		return "the next backup of each volume stores the lost chunks anew; varve restore VOLUME@REV TARGET --keep-going gives all but what is lost"
+		return suffixed(e.Next, " may bring back what is lost; ") +
+			"the next backup of each volume stores the lost chunks anew; varve restore VOLUME@REV TARGET --keep-going gives all but what is lost"
+	case e.Next != "":
+		return e.Next + " may make it good; look at the disk that it lies on (dmesg, smartctl -a)"
 	}
 	return "look at the disk (dmesg, smartctl -a): what is hurt has no second copy any more"
 }
@@ -168,7 +180,7 @@ func hintOnDamage(a about) string {
 	if !a.keepGoing {
 		text += "; varve restore " + a.address() + " TARGET --keep-going gives all but what is lost"
 	}
-	return text
+	return text + "; " + a.repairing() + " may bring back what is lost"
 }
 
 func hintOnRepository(err error, a about) string {

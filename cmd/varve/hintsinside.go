@@ -39,6 +39,8 @@ func hintOnInside(err error, a about) string {
 		return a.restorePart(nil) + " gives it as a file, to look for what it had"
 	case errors.As(err, &noPath) && noPath.opened == 0:
 		return "varve ls " + a.address() + " shows what they are; --partition N says what helps"
+	case errors.As(err, &noPath) && noPath.opened > 1:
+		return "varve ls " + a.address() + ":/ --partition N lists what is at the top of partition N"
 	case errors.As(err, &noPath):
 		return "varve ls " + a.address() + ":/ lists what is at the top"
 	case errors.As(err, &content):

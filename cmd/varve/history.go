@@ -174,7 +174,9 @@ func (h *past) print(p *page) {
 		rows = append(rows, []cell{
 			left(formatTime(e.Ended, p.now)), left(e.Op), left(what), outcome, right(took), right(stored), left(e.User + "@" + e.Host),
 		})
-		more = append(more, strings.Join(slices.Concat([]string{e.Detail, e.Error}, e.Findings, e.alarms), "; "))
+		texts := slices.Concat([]string{e.Detail, e.Error}, e.Findings, e.alarms)
+		texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+		more = append(more, strings.Join(texts, "; "))
 	}
 	for i, lines := range p.lay(rows, p.width) {
 		for _, line := range lines {

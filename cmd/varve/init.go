@@ -15,6 +15,7 @@ import (
 	"varve/chunkstore"
 	"varve/internal/durable"
 	"varve/internal/human"
+	"varve/internal/process"
 	"varve/repository"
 )
 
@@ -170,11 +171,7 @@ func makeDir(dir string) error {
 
 // probeLock runs this program a second time, to try a lock that this process holds.
 func probeLock(ctx context.Context, dir, name string) (got bool, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	cmd := exec.CommandContext(ctx, self, probeLockName, "--", dir, name)
+	cmd := exec.CommandContext(ctx, process.Self(), probeLockName, "--", dir, name)
 	cmd.Args[0] = "varve"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()

@@ -95,6 +95,7 @@ func (s *session) measure(ctx context.Context, repo *repository.Repository) (*me
 		s.warn("how many backups there were cannot be told: %v", err)
 	}
 	if hurt, err := repo.KnownDamage(); err == nil {
+		hurt = slices.DeleteFunc(hurt, func(k repository.KnownDamage) bool { return k.Spared })
 		m.add("varve_repository_damaged_objects", "", "", float64(len(hurt)))
 	} else {
 		s.warn("how many objects are hurt cannot be told: %v", err)
@@ -283,7 +284,7 @@ var metricHelp = [][2]string{
 	{"varve_repository_size_bytes", "The size of the file system that the repository lies on."},
 	{"varve_repository_free_bytes", "What of it is free."},
 	{"varve_repository_trash_bytes", "What the revisions that are in the trash added to the repository when they were made; gc frees of it what nothing else needs."},
-	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt."},
+	{"varve_repository_damaged_objects", "Copies of stored objects that are known to be hurt, without those by which, as a scrub or a repair found out, nothing is lost."},
 	{"varve_build_info", "The version of the program, as a label."},
 }
 

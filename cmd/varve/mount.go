@@ -55,7 +55,7 @@ umount /mnt/backups`,
 			&cli.StringFlag{Name: "overlay", Destination: &f.overlay, DefaultText: defaultOverlay, Usage: "what is written lies in `DIR` meanwhile"},
 			&cli.GenericFlag{Name: "overlay-size", Value: &f.overlaySize, DefaultText: "10GiB", Usage: "of all that is written, keep up to `SIZE`"},
 			&cli.GenericFlag{Name: "cache", Value: &f.cache, DefaultText: "512MiB", Usage: "keep up to `SIZE` of what was read in memory"},
-			&cli.BoolFlag{Name: "allow-other", Destination: &f.allowOther, Usage: "let other users read it, too; who is not root needs\nuser_allow_other in /etc/fuse.conf"},
+			&cli.BoolFlag{Name: "allow-other", Destination: &f.allowOther, Usage: "let other users read it, too; who is not root needs user_allow_other in /etc/fuse.conf"},
 			&cli.BoolFlag{Name: "foreground", Destination: &f.foreground, Usage: "do not return until it is unmounted; Ctrl-C unmounts it"},
 		},
 		run: func(ctx context.Context, args []string) (result, error) {

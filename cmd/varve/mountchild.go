@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"varve/fusemount"
+	"varve/internal/process"
 )
 
 // readyVariable tells a process that it is to serve a mount in the background, and by which
@@ -29,11 +30,7 @@ func (s *session) mountInBackground(ctx context.Context, f *mountFlags) error {
 		return fmt.Errorf("start the process that serves: %w", err)
 	}
 	defer func() { _ = r.Close() }() // it was only read
-	program, err := os.Executable()  // by its name, which lists of processes show
-	if _, serr := os.Stat(program); err != nil || serr != nil {
-		program = "/proc/self/exe"
-	}
-	cmd := exec.Command(program)
+	cmd := exec.Command(process.SelfByName())
 	cmd.Args = append([]string{"varve"}, s.words...)
 	cmd.Env = append(os.Environ(), readyVariable+"=3")
 	cmd.ExtraFiles = []*os.File{w}

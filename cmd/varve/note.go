@@ -59,6 +59,6 @@ func lostOf(rev repository.Revision, failure error) ([]repository.Extent, error)
 // markLost notes which bytes of a revision are lost, and why.
 func markLost(lost []repository.Extent, cause error) func(*repository.Info) {
 	return func(info *repository.Info) {
-		info.State, info.Reason, info.Lost = repository.Damaged, cause.Error(), lost
+		info.Damage(cause.Error(), lost)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"varve/config"
+	"varve/internal/process"
 	"varve/revision"
 	"varve/scheduler"
 )
@@ -198,20 +199,7 @@ func (d *daemon) Run(ctx context.Context, words []string) scheduler.Result {
 func (d *daemon) child(words ...string) scheduler.Child {
 	args := append([]string{"varve", "--repo", d.repo, "--config", d.path}, words...)
 	env := append(childEnvironment(), toldByScheduler+"="+strconv.Itoa(os.Getpid()), configOnInput+"="+d.path)
-	return scheduler.Child{Path: ownProgram(), Args: args, Env: env, Input: d.conf.Load().Text}
-}
-
-// ownProgram is this program, even if another one has its name by now.
-func ownProgram() string {
-	const exe = "/proc/self/exe"
-	if _, err := os.Stat(exe); err == nil {
-		return exe
-	}
-	path, err := os.Executable()
-	if err != nil {
-		return exe // starting it will fail, and say so
-	}
-	return path
+	return scheduler.Child{Path: process.Self(), Args: args, Env: env, Input: d.conf.Load().Text}
 }
 
 // childEnvironment is ours, without what is between the service manager and us.

@@ -155,7 +155,7 @@ func awaitFile(pattern string) error {
 }
 
 // interrupt SIGNAL PATTERN CODE varve...: runs varve until there is such a file,
-// sends the signal, and expects the exit code.
+// sends the signal, and expects the exit code. What it said is in the file interrupted.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	number := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT}[args[0]]
 	var stderr bytes.Buffer
@@ -170,6 +170,7 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
 		ts.Fatalf("exit code %s, want %s\n%s", got, args[2], &stderr)
 	}
+	ts.Check(os.WriteFile(ts.MkAbs("interrupted"), stderr.Bytes(), 0o600))
 	if !strings.Contains(stderr.String(), "SIG"+args[0]) {
 		ts.Fatalf("it does not say what interrupted it:\n%s", &stderr)
 	}

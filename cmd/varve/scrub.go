@@ -4,19 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"varve/internal/human"
 	"varve/repository"
 	"varve/revision"
 	"varve/scrub"
 )
 
+const scrubName = "scrub"
+
 func scrubCommand(s *session) *command {
 	f := new(scrubFlags)
 	return &command{
-		name: "scrub", group: areWe, args: "[VOLUME]...",
+		name: scrubName, group: areWe, args: "[VOLUME]...",
 		summary: "look for damage in all that is stored, and say exactly what it means",
 		about: `Looks first whether every file of the repository is there and whole, whether maps
 and chains hold, and whether all they name is listed; --light ends there, and
@@ -94,6 +98,25 @@ func (f *scrubFlags) check(s *session, args []string) error {
 	return nil
 }
 
+// goOn is the command that goes on with a scrub that was interrupted; empty: nothing was read that
+// it could pass over.
+func (f *scrubFlags) goOn(repo *repository.Repository) string {
+	if left, err := repo.UnfinishedScrub(); f.light || left == nil || err != nil {
+		return ""
+	}
+	text := "varve scrub --resume"
+	if f.repair {
+		text += " --repair"
+	}
+	if f.fromSource {
+		text += " --repair-from-source"
+	}
+	if f.fromRepo != "" {
+		text += " --repair-from-repo " + human.ShellWord(f.fromRepo)
+	}
+	return text
+}
+
 func (f *scrubFlags) options(s *session) scrub.Options {
 	return scrub.Options{
 		Light: f.light, Sample: float64(f.sample) / 100, OlderThan: time.Duration(f.olderThan), MaxDuration: time.Duration(f.maxDuration),
@@ -121,7 +144,17 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 			return nil, err
 		}
 	}
-	s.doing = "scrub"
+	var other *repository.Repository
+	if f.fromRepo != "" { // before anything is read, which may take hours
+		if sameDirectory(s.globals.repo, f.fromRepo) {
+			return nil, &usageError{Text: fmt.Sprintf("--repair-from-repo %q: this is the repository itself, and has nothing that it has not", f.fromRepo), Command: s.command}
+		}
+		if other, err = s.openOther(f.fromRepo); err != nil {
+			return nil, err
+		}
+		defer s.close("close the other repository", other)
+	}
+	s.doing = scrubName
 	begun := time.Now()
 	stop := s.watch("scrubbing", func() sample {
 		return sample{done: opts.Meter.Done.Load(), total: opts.Meter.Total.Load(), findings: opts.Meter.Findings.Load()}
@@ -132,6 +165,7 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 		return nil, &usageError{Text: "no scrub was cut off: there is nothing to go on with", Command: s.command}
 	}
 	if err != nil {
+		s.about.goOn = f.goOn(repo)
 		s.record(ctx, repo, repository.Event{Op: repository.OpScrub, Seconds: time.Since(begun).Seconds()}, err)
 		return nil, err
 	}
@@ -141,22 +175,23 @@ func runScrub(ctx context.Context, s *session, f *scrubFlags, args []string) (re
 	r := newScrubbed(report, s.about.repo)
 	failure := r.failure()
 	if f.wantsRepair() {
-		if r.Repair, err = f.runRepair(ctx, s, repo, opts.Volumes, report); err != nil {
-			s.record(ctx, repo, r.event(time.Since(begun)), err)
+		if r.Repair, err = f.runRepair(ctx, s, repo, other, opts.Volumes, report); err != nil {
+			s.record(ctx, repo, r.event(time.Since(begun), false), err)
 			return r, err
 		}
 		failure = r.failure()
 	}
-	s.record(ctx, repo, r.event(time.Since(begun)), failure)
+	s.record(ctx, repo, r.event(time.Since(begun), failure != nil), failure)
 	return r, failure
 }
 
 // A scrubError reports that a scrub found something.
 type scrubError struct {
 	Text     string
-	Damaged  bool // else, something could not be read
-	Lost     bool // bytes of revisions are lost
-	Repaired bool // and all of it was repaired
+	Damaged  bool   // else, something could not be read
+	Lost     bool   // bytes of revisions are lost
+	Repaired bool   // and all of it was repaired
+	Next     string // the command that may repair the gravest of it; empty: none is known
 }
 
 func (e *scrubError) Error() string { return e.Text }
@@ -185,7 +220,8 @@ type scrubbed struct {
 	Repair      *scrubRepair   `json:"repair"` // null: it was not asked for
 	unrecorded  bool
 	place       string
-	wholeVolume int // volumes that have lost nothing
+	alone       bool // something is hurt, and nothing else here is like it
+	wholeVolume int  // volumes that have lost nothing
 }
 
 // scrubFinding is one finding. Its fields are API.
@@ -201,9 +237,11 @@ type scrubFinding struct {
 	Volume   known[revision.Name] `json:"volume"`
 	Revision known[revision.ID]   `json:"revision"`
 	Cause    string               `json:"cause"`
+	Do       string               `json:"do"`    // the command that may repair it; empty: none is known
 	Twice    bool                 `json:"twice"` // it was read again, and came out the same
 	Found    time.Time            `json:"found"`
 	Lost     []scrubLoss          `json:"lost"`
+	from     string               // where good bytes may come from, for people
 }
 
 // scrubObject is a hurt or missing object. Its fields are API.
@@ -233,7 +271,9 @@ func newScrubbed(r *scrub.Report, place string) *scrubbed {
 		Findings: []scrubFinding{}, Lost: newScrubLosses(r.Losses()), unrecorded: r.Unrecorded, place: place,
 	}
 	for i := range r.Findings {
-		s.Findings = append(s.Findings, newScrubFinding(&r.Findings[i]))
+		f := &r.Findings[i]
+		s.Findings = append(s.Findings, newScrubFinding(f))
+		s.alone = s.alone || f.Grade == scrub.Damage && (f.Alone || f.Kind == scrub.Frame && len(f.Objects[0].Elsewhere) == 0)
 	}
 	hurt := map[revision.Name]bool{}
 	for _, l := range s.Lost {
@@ -259,6 +299,9 @@ func newScrubFinding(f *scrub.Finding) scrubFinding {
 		}
 		out.Objects = append(out.Objects, object)
 	}
+	if f.Grade == scrub.Damage {
+		out.from, out.Do = remedyOf(f)
+	}
 	return out
 }
 
@@ -280,25 +323,50 @@ func (r *scrubbed) failure() error {
 	if r.Damage == 0 && r.Trouble == 0 && (r.Repair == nil || r.Repair.whole()) {
 		return nil
 	}
-	failure := &scrubError{Text: r.sum(), Damaged: r.Damage > 0, Lost: len(r.Lost) > 0}
+	failure := &scrubError{Text: r.sum(), Damaged: r.Damage > 0, Lost: len(r.Lost) > 0, Next: r.next()}
 	if r.Repair != nil {
 		failure.Text += "; " + r.Repair.sum()
 		failure.Damaged = failure.Damaged || !r.Repair.whole()
-		failure.Lost, failure.Repaired = failure.Lost && !r.Repair.whole(), r.Repair.whole()
+		failure.Lost, failure.Repaired = failure.Lost && !r.isMended(), r.isMended()
 	}
 	return failure
 }
 
-// event is the line of the journal.
-func (r *scrubbed) event(took time.Duration) repository.Event {
+// isMended tells whether a repair left nothing. Of a volume of which nothing is there, a repair knows
+// nothing; a scrub does, by the journal.
+func (r *scrubbed) isMended() bool {
+	return r.Repair.whole() && !slices.ContainsFunc(r.Findings, func(f scrubFinding) bool {
+		return f.Kind == scrub.Revision && !slices.ContainsFunc(r.Repair.Items, func(m scrubMending) bool { return m.Path == f.Path.is && m.From.is != "" })
+	})
+}
+
+// next is the command that may repair the gravest of what is hurt still.
+func (r *scrubbed) next() string {
+	if r.Repair != nil {
+		return r.Repair.next()
+	}
+	for i := range r.Findings {
+		if do := r.Findings[i].Do; do != "" {
+			return do
+		}
+	}
+	return ""
+}
+
+// event is the line of the journal; told: with a failure, which has the verdict.
+func (r *scrubbed) event(took time.Duration, told bool) repository.Event {
 	what := "deep"
 	if r.Light {
 		what = "light"
 	}
 	event := repository.Event{
 		Op: repository.OpScrub, Seconds: took.Seconds(), Read: r.Read,
-		Detail: fmt.Sprintf("%s: read %d of %d packs, %d revisions proven; %s", what, r.ReadPacks, r.Packs, r.Proven, r.sum()),
+		Detail: fmt.Sprintf("%s: read %d of %s, %s proven", what, r.ReadPacks, formatCount(r.Packs, "pack"), formatCount(r.Proven, "revision")),
 	}
+	if told {
+		return event
+	}
+	event.Detail += "; " + r.sum()
 	if r.Repair != nil {
 		event.Detail += "; " + r.Repair.sum()
 	}

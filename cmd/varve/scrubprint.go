@@ -78,13 +78,20 @@ func (r *scrubbed) sum() string {
 			total += l.Bytes
 			volumes[l.Volume.String()] = true
 		}
-		parts = append(parts, fmt.Sprintf("%s: %s in %s of %s lost", formatCount(r.Damage, "damage"), human.Size(total),
-			formatCount(len(r.Lost), "revision"), formatCount(len(volumes), "volume")))
+		lost := formatCount(len(r.Lost), "revision") + " of " + formatCount(len(volumes), "volume")
+		if total > 0 { // else nobody knows how long they were
+			lost = human.Size(total) + " in " + lost
+		}
+		parts = append(parts, formatCount(r.Damage, "damage")+": "+lost+" lost")
 		if r.wholeVolume > 0 {
 			parts = append(parts, formatThey(r.wholeVolume, "volume", "is whole", "are whole"))
 		}
 	case r.Damage > 0:
-		parts = append(parts, formatCount(r.Damage, "damage")+", and nothing is lost: other copies stand in")
+		text := formatCount(r.Damage, "damage") + ", and nothing is lost: other copies stand in"
+		if r.alone {
+			text = formatCount(r.Damage, "damage") + ", and no byte of a revision is lost"
+		}
+		parts = append(parts, text)
 	}
 	if r.Trouble > 0 {
 		parts = append(parts, formatCountOf(r.Trouble, "place", "places")+" could not be read")
@@ -116,30 +123,36 @@ func (f *scrubFinding) print(p *page, propose bool) {
 	if n := len(f.Lost) - mostLosses; n > 0 {
 		p.line("           lost    and in %s more: --json has all", formatCount(n, "revision"))
 	}
+	if f.Kind == scrub.Info && f.Grade == scrub.Damage {
+		p.line("           lost    what was noted of %s: its tags, note, pin and state. Until it is repaired, it is suspect, and stays", address(f.Volume.is, f.Revision.is))
+	}
 	switch {
 	case f.Grade == scrub.Trouble:
 		p.line("           %s look at the disk (dmesg, smartctl -a), then varve scrub --resume. Nothing is condemned", p.arrow())
 	case len(f.Lost) == 0 && f.Kind == scrub.Frame && (f.Grade == scrub.Damage || len(f.Objects[0].Elsewhere) > 0):
 		p.line("           nothing is lost: %s", f.spared())
-	case f.Grade == scrub.Damage && propose:
-		if from, command := f.remedy(); command != "" {
-			p.line("           repair  %s %s %s", from, p.arrow(), command)
-		}
+	case f.Do != "" && propose:
+		p.line("           repair  %s %s %s", f.from, p.arrow(), f.Do)
 	}
 }
 
-// remedy proposes the repair that may help: where the good bytes may come from, and what to type.
-func (f *scrubFinding) remedy() (from, command string) {
-	switch f.Kind {
-	case scrub.Journal, scrub.Record, scrub.Unneeded:
+// remedyOf proposes the repair that may help: where the good bytes may come from, and what to type.
+func remedyOf(f *scrub.Finding) (from, command string) {
+	switch {
+	case f.Kind == scrub.Journal, f.Kind == scrub.Record, f.Kind == scrub.Unneeded:
 		return "", ""
-	case scrub.Info, scrub.Revision:
+	case f.Kind == scrub.Content: // all that it is made of is right: nothing here is to be made good
+		return "", ""
+	case f.Alone && strings.HasPrefix(f.Path, "trash/"): // another repository has its own trash
+		return "", ""
+	case f.Alone, len(f.Lost) > 0 && f.Lost[0].Whole: // no source tells what a revision was made of
 		return "possible from a copy of the repository", "varve scrub --repair-from-repo REPO"
-	}
-	if len(f.Lost) == 0 {
+	case f.Kind == scrub.Frame && len(f.Lost) == 0: // where a good copy is, the hurt one stays
+		return "", ""
+	case len(f.Lost) == 0:
 		return "possible from another copy", "varve scrub --repair"
 	}
-	return "perhaps from the source", "varve scrub " + human.ShellWord(f.Lost[0].Volume.String()) + " --repair-from-source"
+	return "perhaps from the source", "varve scrub " + human.ShellWord(f.Lost[0].Volume.Name.String()) + " --repair-from-source"
 }
 
 // spared says why a hurt frame takes nothing away.
@@ -192,7 +205,7 @@ func (l *scrubLoss) text(now time.Time) string {
 		places = append(places, placeOf(e))
 	}
 	if n := len(l.Extents) - mostPlaces; n > 0 {
-		places = append(places, fmt.Sprintf("%d more places", n))
+		places = append(places, formatCount(n, "more place"))
 	}
 	return fmt.Sprintf("%s of %s at %s", human.Size(l.Bytes), of, strings.Join(places, ", "))
 }

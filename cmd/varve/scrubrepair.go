@@ -37,6 +37,8 @@ type scrubMending struct {
 	Why    known[string] `json:"why"`  // it was not
 	Places []scrubPlace  `json:"places"`
 	Cost   int64         `json:"cost"` // bytes that the next backups store anew
+	Aside  bool          `json:"put_aside"`
+	Do     string        `json:"do"` // the command that may repair what was not; empty: none is known
 }
 
 // scrubPlace is a part of a revision. Its fields are API.
@@ -58,8 +60,8 @@ type scrubProof struct {
 // wantsRepair tells whether anything is to be repaired.
 func (f *scrubFlags) wantsRepair() bool { return f.repair || f.fromSource || f.fromRepo != "" }
 
-// runRepair makes good what a scrub found, and whatever else is known to be hurt.
-func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo *repository.Repository, volumes []repository.Volume, found *scrub.Report) (*scrubRepair, error) {
+// runRepair makes good what a scrub found, and whatever else is known to be hurt; other: of another repository, or nil.
+func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo, other *repository.Repository, volumes []repository.Volume, found *scrub.Report) (*scrubRepair, error) {
 	opts := repository.RepairOptions{Volumes: volumes, Step: func(what string) { s.log.Info("repair", "step", what) }}
 	if f.fromSource {
 		sources, err := s.repairSources(ctx, repo, found)
@@ -75,17 +77,26 @@ func (f *scrubFlags) runRepair(ctx context.Context, s *session, repo *repository
 			opts.Sources = append(opts.Sources, src.RepairSource)
 		}
 	}
-	if f.fromRepo != "" {
-		other, err := s.openOther(f.fromRepo)
-		if err != nil {
-			return nil, err
-		}
-		defer s.close("close the other repository", other)
+	if other != nil {
 		opts.Others = []repository.RepairOther{{Name: f.fromRepo, Repository: other}}
 	}
 	opts.Plan = func(plan repository.RepairPlan) { s.tellPlan(plan, opts) }
 	done, err := repo.Repair(ctx, opts)
-	return newScrubRepair(done), err
+	return newScrubRepair(done, f), err
+}
+
+// next is the command that asks who was not asked yet for what was not repaired; empty: nobody is left, or
+// knows, such as of a pack, which waits for what lay in it.
+func (f *scrubFlags) next(m *repository.Mending) string {
+	switch {
+	case m.Mended() || m.Kind == 0 && !m.Pack.IsZero():
+		return ""
+	case m.Kind != 0 && !f.fromSource && len(m.Places) > 0:
+		return "varve scrub " + human.ShellWord(m.Places[0].Volume.Name.String()) + " --repair-from-source"
+	case f.fromRepo == "":
+		return "varve scrub --repair-from-repo REPO"
+	}
+	return ""
 }
 
 // tellPlan says what is going to be repaired, and of what, before anything is done.
@@ -97,14 +108,14 @@ func (s *session) tellPlan(plan repository.RepairPlan, opts repository.RepairOpt
 		}
 	}
 	if len(parts) == 0 {
-		s.say("nothing is known that could be repaired")
 		return
 	}
 	slices.Sort(parts)
 	of := []string{"what else is in the repository"}
 	for _, src := range opts.Sources {
-		if !slices.Contains(of, src.Name) { // several volumes may have one
-			of = append(of, src.Name)
+		name := originInWords(repository.Origin{Kind: repository.OriginSource, Name: src.Name})
+		if !slices.Contains(of, name) { // several volumes may have one
+			of = append(of, name)
 		}
 	}
 	for _, other := range opts.Others {
@@ -166,7 +177,7 @@ func (s *session) repairSource(ctx context.Context, repo *repository.Repository,
 		if err != nil {
 			return nil, err
 		}
-		return &openSnapshot{repository.RepairSource{Name: "the source " + at.Path, Volume: v.UUID, Content: snapshot, Size: snapshot.Size()}, snapshot}, nil
+		return &openSnapshot{repository.RepairSource{Name: at.Path, Volume: v.UUID, Content: snapshot, Size: snapshot.Size()}, snapshot}, nil
 	}
 	return nil, errors.New("no revision can be read that says where it is")
 }
@@ -197,11 +208,11 @@ func (s *session) openOther(dir string) (*repository.Repository, error) {
 	return other, nil
 }
 
-func newScrubRepair(r *repository.RepairResult) *scrubRepair {
+func newScrubRepair(r *repository.RepairResult, f *scrubFlags) *scrubRepair {
 	out := &scrubRepair{Items: []scrubMending{}, Revisions: []scrubProof{}, Stored: r.Stored, PutAside: r.PutAside, Troubles: []string{}}
 	for i := range r.Mendings {
 		m := &r.Mendings[i]
-		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{m.From}, Why: known[string]{m.Why}, Places: []scrubPlace{}, Cost: m.Cost}
+		item := scrubMending{Path: m.Path, Cause: m.Cause, From: known[string]{originInWords(m.From)}, Why: known[string]{whyNot(m)}, Places: []scrubPlace{}, Cost: m.Cost, Aside: m.Aside, Do: f.next(m)}
 		if m.Kind != 0 {
 			item.Object.is, item.Kind.is = m.Object.String(), m.Kind.String()
 		}
@@ -220,10 +231,57 @@ func newScrubRepair(r *repository.RepairResult) *scrubRepair {
 		}
 		out.Revisions = append(out.Revisions, proof)
 	}
-	for _, err := range r.Findings {
+	for _, err := range r.Troubles {
 		out.Troubles = append(out.Troubles, err.Error())
 	}
 	return out
+}
+
+// next is the command that may repair the first that was not.
+func (r *scrubRepair) next() string {
+	for i := range r.Items {
+		if do := r.Items[i].Do; do != "" {
+			return do
+		}
+	}
+	return ""
+}
+
+// originInWords says where good bytes came from.
+func originInWords(o repository.Origin) string {
+	switch o.Kind {
+	case repository.OriginFrames:
+		return "frames of " + o.Name
+	case repository.OriginElsewhere:
+		return "another copy in the repository"
+	case repository.OriginPacks:
+		return "other packs"
+	case repository.OriginRevisions:
+		return "its revisions"
+	case repository.OriginProgram:
+		return "what this program writes"
+	case repository.OriginSource:
+		return "the source " + o.Name
+	case repository.OriginUnneeded:
+		return "elsewhere: nothing needs it any more"
+	}
+	return o.Name
+}
+
+// whyNot says why something was not repaired; empty: it was.
+func whyNot(m *repository.Mending) string {
+	nowhere := new(repository.NowhereError)
+	switch {
+	case m.Mended():
+		return ""
+	case errors.As(m.Why, &nowhere):
+		var asked []string
+		for _, o := range nowhere.Asked {
+			asked = append(asked, originInWords(o))
+		}
+		return "not found in: " + strings.Join(asked, ", ")
+	}
+	return m.Why.Error()
 }
 
 // whole tells whether nothing is left that is known to be hurt.
@@ -262,7 +320,7 @@ func (r *scrubRepair) sum() string {
 		parts = append(parts, formatThey(r.Repaired, "thing", "was repaired", "were repaired"))
 	}
 	if r.Left > 0 {
-		parts = append(parts, formatThey(r.Left, "thing", "was not", "were not"))
+		parts = append(parts, formatThey(r.Left, "thing", "was not repaired", "were not repaired"))
 	}
 	if r.PutAside > 0 {
 		parts = append(parts, formatThey(r.PutAside, "damaged file", "lies", "lie")+" in damage/evidence")
@@ -279,7 +337,11 @@ func (m *scrubMending) print(p *page) {
 	if m.Object.is != "" {
 		what = fmt.Sprintf("%s %s of %s", m.Kind.is, shortPack(m.Object.is), m.Path)
 	}
-	if m.From.is != "" {
+	switch {
+	case m.Aside:
+		p.line("put aside  %s: %s", what, "all that is needed of it lies in "+m.From.is)
+		return
+	case m.From.is != "":
 		p.line("repaired   %s, from %s", what, m.From.is)
 		return
 	}
@@ -291,6 +353,9 @@ func (m *scrubMending) print(p *page) {
 		p.line("           lost    and in %s more", formatCount(n, "place"))
 	}
 	if m.Cost > 0 {
-		p.line("           costs %s in the next backup, never a full", human.Size(m.Cost))
+		p.line("           costs   %s in the next backup, never a full", human.Size(m.Cost))
+	}
+	if m.Do != "" {
+		p.line("           %s %s", p.arrow(), m.Do)
 	}
 }

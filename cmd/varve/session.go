@@ -54,8 +54,13 @@ type about struct {
 	id        revision.ID // the revision that was chosen, or made
 	good      revision.ID // the newest other one that is good; empty: none
 	keepGoing bool        // --keep-going was given
+	exec      string      // the command that --exec gave a drill
+	goOn      string      // what to type to go on with what was interrupted; empty: nothing goes on
 	repo      string
 }
+
+// repairing is the command that repairs the volume of what its source still holds.
+func (a about) repairing() string { return "varve scrub " + a.name("") + " --repair-from-source" }
 
 // address names the revision as it is typed; without one, what stands for it.
 func (a about) address() string {

@@ -43,8 +43,8 @@ var completions = []struct{ typed, line string }{
 	{`varve show my\ vm@latest-`, `varve show my\ vm@latest-good`},
 }
 
-// TestCompletionInShells presses the tabulator key.
-func TestCompletionInShells(t *testing.T) {
+// TestScriptCompletion presses the tabulator key.
+func TestScriptCompletion(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("VARVE_STATE", filepath.Join(dir, "state"))
 	t.Setenv("VARVE_REPO", filepath.Join(dir, "repo"))

@@ -94,15 +94,15 @@ type judgedCase struct {
 
 // runningJob is an operation under way. Its fields are API.
 type runningJob struct {
-	Volume  revision.Name `json:"volume"`
-	Command string        `json:"command"`
-	Host    string        `json:"host"`
-	PID     int           `json:"pid"`
-	User    string        `json:"user"`
-	Begun   time.Time     `json:"begun"`
-	Done    int64         `json:"done"`            // bytes
-	Total   known[int64]  `json:"total"`           // bytes
-	Usual   *float64      `json:"usually_seconds"` // that the last backup of the volume took; null: there is none
+	Volume  known[revision.Name] `json:"volume"` // null: it is about the repository
+	Command string               `json:"command"`
+	Host    string               `json:"host"`
+	PID     int                  `json:"pid"`
+	User    string               `json:"user"`
+	Begun   time.Time            `json:"begun"`
+	Done    int64                `json:"done"`            // bytes
+	Total   known[int64]         `json:"total"`           // bytes
+	Usual   *float64             `json:"usually_seconds"` // that the last backup of the volume took; null: there is none
 }
 
 type agedVolume struct {
@@ -222,11 +222,11 @@ func newRunning(in status.Input) []runningJob {
 	}
 	jobs := []runningJob{}
 	for _, r := range in.Running {
-		if r.Volume == "" {
+		if r.Volume == "" && r.Holder.Command != scrubName {
 			continue // somebody reads: nothing that one waits for
 		}
 		jobs = append(jobs, runningJob{
-			r.Volume, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since.UTC(), r.Done, known[int64]{r.Total},
+			known[revision.Name]{r.Volume}, r.Holder.Command, r.Holder.Host, r.Holder.PID, r.Holder.User, r.Holder.Since.UTC(), r.Done, known[int64]{r.Total},
 			usual[r.Volume],
 		})
 	}

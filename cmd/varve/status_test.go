@@ -109,7 +109,7 @@ TROUBLE      VOLUME      LAST GOOD         AGE    PROMISE  WHY, AND WHAT TO DO
 overdue      vms/vm-113  Sat 21 Nov 02:12  3d 1h  36h      2 tries: image is in the trash of vms
                                                            -> varve backup vms/vm-113
 damaged      db1         Tue 24 Nov 02:12  1h     36h      k3f9 lost 8 KiB
-                                                           -> varve verify db1@k3f9
+                                                           -> varve scrub db1 --repair-from-source
 WARNING
 filling up                                                 full in 5 days at the present rate
 forgotten    old         Wed 26 Aug 03:12  90d             the configuration does not name it

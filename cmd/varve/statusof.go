@@ -67,7 +67,7 @@ func newOne(v *status.Volume, in status.Input) *one {
 		}
 	}
 	for _, job := range newRunning(in) {
-		if job.Volume == v.Name {
+		if job.Volume.is == v.Name {
 			o.Running = append(o.Running, job)
 		}
 	}

@@ -20,7 +20,7 @@ func (j *judged) print(p *page) {
 	}
 	var lines [][]cell
 	for _, job := range j.Running {
-		lines = append(lines, []cell{left("RUNNING"), left(job.Volume.String()), left(job.progress(p.now))})
+		lines = append(lines, []cell{left("RUNNING"), left(job.subject()), left(job.progress(p.now))})
 	}
 	p.table(lines)
 	if j.all {
@@ -105,10 +105,21 @@ func (j *judged) caseRows(p *page, title string, cases []judgedCase, paint func(
 	return rows
 }
 
+// subject is the volume, or what is done with the repository.
+func (j *runningJob) subject() string {
+	if j.Volume.is == "" {
+		return j.Command
+	}
+	return j.Volume.is.String()
+}
+
 // progress says how far a job is, and when it may end.
 func (j *runningJob) progress(now time.Time) string {
 	took := now.Sub(j.Begun)
-	text := fmt.Sprintf("%s, for %s", j.Command, formatDuration(took))
+	text := "for " + formatDuration(took)
+	if j.Volume.is != "" {
+		text = j.Command + ", " + text
+	}
 	if j.Total.is > 0 {
 		text = fmt.Sprintf("%d %%  %s", j.Done*100/j.Total.is, human.Part(j.Done, j.Total.is))
 	}

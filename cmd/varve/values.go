@@ -159,6 +159,20 @@ func (n *partitionFlag) String() string {
 	return strconv.Itoa(n.number)
 }
 
+// shellCommand is a command for a shell, which is not nothing: that would always succeed.
+type shellCommand string
+
+// Set implements [flag.Value].
+func (c *shellCommand) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return &human.ValueError{Text: text, Want: "want a command"}
+	}
+	*c = shellCommand(text)
+	return nil
+}
+
+func (c *shellCommand) String() string { return string(*c) }
+
 // tags is a list of tags, one for each time that the flag is given.
 type tags []string
 

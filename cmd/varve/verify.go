@@ -118,12 +118,10 @@ func (p *proof) note(ctx context.Context, failure error) {
 	p.s.record(ctx, p.repo, e, failure)
 }
 
-// prove notes a clean verify. A suspect revision was stored well all along; only
-// its source can clear it.
+// prove notes a clean verify. What a source held is what it was compared with.
 func (p *proof) prove(info *repository.Info) {
-	info.Proven = p.s.begun.UTC().Truncate(time.Second)
-	if info.State != repository.Suspect || p.result.Against != "" {
-		info.State, info.Reason, info.Lost = repository.Proven, "", nil
+	if info.Prove(p.rev.Info, p.s.begun) && p.result.Against != "" {
+		info.Clear()
 	}
 	p.result.State, p.result.Proven = info.State, &info.Proven
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+
+	"varve/repository"
 )
 
 // warnings are what is not as it should be, each fact once. What works at the same
@@ -59,17 +62,29 @@ func (h warnHandler) Enabled(_ context.Context, level slog.Level) bool {
 
 // Handle implements [slog.Handler].
 func (h warnHandler) Handle(_ context.Context, r slog.Record) error {
-	fields := slices.Clone(h.fields)
+	fields, next := slices.Clone(h.fields), ""
 	r.Attrs(func(a slog.Attr) bool {
 		fields = append(fields, fieldOf(a))
+		if err, is := a.Value.Any().(error); is {
+			next = h.s.hintOnWarning(err)
+		}
 		return true
 	})
 	text := r.Message
 	if len(fields) > 0 {
 		text += " (" + strings.Join(fields, ", ") + ")"
 	}
-	h.s.warn("%s", strings.ReplaceAll(text, "\n", "; "))
+	h.s.warn("%s%s", strings.ReplaceAll(text, "\n", "; "), prefixed(": ", next))
 	return nil
+}
+
+// hintOnWarning says what helps against what a package warns of, where that is damage. A scrub's
+// findings have their own.
+func (s *session) hintOnWarning(err error) string {
+	if damaged := new(repository.DamagedFileError); !errors.As(err, &damaged) || s.command == scrubName {
+		return ""
+	}
+	return "varve scrub --repair puts it right, where there is a good copy"
 }
 
 // WithAttrs implements [slog.Handler].

@@ -26,6 +26,13 @@ func (e *hidingError) Error() string {
 	return fmt.Sprintf("the repository %s lies in it, and would be hidden", e.Repository)
 }
 
+// sameDirectory tells whether two paths lead to the same directory, by whatever names and mounts.
+func sameDirectory(a, b string) bool {
+	one, err := os.Stat(a)
+	other, berr := os.Stat(b)
+	return err == nil && berr == nil && os.SameFile(one, other)
+}
+
 // checkOutside refuses a directory that is a repository, or lies in one. Its path is absolute, and links in it must have
 // been followed. What cannot be looked into is passed over.
 func checkOutside(dir string) error {

@@ -78,3 +78,20 @@ func TestOwn(t *testing.T) {
 		t.Errorf("this boot is %q", boot)
 	}
 }
+
+// This program is started anew as itself, under whichever of its names.
+func TestSelf(t *testing.T) {
+	t.Parallel()
+	me, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		t.Skip("the kernel does not tell: no /proc/self/exe")
+	}
+	for _, path := range []string{process.Self(), process.SelfByName()} {
+		if is, err := os.Stat(path); err != nil || !os.SameFile(is, me) {
+			t.Errorf("%s is not this program: %v", path, err)
+		}
+	}
+	if filepath.Base(process.SelfByName()) == "exe" {
+		t.Errorf("lists of processes would show %s", process.SelfByName())
+	}
+}

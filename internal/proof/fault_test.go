@@ -49,7 +49,9 @@ type faults struct {
 	before  *World
 	shm     string
 	cuts    int // after every so many faults, the power is cut as well
+	syncs   int // and after every so many of those that failed a sync
 	faults  int
+	failed  int          // of these, failed a sync
 	tried   atomic.Int64 // faults and power cuts
 }
 
@@ -58,7 +60,7 @@ const quickCuts = 64
 
 func newFaults(t *testing.T, c command, cuts int) *faults {
 	t.Helper()
-	f := &faults{t: t, command: c, shm: durabletest.TempDir(t), cuts: cuts}
+	f := &faults{t: t, command: c, shm: durabletest.TempDir(t), cuts: cuts, syncs: 1}
 	f.before = NewWorld(filepath.Join(f.shm, "before"))
 	c.before(t.Context(), f.before)
 	return f
@@ -107,20 +109,22 @@ func ofPacks(call string) (op string, dir int, is bool) {
 	return "readdir", int(n), strings.HasSuffix(call[:at], "readdir")
 }
 
-// every lets the command fail at each call, in the ways in turn.
-func (f *faults) every(ctx context.Context, ways ...durabletest.Fault) { f.some(ctx, 0, 1, ways) }
+// writes tells whether an operation is one that a full disk, or one mounted anew for reading alone, fails.
+func writes(op string) bool {
+	return durabletest.Mutating(op) || strings.HasPrefix(op, "fsync") || op == "close"
+}
 
-// some lets it fail at every so many calls.
-func (f *faults) some(ctx context.Context, from, stride int, ways []durabletest.Fault) {
+// every lets the command fail at each call of those operations (nil: of all), in the ways in turn.
+func (f *faults) every(ctx context.Context, of func(op string) bool, ways ...durabletest.Fault) {
 	before := ""
-	for step := from; ; step += stride {
+	for step := 0; ; step++ {
 		w := f.world()
-		fault := ways[step/stride%len(ways)]
-		fault.Step = step
+		fault := ways[step%len(ways)]
+		fault.Step, fault.Of = step, of
 		faulty := durabletest.NewFaulty(w.Disk, fault)
 		_ = f.command.command(ctx, w, faulty) // whether it failed, and rightly, the promises say
 		if faulty.Fired() == "" {
-			if step == from {
+			if step == 0 && of == nil {
 				f.t.Errorf("%s makes no call", f.command.name)
 			}
 			return
@@ -131,7 +135,7 @@ func (f *faults) some(ctx context.Context, from, stride int, ways []durabletest.
 		if f.t.Failed() {
 			return
 		}
-		step += alike(before, faulty.Fired(), stride)
+		step += alike(before, faulty.Fired(), 1)
 		before = faulty.Fired()
 	}
 }
@@ -139,10 +143,16 @@ func (f *faults) some(ctx context.Context, from, stride int, ways []durabletest.
 // after puts the world after a fault to the oracle. Where a sync failed, what it
 // was to write is not on the disk, whatever programs see: the power is cut when the
 // command has ended, and, unless the disk was gone for good until it was mounted
-// again, after the next night. After other faults that is done now and then.
+// again, after the next night. After other faults that is done now and then, and after some syncs.
 func (f *faults) after(ctx context.Context, w *World, unsynced, forGood bool) error {
 	defer func() { _ = os.RemoveAll(w.State) }() // it is in memory, and goes with the test
-	if f.faults++; !unsynced && f.faults%f.cuts != 0 {
+	f.faults++
+	cut := f.faults%f.cuts == 0
+	if unsynced {
+		cut = f.failed%f.syncs == 0
+		f.failed++
+	}
+	if !cut {
 		w.stopRecording()
 		return w.Check(ctx)
 	}
@@ -180,21 +190,22 @@ func (f *faults) cut(ctx context.Context, w *World, event int) error {
 	return nil
 }
 
-// Every call of every command that writes fails with an input/output error, and every second one in one of the other ways.
+// Every call of every command that writes fails with an input/output error, and every one that changes something in one of the other ways.
 func TestEnumerateFaults(t *testing.T) {
 	total := new(atomic.Int64)
 	t.Run("commands", func(t *testing.T) {
-		for i, c := range commands {
+		for _, c := range commands {
 			t.Run(c.name+"/"+troubleName(troubles[0]), func(t *testing.T) {
 				t.Parallel()
 				f := newFaults(t, c, quickCuts)
-				f.every(t.Context(), troubles[0])
+				f.every(t.Context(), nil, troubles[0])
 				total.Add(f.tried.Load())
 			})
 			t.Run(c.name+"/the other ways in turn", func(t *testing.T) {
 				t.Parallel()
 				f := newFaults(t, c, quickCuts)
-				f.some(t.Context(), i%2, 2, troubles[1:])
+				f.syncs = 4
+				f.every(t.Context(), writes, troubles[1:]...)
 				total.Add(f.tried.Load())
 			})
 		}
@@ -210,7 +221,7 @@ func TestTortureFaults(t *testing.T) {
 		unit, figures := int(seed-1), tally.Figures{"rounds": 1}
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			f := newFaults(t, commands[unit%len(commands)], 8)
-			f.every(t.Context(), troubles[unit/len(commands)%len(troubles)])
+			f.every(t.Context(), nil, troubles[unit/len(commands)%len(troubles)])
 			figures["faults"] = f.tried.Load()
 		})
 		book.Done(seed, figures)

@@ -29,7 +29,7 @@ func TestEnumerateOrphans(t *testing.T) {
 			crashes := record(t, c, durabletest.Cuts{Seed: 1, Subsets: 2, Samples: 1, InTurn: true}, 400, 6)
 			crashes.enumerate(t.Context())
 			f := newFaults(t, c, quickCuts)
-			f.every(t.Context(), durabletest.Fault{Err: syscall.EIO})
+			f.every(t.Context(), nil, durabletest.Fault{Err: syscall.EIO})
 			t.Logf("%d states, and %d of second cuts; %d faults", crashes.states.Load(), crashes.second.Load(), f.tried.Load())
 		})
 	}

@@ -67,19 +67,19 @@ func commitMutants() []mutant {
 			name: "home-not-looked-at", what: "a revision becomes visible in a directory that is another volume's by now",
 			file: "repository/commit.go",
 			old:  "\tif err := b.repo.homeStands(b.volume); err != nil {\n\t\treturn err\n\t}\n", new: "",
-			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+			tests: []tests{{"internal/proof/interleave", "TestEnumerateTraps"}},
 		},
 		{
 			name: "home-of-what-comes-back-not-looked-at", what: "a revision comes back into a directory that is another volume's by now",
 			file: "repository/undelete.go",
 			old:  "\tif err := r.homeStands(u.volume); err != nil {\n\t\treturn err\n\t}\n", new: "",
-			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+			tests: []tests{{"internal/proof/interleave", "TestEnumerateTraps"}},
 		},
 		{
 			name: "built-on-not-looked-at", what: "a revision goes on which somebody else has put another meanwhile",
 			file: "repository/firm.go",
 			old:  "\tif is != parent {\n", new: "\tif is != parent && false {\n",
-			tests: []tests{{"internal/proof/interleave", "TestTraps"}},
+			tests: []tests{{"internal/proof/interleave", "TestEnumerateTraps"}},
 		},
 		{
 			name: "parent-not-checked", what: "a delta becomes visible whose parent is gone",

@@ -1,7 +1,7 @@
 package main
 
 // unitGC are the tests of collections of garbage.
-var unitGC = tests{"repository", "Test(Trap)?GC"}
+var unitGC = tests{"repository", "^Test((Trap)?GC|EnumerateGCKills|Enumerate.*BesideGC)"}
 
 // gcMutants break what keeps a collection from taking away what is needed.
 func gcMutants() []mutant {

@@ -2,7 +2,7 @@ package main
 
 var (
 	unitPrune = tests{"job", "^TestPrune"}
-	unitSpace = tests{"repository", "^Test(Unique|Space|Freed)"}
+	unitSpace = tests{"repository", "^Test(Unique|Space|EnumerateSpace|Freed)"}
 	unitTake  = tests{"repository", "^Test(RemoveTheVolume|RemoveMends|RemoveTells|GCShortens)"}
 )
 

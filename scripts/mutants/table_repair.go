@@ -1,7 +1,7 @@
 package main
 
 // The tests of repairs.
-var unitRepair = tests{"repository", "^Test(Repair|What(CannotBeRepaired|LiesInTwoPacks))"}
+var unitRepair = tests{"repository", "^Test(Repair|EnumerateRepairs|What(CannotBeRepaired|LiesInTwoPacks))"}
 
 // repairMutants break what keeps a repair from making things worse, and from saying that they
 // are better than they are.
@@ -24,6 +24,14 @@ func repairMutants() []mutant {
 			"lock, err := p.repo.lockVolume(ctx, v, kindRepair, p.opts.Wait)", "lock, err := p.repo.lockVolume(ctx, Volume{UUID: newUUID()}, kindRepair, p.opts.Wait)"),
 		m("repair-of-what-is-purged", "what was purged meanwhile is put back into the trash", "repository/repairrevisions.go",
 			"err != nil || nonce != second.Nonce {", "false && (err != nil || nonce != second.Nonce) {"),
+		m("repair-takes-any-image", "another repository's map counts, whatever image it makes", "repository/repairrecord.go",
+			"\tif st.Digest != want {\n", "\tif false && st.Digest != want {\n"),
+		m("repair-takes-any-volume", "another repository's volume of a name passes for the one that had it here", "repository/repairfiles.go",
+			" || !known && !p.isOurs(name, other, theirs) {", " {"),
+		m("repair-forgets-damage", "damage that others found while a revision was read back is forgotten", "repository/info.go",
+			"\tif i.State == Damaged && (seen.State", "\tif false && (seen.State"),
+		m("repair-trusts-a-suspect", "what was suspect is trusted once it was repaired", "repository/info.go",
+			"\tif i.State == Suspect {\n\t\ti.Suspect", "\tif false {\n\t\ti.Suspect"),
 		m("hurt-though-found", "a chunk is stored anew of which a good copy is found", "repository/hurt.go",
 			" || b.chunks.Finds(kind, ref.ID) {", " {"),
 	}

@@ -2,7 +2,7 @@ package main
 
 // The tests that put the calls of several processes into one order after the other.
 var (
-	trapOrder     = tests{"internal/proof/interleave", "^TestTraps$"}
+	trapOrder     = tests{"internal/proof/interleave", "^TestEnumerateTraps$"}
 	interleavings = tests{"internal/proof/interleave", "^TestEnumerateInterleavings$"}
 )
 

@@ -11,9 +11,11 @@ import (
 type Fault struct {
 	// Step is the number of the call that fails, the first being 0. Negative: none.
 	Step int
+	// Of tells which operations are counted; nil: all.
+	Of func(op string) bool
 	// Err is what it fails with.
 	Err error
-	// ForGood lets every later call fail too, as on a disk that is gone.
+	// ForGood lets every later call fail too, counted or not, as on a disk that is gone.
 	ForGood bool
 	// Short lets a failing write take half of its bytes first, as on a full disk.
 	Short bool
@@ -52,13 +54,20 @@ func (f *Faulty) Fired() string {
 func (f *Faulty) step(op, name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := f.calls
-	f.calls++
-	if f.fault.Step < 0 || n < f.fault.Step || n > f.fault.Step && !f.fault.ForGood {
+	if f.fired != "" {
+		if f.fault.ForGood {
+			return f.fault.Err
+		}
 		return nil
 	}
-	if f.fired == "" {
-		f.fired = fmt.Sprintf("call %d, %s %s", n, op, name)
+	if f.fault.Of != nil && !f.fault.Of(op) {
+		return nil
 	}
+	n := f.calls
+	f.calls++
+	if n != f.fault.Step {
+		return nil
+	}
+	f.fired = fmt.Sprintf("call %d, %s %s", n, op, name)
 	return f.fault.Err
 }

@@ -149,7 +149,7 @@ var traps = []trap{
 }
 
 // Each trap is gone through with clocks that are right, and with clocks that are not.
-func TestTraps(t *testing.T) {
+func TestEnumerateTraps(t *testing.T) {
 	x := newExplorer(t)
 	for _, trap := range traps {
 		t.Run(trap.name, func(t *testing.T) {

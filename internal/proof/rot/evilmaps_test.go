@@ -221,7 +221,7 @@ func TestHostileSizes(t *testing.T) {
 
 // Chains that go round in a circle, come from nowhere, are thousands long, or pile
 // up more patches than a stack may have.
-func TestHostileChains(t *testing.T) {
+func TestEnumerateHostileChains(t *testing.T) {
 	v := newVictim(t)
 	base := v.decoded(t, &v.Kept[0])
 	regions := []revision.Region{}

@@ -108,7 +108,8 @@ func (d *decider) candidates() (backups, maintenance []candidate) {
 		}
 		var is bool
 		if t.About.Changed {
-			c.since, is = r.Since, len(r.Changed) > 0 && (!d.Now.Before(r.NotBefore) || r.NotBefore.Sub(d.Now) > 2*longestRetry)
+			c.since = r.Since
+			is = len(r.Changed) > 0 && !isOff(r, r.Since, d.Now) && (!d.Now.Before(r.NotBefore) || r.NotBefore.Sub(d.Now) > 2*longestRetry)
 		} else {
 			c.since, is = d.Calendar.due(t, r, d.Now)
 		}

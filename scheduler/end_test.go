@@ -158,3 +158,59 @@ func TestKilled(t *testing.T) {
 		})
 	}
 }
+
+// A prune that was called off is due again with the next backup, and not at once.
+func TestPruneIsCalledOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		prune := scheduler.Task{Key: scheduler.Key{Kind: scheduler.Prune}, Volumes: []revision.Name{"a"}, Words: []string{"prune"}, About: scheduler.About{Changed: true, Most: 100}}
+		h := newHouse(t, task("a", plan(t, "daily at 02:00", "any", "UTC", "a")), prune)
+		pruned := 0
+		h.takes = func(w []string) (time.Duration, scheduler.Result) {
+			if w[0] == "prune" {
+				pruned++
+				return time.Hour, scheduler.Result{Outcome: scheduler.OK}
+			}
+			return time.Minute, scheduler.Result{Outcome: scheduler.OK}
+		}
+		h.runs(func(s *scheduler.Scheduler) {
+			time.Sleep(10 * time.Minute)
+			if a := s.Do(t.Context(), scheduler.Request{Varve: 1, Do: scheduler.AskCancel, Names: []string{"prune"}}); a.Error != "" {
+				t.Fatalf("%+v", a)
+			}
+			time.Sleep(time.Hour)
+			if pruned != 1 {
+				t.Errorf("an hour after it was called off, it was begun %d times", pruned)
+			}
+			time.Sleep(24 * time.Hour)
+		})
+		if pruned != 2 {
+			t.Errorf("with the night after, it was begun %d times", pruned)
+		}
+	})
+}
+
+// Volumes that cannot be pruned keep the turn from none of the others.
+func TestPruneFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		prune := scheduler.Task{Key: scheduler.Key{Kind: scheduler.Prune}, Volumes: []revision.Name{"a", "b", "c"}, Words: []string{"prune"}, About: scheduler.About{Changed: true, Most: 1}}
+		tasks := []scheduler.Task{prune}
+		for _, v := range prune.Volumes {
+			tasks = append(tasks, task(string(v), plan(t, "daily at 02:00", "any", "UTC", string(v))))
+		}
+		h := newHouse(t, tasks...)
+		h.slots = 3
+		tries := map[string]int{}
+		h.takes = func(w []string) (time.Duration, scheduler.Result) {
+			if w[0] == "prune" {
+				if tries[w[1]]++; w[1] != "c" {
+					return time.Second, scheduler.Result{Outcome: scheduler.Failure, Exit: 1}
+				}
+			}
+			return time.Second, scheduler.Result{Outcome: scheduler.OK}
+		}
+		h.runs(func(*scheduler.Scheduler) { time.Sleep(2 * time.Hour) })
+		if tries["a"] == 0 || tries["b"] == 0 || tries["c"] != 1 {
+			t.Errorf("tried: %v", tries)
+		}
+	})
+}

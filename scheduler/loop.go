@@ -297,7 +297,7 @@ func (s *Scheduler) changed(volumes []revision.Name) {
 	for i := range s.world.Tasks {
 		t := &s.world.Tasks[i]
 		if r := s.state.Records[t.Key]; r != nil {
-			r.changedBy(t, volumes, time.Now())
+			r.changedBy(t, volumes, time.Now().Round(0))
 		}
 	}
 }

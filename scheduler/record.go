@@ -42,8 +42,12 @@ func (r *Record) Usual() (usual time.Duration, known bool) {
 	return time.Duration(sorted[len(sorted)/2] * float64(time.Second)), true
 }
 
-// note adds how a run ended, at the time at which it is noted.
+// note adds how a run ended, at the time at which it is noted. What is kept of times is
+// what clocks on walls showed, for so are due times: what a clock that was ahead has shown
+// is then seen to lie in the future once it is set right.
 func (r *Record) note(k Key, res Result) {
+	took := res.Ended.Sub(res.Begun)
+	res.Begun, res.Ended = res.Begun.Round(0), res.Ended.Round(0)
 	r.Begun, r.Ended, r.Error, r.NotBefore = res.Begun, res.Ended, res.Error, time.Time{}
 	switch res.Outcome {
 	case OK, Findings:
@@ -51,7 +55,7 @@ func (r *Record) note(k Key, res Result) {
 		if k.Kind.IsBackup() {
 			r.Good = res.Begun
 		}
-		r.Took = append(r.Took, res.Ended.Sub(res.Begun).Seconds())
+		r.Took = append(r.Took, took.Seconds())
 		r.Took = r.Took[max(0, len(r.Took)-keep):]
 	case Failure:
 		r.Failures++
@@ -69,7 +73,7 @@ func (r *Record) changedBy(t *Task, volumes []revision.Name, at time.Time) {
 	if !t.About.Changed {
 		return
 	}
-	if len(r.Changed) == 0 {
+	if len(r.Changed) == 0 || isOff(r, r.Since, at) {
 		r.Since = at
 	}
 	for _, v := range volumes {
@@ -84,10 +88,12 @@ func (r *Record) tookTurns(t *Task, given []revision.Name, res Result) {
 	switch {
 	case res.Outcome == Busy || res.Outcome == Cut:
 		return
-	case t.About.Changed && !res.Outcome.Done():
-		return
 	case t.About.Changed:
+		was := slices.Clone(r.Changed)
 		r.Changed = slices.DeleteFunc(r.Changed, func(v revision.Name) bool { return slices.Contains(given, v) })
+		if !res.Outcome.Done() { // they are tried again, behind the others, which must not wait for them
+			r.Changed = append(r.Changed, slices.DeleteFunc(was, func(v revision.Name) bool { return !slices.Contains(given, v) })...)
+		}
 		return
 	}
 	// One that failed had its turn, too: the others must not wait for it.

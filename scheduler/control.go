@@ -14,14 +14,17 @@ import (
 // asking is a request, and who waits for its answer.
 type asking struct {
 	Request
-	answer chan<- Answer // has room for one
+	ctx    context.Context // ends when nobody waits any more
+	answer chan<- Answer   // has room for one
 }
+
+func (a asking) isOver() bool { return a.ctx.Err() != nil }
 
 // Do does what is asked for, while Run runs. It returns when that is done, or when ctx ends.
 func (s *Scheduler) Do(ctx context.Context, r Request) Answer {
 	answer := make(chan Answer, 1)
 	select {
-	case s.requests <- asking{r, answer}:
+	case s.requests <- asking{r, ctx, answer}:
 	case <-s.gone:
 		return Answer{Varve: protocolVersion, Error: ErrNone.Error()}
 	case <-ctx.Done():
@@ -37,13 +40,16 @@ func (s *Scheduler) Do(ctx context.Context, r Request) Answer {
 	}
 }
 
-// hear does what is asked for. What names tasks waits until the first look at the world is over.
+// hear does what is asked for. What names tasks waits until the first look at the world is
+// over. What nobody waits for any more was said not to be done, and is not.
 func (s *Scheduler) hear(a asking) {
-	if s.world == nil && s.looking && len(a.Names) > 0 {
-		s.early = append(s.early, a)
-		return
+	switch {
+	case a.isOver():
+	case s.world == nil && s.looking && len(a.Names) > 0:
+		s.early = append(slices.DeleteFunc(s.early, asking.isOver), a)
+	default:
+		a.answer <- s.handle(a.Request)
 	}
-	a.answer <- s.handle(a.Request)
 }
 
 // handle does it.

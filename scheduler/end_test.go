@@ -214,3 +214,25 @@ func TestPruneFails(t *testing.T) {
 		}
 	})
 }
+
+// What was asked for by somebody who went before anything was known is not done: they were told so.
+func TestAskedByWhoIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, task("a", plan(t, "never", "any", "UTC", "a")))
+		h.opts.Look = func(ctx context.Context) (*scheduler.World, error) {
+			time.Sleep(5 * time.Second)
+			return h.look(ctx)
+		}
+		h.runs(func(s *scheduler.Scheduler) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if a := s.Do(ctx, scheduler.Request{Varve: 1, Do: scheduler.AskRun, Names: []string{"a"}}); a.Error != scheduler.ErrSilent.Error() {
+				t.Errorf("run: %+v", a)
+			}
+			time.Sleep(time.Hour)
+		})
+		if n := len(h.times("a")); n != 0 {
+			t.Errorf("begun %d times", n)
+		}
+	})
+}

@@ -94,11 +94,7 @@ func (o Options) hand(ctx context.Context, mail []byte) (err error) {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	defer func() {
-		if err != nil {
-			_ = client.Close() // the first error is the one to tell
-		}
-	}()
+	defer func() { _ = client.Close() }() // the first error is the one to tell; without one, it has the mail
 	if err := o.greet(client, host); err != nil {
 		return err
 	}
@@ -120,7 +116,8 @@ func (o Options) hand(ctx context.Context, mail []byte) (err error) {
 	if err := body.Close(); err != nil {
 		return err
 	}
-	return client.Quit()
+	_ = client.Quit() // it has the mail, whatever it says to that: told again, it would have it twice
+	return nil
 }
 
 // greet says who we are, privately where the server can.

@@ -20,6 +20,7 @@ type mailServer struct {
 	listener net.Listener
 	tls      *tls.Config // nil: it cannot STARTTLS
 	refuse   string      // recipients with that in them are refused
+	rude     bool        // it hangs up where others say goodbye
 
 	mu    sync.Mutex
 	mails []letter
@@ -145,6 +146,9 @@ func (s *mailServer) serve(conn net.Conn) (err error) {
 			s.mails = append(s.mails, m)
 			s.mu.Unlock()
 		case "QUIT":
+			if s.rude {
+				return nil
+			}
 			return say("221 bye")
 		}
 		if err := say("%s", answer); err != nil {

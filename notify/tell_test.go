@@ -131,6 +131,28 @@ func TestWebhookFails(t *testing.T) {
 	}
 }
 
+// Who sends a message elsewhere has taken it only if it arrives there, as it was, and without a
+// word of where it came from.
+func TestWebhookElsewhere(t *testing.T) {
+	t.Parallel()
+	for code, arrives := range map[int]bool{http.StatusMovedPermanently: false, http.StatusFound: false, http.StatusSeeOther: false, http.StatusPermanentRedirect: true} {
+		var from []string
+		there := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { from = append(from, r.Method+r.Referer()) }))
+		here := httptest.NewServer(http.RedirectHandler(there.URL, code))
+		o := options(t).ForTests(1, "", nil)
+		o.Webhook = here.URL + "/secret"
+		_, err := notify.Tell(t.Context(), o, wrong(now, "db1"))
+		here.Close()
+		there.Close()
+		if (err == nil) != arrives || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%d: %v", code, err)
+		}
+		if arrives != slices.Equal(from, []string{http.MethodPost}) || !arrives && len(from) > 0 {
+			t.Errorf("%d: it came as %q", code, from)
+		}
+	}
+}
+
 // One channel that fails keeps nothing from the others, and nothing is told twice to those.
 func TestOneChannelFails(t *testing.T) {
 	t.Parallel()
@@ -205,6 +227,21 @@ func readMail(t *testing.T, data string) (header mail.Header, body string) {
 		t.Fatal(err)
 	}
 	return m.Header, string(text)
+}
+
+// A server that has the mail, and hangs up, is not given it again.
+func TestMailByRudeServer(t *testing.T) {
+	t.Parallel()
+	server := newMailServer(t, nil)
+	server.rude = true
+	o := options(t).ForTests(1, "", nil)
+	o.Email, o.Server, o.From = []string{"ops@example.org"}, server.address(), "varve@example.org"
+	for i := range 2 {
+		mustTell(t, o, wrong(now.Add(time.Duration(i)*time.Minute), "db1"))
+	}
+	if n := len(server.taken()); n != 1 {
+		t.Errorf("it has %d mails", n)
+	}
 }
 
 // Mail goes by the server that is named, privately and with a login where that can be had.

@@ -8,11 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"varve/config"
 )
 
 // metricsServer gives the metrics of a scheduler over HTTP.
@@ -21,8 +18,8 @@ type metricsServer struct {
 	address string       // where it listens; empty: nowhere
 	stop    func()
 
-	mu   sync.Mutex
-	text string // as of some time
+	turn chan struct{} // has room for one: whose it is to look at the repository, and what follows
+	text string        // as of some time
 	at   time.Time
 	of   int64 // news by then
 }
@@ -50,12 +47,7 @@ func (d *daemon) serveMetrics() {
 		d.s.warn("metrics cannot be had over HTTP: %v", err)
 		return
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", d.giveMetrics)
-	server := &http.Server{
-		Handler: http.TimeoutHandler(mux, metricsLong, "the repository does not answer\n"), ReadHeaderTimeout: 10 * time.Second,
-		MaxHeaderBytes: 16 << 10, ErrorLog: log.New(io.Discard, "", 0),
-	}
+	server := d.metricsOverHTTP()
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -67,6 +59,18 @@ func (d *daemon) serveMetrics() {
 	m.stop = func() {
 		_ = server.Close() // who asks gets nothing
 		<-served
+	}
+}
+
+// metricsOverHTTP is a server of metrics. Who asks slowly, reads slowly, or stays and asks
+// nothing, is sent away: else they would be as many one day as this process may have files open.
+func (d *daemon) metricsOverHTTP() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", d.giveMetrics)
+	return &http.Server{
+		Handler: http.TimeoutHandler(mux, metricsLong, "the repository does not answer\n"), MaxHeaderBytes: 16 << 10,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 2 * metricsLong, IdleTimeout: 5 * time.Minute,
+		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }
 
@@ -88,19 +92,23 @@ func (d *daemon) giveMetrics(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, text) // who does not read it asks again
 }
 
-// metrics is what varve metrics prints. Those who ask at a time, or soon after, are given the same.
+// metrics is what varve metrics prints. Those who ask at a time, or soon after, are given the
+// same. Who is gone does not wait: a repository may hang for days.
 func (d *daemon) metrics(ctx context.Context) (string, error) {
 	m := &d.http
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	news, age := m.news.Load(), time.Since(m.at)
 	if age < metricsOld || age < metricsOldest && news == m.of {
 		return m.text, nil
 	}
-	s := d.s.beside(d.conf.Load(), d.repo)
-	if seen := d.seen.Load(); seen != nil {
-		s.listed = func() ([]config.Volume, []error) { return seen.volumes, seen.problems }
-	}
+	conf := d.conf.Load()
+	s := d.s.beside(conf, d.repo)
+	s.listed, _ = d.listed(conf)
 	repo, err := s.openRepository(toList)
 	if err != nil {
 		return "", err

@@ -46,7 +46,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path}
+	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path, http: metricsServer{turn: make(chan struct{}, 1)}}
 	s.close("close the repository", repo)
 	if stateDir() == "" {
 		return nil, errors.New("there is no place for the state of this host: VARVE_STATE names one")

@@ -83,15 +83,8 @@ func (d *daemon) tellOthers(ctx context.Context) {
 
 // situation is what is wrong, by what the scheduler has seen of the sources.
 func (d *daemon) situation(ctx context.Context, s *session, conf *config.Config) (what notify.Situation, err error) {
-	seen := d.seen.Load()
-	isListed := seen != nil && seen.of == conf
-	s.listed = func() ([]config.Volume, []error) {
-		if isListed {
-			return seen.volumes, seen.problems
-		}
-		volumes, _ := conf.Volumes(func(string) ([]string, error) { return nil, nil }) // those that need not be looked for
-		return volumes, nil
-	}
+	listed, isListed := d.listed(conf)
+	s.listed = listed
 	repo, err := s.openRepository(toList)
 	if err != nil {
 		what = unreachable(s, err)
@@ -104,6 +97,18 @@ func (d *daemon) situation(ctx context.Context, s *session, conf *config.Config)
 	}
 	what.Partial = what.Partial || !isListed
 	return what, nil
+}
+
+// listed gives the volumes of a configuration without a look for sources, which may hang: those
+// that another process has found. Unless all of them were, those that need not be looked for.
+func (d *daemon) listed(conf *config.Config) (list func() ([]config.Volume, []error), all bool) {
+	if seen := d.seen.Load(); seen != nil && seen.of == conf {
+		return func() ([]config.Volume, []error) { return seen.volumes, seen.problems }, true
+	}
+	return func() ([]config.Volume, []error) {
+		volumes, _ := conf.Volumes(func(string) ([]string, error) { return nil, nil })
+		return volumes, nil
+	}, false
 }
 
 // toldByScheduler is set for what a scheduler runs: it tells others itself.

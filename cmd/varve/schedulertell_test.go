@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"varve/config"
 )
 
 // A teller tells soon after it was asked to, in a while again, every few minutes, and never all the time.
@@ -67,5 +70,42 @@ volumes:
 	stop(syscall.SIGTERM)
 	if got != "NOT SAFE: failing b" {
 		t.Errorf("it told %q", got)
+	}
+}
+
+// Metrics wait for nobody who is gone, and nobody can stay with their server for ever.
+func TestMetricsServerIsPatientWithNobody(t *testing.T) {
+	t.Parallel()
+	d := &daemon{http: metricsServer{turn: make(chan struct{}, 1)}}
+	d.http.turn <- struct{}{} // somebody looks at a repository that hangs
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if text, err := d.metrics(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("who is gone is given %q, %v", text, err)
+	}
+	server := d.metricsOverHTTP()
+	if server.ReadTimeout <= 0 || server.IdleTimeout <= 0 || server.WriteTimeout <= metricsLong {
+		t.Errorf("it waits %s for who asks, %s for who reads, %s for who does neither", server.ReadTimeout, server.WriteTimeout, server.IdleTimeout)
+	}
+}
+
+// What is listed in a scheduler itself is what another process has found, of this configuration;
+// until then, no source is looked for.
+func TestListedWithoutALook(t *testing.T) {
+	t.Parallel()
+	conf, err := config.Parse("varve.yaml", []byte("volumes: {one: {source: /one}, 'p/*': {source: /nowhere/*}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := new(daemon)
+	d.seen.Store(&listing{of: new(config.Config), problems: []error{errors.New("of another configuration")}})
+	list, all := d.listed(conf)
+	if volumes, problems := list(); all || len(volumes) != 1 || volumes[0].Name != "one" || problems != nil {
+		t.Errorf("before they were found: %v, %v, %v", volumes, problems, all)
+	}
+	d.seen.Store(&listing{of: conf, volumes: []config.Volume{{Name: "p/1"}}})
+	list, all = d.listed(conf)
+	if volumes, _ := list(); !all || len(volumes) != 1 || volumes[0].Name != "p/1" {
+		t.Errorf("once they were found: %v, %v", volumes, all)
 	}
 }

@@ -28,6 +28,8 @@ type daemon struct {
 	watch *watchdog
 	seen  atomic.Pointer[listing]
 
+	retired map[revision.Name]bool // as they were seen last; of who looks
+
 	teller *teller
 	http   metricsServer
 	isAway atomic.Bool // the repository, when it was looked at last
@@ -46,7 +48,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path, http: metricsServer{turn: make(chan struct{}, 1)}}
+	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path, http: metricsServer{turn: make(chan struct{}, 1)}, retired: map[revision.Name]bool{}}
 	s.close("close the repository", repo)
 	if stateDir() == "" {
 		return nil, errors.New("there is no place for the state of this host: VARVE_STATE names one")

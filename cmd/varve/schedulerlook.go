@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,13 +41,10 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 		w.Unread = append(w.Unread, err.Error())
 	}
 	seen := d.list(ctx, conf, summaries)
-	retired := map[revision.Name]bool{}
-	for i := range summaries {
-		retired[summaries[i].Volume.Name] = summaries[i].Retired
-	}
+	d.noteRetired(summaries, err)
 	var wanted []config.Volume
 	for _, v := range allWanted(conf, seen.volumes, seen.problems, summaries) {
-		if !retired[v.Name] {
+		if !d.retired[v.Name] {
 			wanted = append(wanted, v.Volume)
 		}
 	}
@@ -61,6 +59,24 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 	}
 	w.Tasks = scheduler.Tasks(conf, wanted, kept)
 	return w, ctx.Err()
+}
+
+// noteRetired notes which volumes are not to be backed up any more. Of what cannot be read
+// now, what was noted last holds: a backup would end it.
+func (d *daemon) noteRetired(summaries []repository.Summary, unread error) {
+	retired, hidden := map[revision.Name]bool{}, map[revision.Name]bool{}
+	if unread != nil {
+		retired = d.retired
+	}
+	for _, u := range unreadOf(unread) {
+		hidden[u.Volume] = true
+	}
+	d.retired = maps.Clone(retired)
+	for i := range summaries {
+		if name := summaries[i].Volume.Name; !hidden[name] {
+			d.retired[name] = summaries[i].Retired
+		}
+	}
 }
 
 // survey reads what the repository says.

@@ -65,9 +65,11 @@ volumes: {one: {source: DIR/disk}, two: {source: DIR/disk, hooks: {before: "echo
 func TestSchedulerKeepsWhatTheJournalLacks(t *testing.T) {
 	b := newBench(t)
 	b.disk("disk", 1<<20, 1)
-	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}}\n")
+	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}, old: {source: DIR/disk}}\n")
 	b.does("init")
 	b.does("backup one")
+	b.does("backup old")
+	b.does("retire old")
 	stop := startScheduler(t)
 	dirs, err := filepath.Glob(b.path("state/*/scheduler"))
 	if err != nil || len(dirs) != 1 {
@@ -92,6 +94,9 @@ func TestSchedulerKeepsWhatTheJournalLacks(t *testing.T) {
 	b.move("repo", "away")
 	ask(scheduler.Request{Do: scheduler.AskReload}) // which has it look
 	until("it is blind", func(s *scheduler.Status) bool { return s.Blind != "" })
+	if n := ask(scheduler.Request{Do: scheduler.AskStatus}).Tasks; n != 1 {
+		t.Errorf("there are %d tasks: what was retired is not to be backed up, whether or not that can be seen", n)
+	}
 	ask(scheduler.Request{Do: scheduler.AskRun, Names: []string{"one"}})
 	until("the backup has failed", func(s *scheduler.Status) bool { return len(s.Failing) == 1 })
 	stop(syscall.SIGTERM)

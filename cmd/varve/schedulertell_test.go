@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"varve/config"
+	"varve/repository"
+	"varve/revision"
 )
 
 // A teller tells soon after it was asked to, in a while again, every few minutes, and never all the time.
@@ -107,5 +109,29 @@ func TestListedWithoutALook(t *testing.T) {
 	list, all = d.listed(conf)
 	if volumes, _ := list(); !all || len(volumes) != 1 || volumes[0].Name != "p/1" {
 		t.Errorf("once they were found: %v, %v", volumes, all)
+	}
+}
+
+// What was retired is so until something else is seen; what cannot be read shows nothing.
+func TestRetiredUnlessSeenOtherwise(t *testing.T) {
+	t.Parallel()
+	of := func(name revision.Name, retired bool) repository.Summary {
+		return repository.Summary{Volume: repository.Volume{Name: name}, Retired: retired}
+	}
+	d := &daemon{retired: map[revision.Name]bool{}}
+	for i, c := range []struct {
+		seen   []repository.Summary
+		unread error
+		want   string
+	}{
+		{seen: []repository.Summary{of("a", true), of("b", true), of("c", false)}, want: "map[a:true b:true c:false]"},
+		{unread: errors.New("it is away"), want: "map[a:true b:true c:false]"},
+		{seen: []repository.Summary{of("a", false), of("b", false)}, unread: &repository.VolumeError{Volume: "a", Err: errors.New("it is hurt")}, want: "map[a:true b:false c:false]"},
+		{seen: []repository.Summary{of("b", true)}, want: "map[b:true]"},
+	} {
+		d.noteRetired(c.seen, c.unread)
+		if got := fmt.Sprint(d.retired); got != c.want {
+			t.Errorf("look %d: %s, want %s", i, got, c.want)
+		}
 	}
 }

@@ -42,8 +42,12 @@ func LeaveEvent(stateDir string, id revision.UUID, who Holder, e Event) (err err
 	if err != nil || len(entries) > maxLeft {
 		return err
 	}
+	line, err := sealEvent(e) // as short as the journal will want it
+	if err != nil {
+		return fmt.Errorf("keep what the journal lacks: %w", err)
+	}
 	name := e.Time.UTC().Format("20060102T150405.000000000Z-") + randomHex() + leftExt
-	return writeNewSmall(tree, durable.NewTemps("left-"+randomHex()), name, e)
+	return durable.WriteNew(tree, durable.NewTemps("left-"+randomHex()), name, line)
 }
 
 // leave keeps an event that could not be written; nothing is kept without a state.

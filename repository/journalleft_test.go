@@ -51,6 +51,26 @@ func TestWhatTheJournalLacks(t *testing.T) {
 	}
 }
 
+// However much there is to say of it, what was left gets into the journal.
+func TestMuchIsLeft(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	e := event(1, testTime)
+	e.Result = repository.ResultFindings
+	for range 100 {
+		e.Findings = append(e.Findings, strings.Repeat("x", 20<<10))
+	}
+	if err := repository.LeaveEvent(p.state, r.ID(), repository.Holder{Host: "host"}, e); err != nil {
+		t.Fatal(err)
+	}
+	p.record(p.open(), event(2, testTime))
+	events, err := p.open().Events()
+	if err != nil || len(events) != 2 || len(events[0].Findings)+len(events[1].Findings) == 0 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}
+
 // What only reads leaves nothing for a repository that nobody can write to.
 func TestReadersLeaveNothing(t *testing.T) {
 	p := newPlace(t)

@@ -3,6 +3,8 @@ package scheduler
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -19,7 +21,9 @@ type Child struct {
 	Args  []string      // its name and its arguments
 	Env   []string      // nil: ours
 	Input []byte        // is its standard input
-	Grace time.Duration // between SIGTERM and SIGKILL; zero: 40 s
+	Grace time.Duration // between SIGTERM and SIGKILL, and a quarter of it until it is given up; zero: 40 s
+
+	kill func(*os.Process) // nil: kill
 }
 
 // Output is what a program wrote, as much of it as was kept, and how it ended.
@@ -42,7 +46,8 @@ const (
 const drain = 2 * time.Second
 
 // Run runs the program until it ends. When ctx ends, it gets SIGTERM, and after a while
-// SIGKILL, together with what it left in its session.
+// SIGKILL, together with what it left in its session. If that does not end it, nothing does,
+// and Run returns all the same.
 func (c Child) Run(ctx context.Context) (out Output) {
 	// The kernel tells a child that the thread is gone which started it, so that has to stay.
 	runtime.LockOSThread()
@@ -59,32 +64,54 @@ func (c Child) Run(ctx context.Context) (out Output) {
 	if err := cmd.Start(); err != nil {
 		return Output{Exit: -1, Err: err}
 	}
+	var err error
 	ended := make(chan struct{})
-	watched := make(chan struct{})
 	go func() {
-		defer close(watched)
-		select {
-		case <-ended:
-			return
-		case <-ctx.Done():
-		}
-		out.Signaled = true
-		_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended
-		select {
-		case <-ended:
-		case <-time.After(c.Grace):
-			_ = cmd.Process.Kill() // likewise
-			killSession(cmd.Process.Pid)
-		}
+		defer close(ended)
+		err = cmd.Wait()
 	}()
-	err := cmd.Wait()
-	close(ended)
-	<-watched
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		out.Signaled = true
+		if !c.end(cmd.Process, ended) {
+			return Output{Exit: -1, Err: errUndying, Signaled: true}
+		}
+	}
 	out.Stdout, out.Cut, out.Stderr, out.Exit = stdout.data, stdout.cut, stderr.String(), cmd.ProcessState.ExitCode()
 	if out.Exit < 0 {
 		out.Err = err
 	}
 	return out
+}
+
+var errUndying = errors.New("it cannot be killed, and is left to itself")
+
+// end ends the program, and tells whether it has. One that waits for a dead disk is killed in
+// vain: who waited for that would never do anything else.
+func (c Child) end(p *os.Process, ended <-chan struct{}) bool {
+	has := func(limit time.Duration) bool {
+		select {
+		case <-ended:
+			return true
+		case <-time.After(limit):
+			return false
+		}
+	}
+	_ = p.Signal(syscall.SIGTERM) // an error: it has ended
+	if has(c.Grace) {
+		return true
+	}
+	if c.kill == nil {
+		c.kill = kill
+	}
+	c.kill(p)
+	return has(c.Grace / 4)
+}
+
+func kill(p *os.Process) {
+	_ = p.Kill() // likewise
+	killSession(p.Pid)
 }
 
 // killSession ends what a program that was killed left in its session.

@@ -46,6 +46,7 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	}
 	repo, err := s.openRepository(toList)
 	if err != nil {
+		s.tellUnreachable(ctx, err)
 		return nil, err
 	}
 	d := &daemon{s: s, repo: s.about.repo, id: repo.ID(), path: conf.Path, http: metricsServer{turn: make(chan struct{}, 1)}, retired: map[revision.Name]bool{}}

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -133,5 +138,26 @@ func TestRetiredUnlessSeenOtherwise(t *testing.T) {
 		if got := fmt.Sprint(d.retired); got != c.want {
 			t.Errorf("look %d: %s, want %s", i, got, c.want)
 		}
+	}
+}
+
+// A scheduler that finds no repository, for its disk is not mounted yet, says so to those who are
+// to be told, and is started again.
+func TestSchedulerWithoutRepository(t *testing.T) {
+	b := newBench(t)
+	b.write("varve/varve.yaml", "repository: DIR/repo\nnotify: {command: 'cat >DIR/told'}\nvolumes: {one: {source: DIR/disk}}\n")
+	t.Setenv("VARVE_REPO", "")
+	code, _, _ := typed("scheduler")
+	if code == 0 {
+		t.Fatal("it found one")
+	}
+	told, err := os.ReadFile(b.path("told"))
+	if err != nil || !strings.Contains(string(told), `"kind":"unreachable"`) {
+		t.Errorf("told: %q, %v", told, err)
+	}
+	unit := units(t)["varve-scheduler.service"]
+	never := regexp.MustCompile(`(?m)^RestartPreventExitStatus=(.*)$`).FindStringSubmatch(unit)
+	if never == nil || slices.Contains(strings.Fields(never[1]), strconv.Itoa(code)) {
+		t.Errorf("it ends with %d, and is not started again after %q", code, never)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/smtp"
+	"net/textproto"
 	"os"
 	"strings"
 	"time"
@@ -101,10 +102,16 @@ func (o Options) hand(ctx context.Context, mail []byte) (err error) {
 	if err := client.Mail(o.from()); err != nil {
 		return err
 	}
+	var refused []error
 	for _, to := range o.Email {
-		if err := client.Rcpt(to); err != nil {
+		if err := client.Rcpt(to); isForGood(err) {
+			refused = append(refused, fmt.Errorf("to %s: %w", to, err))
+		} else if err != nil {
 			return fmt.Errorf("to %s: %w", to, err)
 		}
+	}
+	if len(refused) == len(o.Email) {
+		return errors.Join(refused...)
 	}
 	body, err := client.Data()
 	if err != nil {
@@ -117,7 +124,21 @@ func (o Options) hand(ctx context.Context, mail []byte) (err error) {
 		return err
 	}
 	_ = client.Quit() // it has the mail, whatever it says to that: told again, it would have it twice
+	if len(refused) > 0 {
+		return &partError{errors.Join(refused...)}
+	}
 	return nil
+}
+
+// A partError reports that some were told, and others cannot be.
+type partError struct{ error }
+
+func (e *partError) Unwrap() error { return e.error }
+
+// isForGood tells whether a server will say the same another time.
+func isForGood(err error) bool {
+	var said *textproto.Error
+	return errors.As(err, &said) && said.Code >= 500
 }
 
 // greet says who we are, privately where the server can.

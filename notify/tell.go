@@ -40,7 +40,8 @@ type Situation struct {
 	Partial  bool // there may be others: nothing is over
 }
 
-// A channel takes messages. An error says that it did not take one.
+// A channel takes messages. An error says that it did not take one; a [*partError], that it
+// did for some.
 type channel struct {
 	name string // in the state; API of who keeps it
 	send func(ctx context.Context, m *Message) error
@@ -84,11 +85,14 @@ func Tell(ctx context.Context, o Options, s Situation) (done Told, err error) {
 		m, then := state.told[c.name].decide(s, o.Again)
 		if !m.isEmpty() {
 			o.fill(&m, s)
-			if err := c.send(ctx, &m); err != nil {
+			err := c.send(ctx, &m)
+			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
-				then = state.told[c.name]
-			} else {
+			}
+			if err == nil || errors.As(err, new(*partError)) {
 				done.Channels = append(done.Channels, c.name)
+			} else {
+				then = state.told[c.name]
 			}
 		}
 		next[c.name] = then

@@ -316,6 +316,23 @@ func TestMailByServer(t *testing.T) {
 	}
 }
 
+// One address that nobody has any more keeps a mail from nobody else, and those are told once.
+func TestMailToSome(t *testing.T) {
+	t.Parallel()
+	server := newMailServer(t, nil)
+	server.refuse = "gone"
+	o := options(t)
+	o.Email, o.Server = []string{"gone@example.org", "ops@example.org"}, server.address()
+	done, err := notify.Tell(t.Context(), o, wrong(now, "db1"))
+	if err == nil || !strings.Contains(err.Error(), "to gone@example.org: 550") || !slices.Equal(done.Channels, []string{"email"}) {
+		t.Errorf("told %q, %v", done.Channels, err)
+	}
+	mustTell(t, o, wrong(now.Add(time.Minute), "db1"))
+	if mails := server.taken(); len(mails) != 1 || !slices.Equal(mails[0].to, []string{"ops@example.org"}) {
+		t.Errorf("mails: %+v", mails)
+	}
+}
+
 // Without a server, the host's own sendmail has it.
 func TestMailBySendmail(t *testing.T) {
 	t.Parallel()

@@ -132,7 +132,7 @@ func (s *Scheduler) askFor(names []string) ([]Key, error) {
 		switch {
 		case s.running[k] != nil:
 			return nil, &RefusedError{fmt.Sprintf("%s is under way", k)}
-		case s.task(k).About.Changed && len(s.state.Records[k].Changed) == 0:
+		case s.task(k).isEmpty(), s.task(k).About.Changed && len(s.state.Records[k].Changed) == 0:
 			return nil, &RefusedError{fmt.Sprintf("there is nothing for %s to do", k)}
 		}
 	}

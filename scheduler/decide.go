@@ -113,7 +113,7 @@ func (d *decider) candidates() (backups, maintenance []candidate) {
 		} else {
 			c.since, is = d.Calendar.due(t, r, d.Now)
 		}
-		if d.isRunning(t.Key) || !c.asked && (!is || paused) {
+		if d.isRunning(t.Key) || t.isEmpty() || !c.asked && (!is || paused) {
 			continue
 		}
 		if gap := d.Calendar.gap(t, d.Now); gap > 0 && r.Failures == 0 {

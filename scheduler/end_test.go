@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"varve/revision"
+	"varve/schedule"
 	"varve/scheduler"
 )
 
@@ -233,6 +234,28 @@ func TestAskedByWhoIsGone(t *testing.T) {
 		})
 		if n := len(h.times("a")); n != 0 {
 			t.Errorf("begun %d times", n)
+		}
+	})
+}
+
+// A task that takes turns, and has nobody whose turn it could be, is not run: without a name, it would be about all.
+func TestNobodysTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		drill := scheduler.Task{Key: scheduler.Key{Kind: scheduler.Drill}, Words: []string{"drill"}, About: scheduler.About{Most: 1}, Plans: []schedule.Plan{plan(t, "every 100d", "any", "UTC", "drill")}}
+		h := newHouse(t, drill)
+		h.runs(func(s *scheduler.Scheduler) {
+			time.Sleep(time.Hour)
+			if a := s.Do(t.Context(), scheduler.Request{Varve: 1, Do: scheduler.AskRun, Names: []string{"drill"}}); a.Error != "there is nothing for drill to do" {
+				t.Errorf("asked for: %+v", a)
+			}
+			time.Sleep(time.Hour)
+			h.mu.Lock()
+			h.tasks[0].Volumes = []revision.Name{"a"}
+			h.mu.Unlock()
+			time.Sleep(time.Hour)
+		})
+		if len(h.times("drill")) != 0 || len(h.times("a")) != 1 {
+			t.Errorf("begun: %v", h.begun)
 		}
 	})
 }

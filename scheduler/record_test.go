@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/revision"
 	"varve/schedule"
 )
 
@@ -27,5 +28,28 @@ func TestRecordKeepsTheClockOnTheWall(t *testing.T) {
 	r := &Record{Success: begun.Add(10 * 24 * time.Hour).Round(0)}
 	if !schedule.IsDue(r.Success, begun.Round(0).Add(-time.Hour), begun) {
 		t.Error("a success of the future keeps it from being due")
+	}
+}
+
+// What only seems to be gone, for something cannot be read, is not forgotten.
+func TestLearnWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	at, drill := time.Now(), Key{Drill, ""}
+	known := func() *state {
+		return &state{Records: map[Key]*Record{
+			{Backup, "a"}: {Failures: 3},
+			drill:         {Turns: map[revision.Name]time.Time{"a": at}, Changed: []revision.Name{"a"}},
+		}}
+	}
+	w := &World{At: at, Tasks: []Task{{Key: drill, About: About{Most: 1}}}, Unread: []string{"the disk is gone"}}
+	s := known()
+	s.learn(w)
+	if len(s.Records) != 2 || s.Records[Key{Backup, "a"}].Failures != 3 || len(s.Records[drill].Turns) != 1 || len(s.Records[drill].Changed) != 1 {
+		t.Errorf("where something cannot be read, it knows %+v", s.Records)
+	}
+	w.Unread = nil
+	s.learn(w)
+	if len(s.Records) != 1 || len(s.Records[drill].Turns)+len(s.Records[drill].Changed) != 0 {
+		t.Errorf("once it can be, it knows %+v", s.Records)
 	}
 }

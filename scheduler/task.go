@@ -68,6 +68,10 @@ type About struct {
 	Most    int  // at most so many in a run; those whose turn was longest ago. 0: all, and none is named
 }
 
+// isEmpty tells whether there is no volume that a run could be about. None is named then,
+// which a command would take for all of them.
+func (t *Task) isEmpty() bool { return t.About.Most > 0 && !t.About.Changed && len(t.Volumes) == 0 }
+
 // A Result is how a run ended. The zero value is one that did well and said nothing.
 type Result struct {
 	Begun, Ended time.Time

@@ -33,13 +33,15 @@ type Known struct {
 
 // learn brings the records up to what the world says. What somebody else did counts as if
 // it had been done here, and what was taken away as if it had never been done. Tasks that
-// are gone are forgotten.
+// are gone are forgotten, and so are volumes that a task is not about any more; unless
+// something could not be read, by which they may only seem to be.
 func (s *state) learn(w *World) {
 	wanted := map[Key]*Task{}
 	for i := range w.Tasks {
 		wanted[w.Tasks[i].Key] = &w.Tasks[i]
 	}
-	maps.DeleteFunc(s.Records, func(k Key, _ *Record) bool { return wanted[k] == nil })
+	isWhole := len(w.Unread) == 0
+	maps.DeleteFunc(s.Records, func(k Key, _ *Record) bool { return wanted[k] == nil && isWhole })
 	for k, t := range wanted {
 		r := s.Records[k]
 		isNew := r == nil
@@ -56,7 +58,7 @@ func (s *state) learn(w *World) {
 		case isNew:
 			r.Success = w.Done[k.Kind]
 		}
-		if !k.Kind.IsBackup() {
+		if !k.Kind.IsBackup() && isWhole {
 			r.Changed = slices.DeleteFunc(r.Changed, func(v revision.Name) bool { return !slices.Contains(t.Volumes, v) })
 			maps.DeleteFunc(r.Turns, func(v revision.Name, _ time.Time) bool { return !slices.Contains(t.Volumes, v) })
 		}

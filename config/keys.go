@@ -74,7 +74,7 @@ func limitFields() []field[Limits] {
 	return []field[Limits]{
 		value("jobs", Key{
 			Type: "number", Example: "2",
-			Text: "How many volumes are read at once; others wait. Without it, any number.",
+			Text: "How many volumes are read at once; others wait. Without it, any number, of which a scheduler begins four at a time.",
 		}, wholeNumber(1, 1000), func(l *Limits) *int { return &l.Jobs }),
 		{name: "limit_rate", in: anywhere, read: readRate, Key: Key{
 			Type: "size, or sizes by time of day", Example: `{"08:00-18:00": 100MiB, else: 400MiB}`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,7 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 		At: time.Now(), Volumes: map[revision.Name]scheduler.Known{}, Others: map[revision.Name]bool{}, Done: map[scheduler.Kind]time.Time{},
 	}
 	conf := d.conf.Load()
-	w.Slots = max(1, conf.Limits.Jobs)
+	w.Slots = cmp.Or(conf.Limits.Jobs, slotsUnsaid)
 	summaries, err := d.survey(ctx, w)
 	if err != nil {
 		w.Unread = append(w.Unread, err.Error())
@@ -215,3 +216,7 @@ func (s *session) beside(conf *config.Config, repo string) *session {
 	other.about.repo = repo
 	return other
 }
+
+// slotsUnsaid is how many backups a scheduler has under way at a time where no limit is said: enough
+// that one whose source hangs does not hold up all others.
+const slotsUnsaid = 4

@@ -61,6 +61,26 @@ volumes: {one: {source: DIR/disk}, two: {source: DIR/disk, hooks: {before: "echo
 	b.until("what ran has ended", func(s realStatus) bool { return len(s.Running) == 0 && s.Scheduler.State == "dead" })
 }
 
+// Where no limit is said, one that hangs does not hold up the others.
+func TestSchedulerIsNotHeldUp(t *testing.T) {
+	b := newBench(t)
+	b.disk("disk", 1<<20, 1)
+	const one = `repository: DIR/repo
+defaults: {schedule: every 100d}
+volumes:
+  one: {source: DIR/disk, hooks: {before: "echo >DIR/hangs; exec sleep 1000"}}
+`
+	b.write("varve/varve.yaml", one)
+	b.does("init")
+	stop := startScheduler(t)
+	b.awaits("hangs")
+	b.write("varve/varve.yaml", one+"  two: {source: DIR/disk}\n")
+	b.does("scheduler reload")
+	b.until("two is backed up", func(s realStatus) bool { return s.Good == 1 })
+	b.does("scheduler cancel one")
+	stop(syscall.SIGTERM)
+}
+
 // That a backup failed while the repository was away is in the journal once it is there again.
 func TestSchedulerKeepsWhatTheJournalLacks(t *testing.T) {
 	b := newBench(t)

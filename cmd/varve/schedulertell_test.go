@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -25,11 +26,21 @@ func TestTeller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		begun := time.Now()
+		var mu sync.Mutex
 		var told []time.Duration
 		tell := newTeller(func(context.Context) {
+			mu.Lock()
 			told = append(told, time.Since(begun))
+			mu.Unlock()
 			time.Sleep(time.Second)
 		})
+		since := func() []time.Duration { // what was told since it was asked last
+			mu.Lock()
+			defer mu.Unlock()
+			was := told
+			told = nil
+			return was
+		}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -41,13 +52,13 @@ func TestTeller(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		synctest.Wait()
-		if len(told) < 4 || len(told) > 6 || told[0] != 0 {
+		if told := since(); len(told) < 4 || len(told) > 6 || told[0] != 0 {
 			t.Errorf("thirty volumes were told at %v", told)
 		}
 		time.Sleep(2 * tellPause)
-		told = nil
+		since()
 		time.Sleep(time.Hour)
-		if n := len(told); n < 8 || n > 12 {
+		if told := since(); len(told) < 8 || len(told) > 12 {
 			t.Errorf("in an hour without a word it told at %v", told)
 		}
 		cancel()

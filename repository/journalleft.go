@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"varve/internal/durable"
@@ -19,6 +20,10 @@ const (
 	leftLock = "lock"
 	leftExt  = ".json"
 	maxLeft  = 1000 // events; then no more are kept
+
+	leftPatience = 5 * time.Second // how long another is waited for who adds them
+	leftLook     = 20 * time.Millisecond
+	leftTempAge  = 24 * time.Hour // then nobody writes a temporary file any more
 )
 
 // LeaveEvent keeps an event of a repository that cannot be written to now, in a host's
@@ -39,8 +44,11 @@ func LeaveEvent(stateDir string, id revision.UUID, who Holder, e Event) (err err
 	}
 	defer func() { err = errors.Join(err, tree.Close()) }()
 	entries, err := tree.ReadDir(".")
-	if err != nil || len(entries) > maxLeft {
-		return err
+	if err != nil {
+		return fmt.Errorf("keep what the journal lacks: %w", err)
+	}
+	if len(entries) > maxLeft {
+		return fmt.Errorf("keep what the journal lacks: there are %d events already in %s", len(entries), dir)
 	}
 	line, err := sealEvent(e) // as short as the journal will want it
 	if err != nil {
@@ -60,8 +68,8 @@ func (r *Repository) leave(e Event) {
 	}
 }
 
-// addLeft adds to the journal what was kept, in its order. One of several who could does
-// it; a power cut in between may have an event there twice, and never not at all.
+// addLeft adds to the journal what was kept, in its order, and before anything that comes later. A disk
+// that fails, or a power cut in between, may have an event there twice, and never not at all.
 func (r *Repository) addLeft(ctx context.Context, dir string) {
 	if r.opts.StateDir == "" {
 		return
@@ -71,8 +79,8 @@ func (r *Repository) addLeft(ctx context.Context, dir string) {
 		return // there is nothing
 	}
 	defer func() { _ = tree.Close() }() // what is kept stays
-	lock, err := durable.OpenLocked(tree, leftLock)
-	if err != nil || lock == nil {
+	lock := lockLeft(ctx, tree)
+	if lock == nil {
 		return
 	}
 	defer func() { _ = lock.Close() }() // likewise
@@ -81,18 +89,20 @@ func (r *Repository) addLeft(ctx context.Context, dir string) {
 		return
 	}
 	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), leftExt) || durable.IsTemp(entry.Name()) {
-			continue
-		}
-		var e Event
-		if err := readSmall(tree, entry.Name(), &e); err == nil {
-			said := "ended at " + e.Time.UTC().Format(time.RFC3339) + ", when the journal could not be written"
-			if e.Detail != "" {
-				said = e.Detail + "; " + said
+		switch {
+		case durable.IsTemp(entry.Name()):
+			if info, err := entry.Info(); err != nil || r.opts.Now().Sub(info.ModTime()) < leftTempAge {
+				continue // somebody may be writing it
 			}
-			e.Time, e.Detail = r.opts.Now().UTC().Truncate(time.Millisecond), said
-			if written, err := r.append(ctx, dir, e); err != nil && !written {
+		case !strings.HasSuffix(entry.Name(), leftExt):
+			continue
+		default:
+			added, err := r.addOneLeft(ctx, dir, tree, entry.Name())
+			if err != nil {
 				return // the next one tries again
+			}
+			if !added {
+				continue
 			}
 		}
 		if err := tree.Remove(entry.Name()); err != nil {
@@ -100,4 +110,34 @@ func (r *Repository) addLeft(ctx context.Context, dir string) {
 			return
 		}
 	}
+}
+
+// addOneLeft adds an event that was kept. It says false of one that cannot be read now, and stays; what is damaged
+// says nothing, and can go.
+func (r *Repository) addOneLeft(ctx context.Context, dir string, tree durable.FS, name string) (added bool, err error) {
+	var e Event
+	if err := readSmall(tree, name, &e); err != nil {
+		damaged := new(DamagedFileError)
+		return errors.As(err, &damaged) && !errors.Is(err, syscall.EIO), nil
+	}
+	said := "ended at " + e.Time.UTC().Format(time.RFC3339) + ", when the journal could not be written"
+	if e.Detail != "" {
+		said = e.Detail + "; " + said
+	}
+	e.Time, e.Detail = r.opts.Now().UTC().Truncate(time.Millisecond), said
+	_, err = r.append(ctx, dir, e)
+	return err == nil, err
+}
+
+// lockLeft waits for whoever adds events that were kept: what comes later is to stand after them. Nil: it takes
+// too long, or cannot be locked.
+func lockLeft(ctx context.Context, tree durable.FS) durable.File {
+	for waited := time.Duration(0); waited < leftPatience && ctx.Err() == nil; waited += leftLook {
+		lock, err := durable.OpenLocked(tree, leftLock)
+		if lock != nil || err != nil {
+			return lock
+		}
+		time.Sleep(leftLook)
+	}
+	return nil
 }

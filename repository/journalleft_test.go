@@ -1,12 +1,17 @@
 package repository_test
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"varve/internal/durable"
 	"varve/internal/durable/durabletest"
 	"varve/repository"
 )
@@ -83,6 +88,88 @@ func TestReadersLeaveNothing(t *testing.T) {
 	}
 	if left := leftIn(t, p); len(left) != 0 {
 		t.Errorf("it leaves %q", left)
+	}
+}
+
+// What is recorded while another adds what was left waits for that: the journal tells things in their order.
+func TestWhatWasLeftComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		r := p.open()
+		if err := repository.LeaveEvent(p.state, r.ID(), repository.Holder{Host: "host"}, event(1, testTime)); err != nil {
+			t.Fatal(err)
+		}
+		left, err := durable.OpenTree(filepath.Join(p.state, r.ID().String(), "left"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = left.Close() }()
+		lock, err := durable.OpenLocked(left, "lock")
+		if err != nil || lock == nil {
+			t.Fatal(lock, err)
+		}
+		var recording sync.WaitGroup
+		recording.Go(func() { p.record(r, event(2, testTime)) })
+		synctest.Wait()
+		if events, err := p.open().Events(); err != nil || len(events) != 0 {
+			t.Errorf("%d events while another adds what was left, %v", len(events), err)
+		}
+		if err := lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+		recording.Wait()
+		if events, err := p.open().Events(); err != nil || len(events) != 2 || events[0].Detail == "" || events[1].Detail != "" {
+			t.Errorf("%+v, %v", events, err)
+		}
+	})
+}
+
+// What was left goes when the journal has it for certain, and not when a sync failed; what is damaged, and what a
+// killed writer left, goes.
+func TestWhatWasLeftStays(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.open()
+	if err := repository.LeaveEvent(p.state, r.ID(), repository.Holder{Host: "host"}, event(1, testTime)); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(leftIn(t, p)[0])
+	failed := false
+	unsynced, err := repository.Open(durabletest.NewWatched(p.tree(), func(op, name string) error {
+		if op == "fsync" && strings.HasPrefix(name, "journal/") {
+			failed = true
+			return syscall.EIO
+		}
+		return nil
+	}), repository.Options{StateDir: p.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unsynced.Record(t.Context(), event(2, testTime))
+	if left := leftIn(t, p); !failed || len(left) == 0 {
+		t.Fatalf("nothing is left of what was not synced; failed: %v", failed)
+	}
+	const temp = "/.tmp-killed"
+	for name, content := range map[string]string{temp: "", "/1-damaged.json": "x"} {
+		if err := os.WriteFile(dir+name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(dir+temp, testTime.AddDate(-1, 0, 0), testTime.AddDate(-1, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	p.record(p.open(), event(3, testTime))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if !slices.Equal(names, []string{"lock"}) {
+		t.Errorf("%q are kept", names)
 	}
 }
 

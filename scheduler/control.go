@@ -61,6 +61,8 @@ func (s *Scheduler) handle(r Request) Answer {
 		err = fmt.Errorf("version %d is asked for, this scheduler speaks %d", r.Varve, protocolVersion)
 	case r.Do == AskStatus:
 		a.Status = s.status(time.Now())
+	case r.Do == AskRun && s.ending:
+		err = &RefusedError{"the scheduler ends, and begins nothing any more"}
 	case r.Do == AskRun:
 		a.Done, err = s.askFor(r.Names)
 	case r.Do == AskCancel:

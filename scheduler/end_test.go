@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,20 @@ func TestEnd(t *testing.T) {
 			return time.Hour, scheduler.Result{Outcome: scheduler.OK}
 		}
 		begun := time.Now()
-		h.runs(func(*scheduler.Scheduler) { synctest.Wait() })
+		var late scheduler.Answer
+		answered := make(chan struct{})
+		h.runs(func(s *scheduler.Scheduler) {
+			synctest.Wait()
+			go func() {
+				defer close(answered)
+				time.Sleep(time.Second)
+				late = s.Do(t.Context(), scheduler.Request{Varve: 1, Do: scheduler.AskRun, Names: []string{"short"}})
+			}()
+		})
+		<-answered
+		if !strings.Contains(late.Error, "the scheduler ends") {
+			t.Errorf("run, of one that ends: %+v", late)
+		}
 		if took := time.Since(begun); took != time.Minute {
 			t.Errorf("it ends after %s", took)
 		}

@@ -88,7 +88,7 @@ func (s *Scheduler) decide() {
 	d := Decide(s.situation(now))
 	s.waiting, s.wake = d.Waiting, d.Wake
 	age := now.Sub(s.lookedAt)
-	isStale := age > freshEnough || age < 0
+	isStale := age > freshEnough+s.lookTook || age < 0
 	if age > oldest || age < 0 || isStale && len(d.Start)+len(d.Waiting) > 0 {
 		s.look()
 	}
@@ -167,7 +167,7 @@ func (s *Scheduler) look() {
 
 // learn takes up what was seen.
 func (s *Scheduler) learn(l lookedAt) {
-	s.looking, s.lookedAt = false, s.lookBegun
+	s.looking, s.lookedAt, s.lookTook = false, s.lookBegun, time.Since(s.lookBegun)
 	if s.lookAgain {
 		s.look()
 	}
@@ -270,7 +270,7 @@ func (s *Scheduler) finish(e endedRun) {
 	case Failure:
 		event.Kind = Failed
 	case Interrupt:
-		event.Kind = Cancelled
+		event.Kind, event.Text = Cancelled, errCalledOff.Error()
 	case Busy, Cut:
 		s.opts.Log.Info("not done, and tried again", "task", k, "why", res.Error)
 		return

@@ -299,6 +299,11 @@ func TestControl(t *testing.T) {
 				t.Errorf("call off: %+v", a)
 			}
 			time.Sleep(time.Hour)
+			h.mu.Lock()
+			if !slices.ContainsFunc(h.events, func(e scheduler.Event) bool { return e.Kind == scheduler.Cancelled && e.Text == "it was called off" }) {
+				t.Errorf("nobody is told why it ended: %+v", h.events)
+			}
+			h.mu.Unlock()
 			if n := len(h.times("a")); n != 1 {
 				t.Errorf("what was called off is begun %d times before it is due again", n)
 			}
@@ -333,6 +338,21 @@ func TestControl(t *testing.T) {
 				t.Errorf("another version is answered: %+v", a)
 			}
 		})
+	})
+}
+
+// What takes long to look at, as where a source hangs, holds up nothing for ever.
+func TestSlowLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, task("a", plan(t, "every 1h", "any", "UTC", "a")))
+		h.opts.Look = func(ctx context.Context) (*scheduler.World, error) {
+			time.Sleep(2 * time.Minute)
+			return h.look(ctx)
+		}
+		h.runs(func(*scheduler.Scheduler) { time.Sleep(3*time.Hour + 10*time.Minute) })
+		if n := len(h.times("a")); n != 4 {
+			t.Errorf("in three hours, it is begun %d times, want 4: %v", n, h.times("a"))
+		}
 	})
 }
 

@@ -66,7 +66,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// How old what is known of the world may be: where something is to be begun, and at all.
+// How old what is known of the world may be, besides how long it took to learn it: where
+// something is to be begun, and at all.
 const (
 	freshEnough = time.Minute
 	oldest      = 10 * time.Minute
@@ -104,7 +105,8 @@ type Scheduler struct {
 	lookBegun time.Time
 	lookAgain bool      // as soon as that is over
 	lookedAt  time.Time // when the last look was begun that is over
-	broken    string    // see Status
+	lookTook  time.Duration
+	broken    string // see Status
 	running   map[Key]*run
 	asked     []Key
 	early     []asking // what was asked for before anything was known

@@ -95,7 +95,8 @@ func (s *Scheduler) answer(ctx context.Context, conn net.Conn) {
 	default:
 		a = s.Do(ctx, r)
 	}
-	_ = json.NewEncoder(conn).Encode(a) // likewise
+	_ = conn.SetDeadline(time.Now().Add(hearing)) // that it does not answer is an answer, too
+	_ = json.NewEncoder(conn).Encode(a)           // likewise
 }
 
 // isOwner tells whether it is our user, or root, who asks.
@@ -135,10 +136,15 @@ func Ask(ctx context.Context, dir string, r Request) (Answer, error) {
 	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&a); err != nil {
 		return Answer{}, fmt.Errorf("%w: %v", ErrSilent, err)
 	}
-	if a.Error != "" {
-		return a, &RefusedError{a.Error}
+	switch a.Error {
+	case "":
+		return a, nil
+	case ErrSilent.Error():
+		return a, ErrSilent
+	case ErrNone.Error():
+		return a, ErrNone
 	}
-	return a, nil
+	return a, &RefusedError{a.Error}
 }
 
 // connect connects to the socket, however long its path is.

@@ -2,7 +2,9 @@ package scheduler_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"varve/revision"
@@ -118,6 +121,47 @@ func TestAskSilent(t *testing.T) {
 	stop()
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// That it does not answer, it says itself where it can; and whoever asks is told so.
+func TestAnswersSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		s, err := scheduler.Open(h.opts) // and it never runs
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, its := net.Pipe()
+		go s.Answer(t.Context(), its)
+		if _, err := ours.Write([]byte(`{"varve":1,"do":"status"}` + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(ours)
+		if err != nil || !strings.Contains(string(answer), scheduler.ErrSilent.Error()) {
+			t.Errorf("the answer is %q, %v", answer, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, want := range []error{scheduler.ErrSilent, scheduler.ErrNone} {
+		dir := t.TempDir()
+		l, err := net.Listen("unix", filepath.Join(dir, "control"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if conn, err := l.Accept(); err == nil {
+				_ = json.NewDecoder(conn).Decode(new(scheduler.Request))
+				_ = json.NewEncoder(conn).Encode(scheduler.Answer{Varve: 1, Error: want.Error()})
+				_ = conn.Close()
+			}
+		}()
+		if _, err := scheduler.Ask(t.Context(), dir, scheduler.Request{Do: scheduler.AskStatus}); !errors.Is(err, want) {
+			t.Errorf("one that says %q: %v", want, err)
+		}
+		_ = l.Close()
 	}
 }
 

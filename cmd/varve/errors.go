@@ -30,6 +30,7 @@ const (
 type usageError struct {
 	Text    string
 	Near    string // what was perhaps meant
+	Next    string // what helps; empty: the command's help
 	Command string // empty: none yet
 	Usage   string // its form
 }

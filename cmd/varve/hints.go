@@ -65,6 +65,8 @@ func hintOnWords(err error, a about) string {
 		return "varve check-config lists what is wrong"
 	case errors.As(err, &misuse) && misuse.Near != "":
 		return "did you mean " + misuse.Near + "?"
+	case errors.As(err, &misuse) && misuse.Next != "":
+		return misuse.Next
 	case errors.As(err, &misuse):
 		return "varve help" + prefixed(" ", misuse.Command)
 	case errors.As(err, &unsupported) && unsupported.Ceph:

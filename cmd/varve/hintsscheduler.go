@@ -14,7 +14,18 @@ func hintOnScheduler(err error, _ about) string {
 	case errors.Is(err, scheduler.ErrNone):
 		return "start it: systemctl start varve-scheduler, or varve scheduler"
 	case errors.Is(err, scheduler.ErrSilent):
-		return "it hangs, or is stopped: systemctl restart varve-scheduler; its runs end with it, and are gone on with"
+		return "varve status says whether it still looks for what there is; does it hang: systemctl restart varve-scheduler; its runs end with it, and are gone on with"
+	}
+	return ""
+}
+
+// hintOnRefusal advises on what a scheduler would not do.
+func hintOnRefusal(asked scheduler.Action) string {
+	switch asked {
+	case scheduler.AskRun, scheduler.AskCancel:
+		return "varve status says what runs, and varve check-config which volumes there are"
+	case scheduler.AskReload:
+		return "varve check-config lists what is wrong"
 	}
 	return ""
 }

@@ -119,7 +119,7 @@ func (s *session) control(ctx context.Context, r scheduler.Request) (result, err
 	defer cancel()
 	a, err := s.askScheduler(ctx, id, r)
 	if refused := new(scheduler.RefusedError); errors.As(err, &refused) {
-		return nil, &usageError{Text: refused.Text, Command: s.command}
+		return nil, &usageError{Text: refused.Text, Command: s.command, Next: hintOnRefusal(r.Do)}
 	}
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (s *session) control(ctx context.Context, r scheduler.Request) (result, err
 		done.Tasks = append(done.Tasks, k.String())
 	}
 	if r.For > 0 {
-		done.Until = timeOrNil(time.Now().Add(r.For))
+		done.Until = timeOrNil(time.Now().Add(r.For).Truncate(time.Second))
 	}
 	return done, nil
 }

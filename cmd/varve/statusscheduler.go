@@ -127,7 +127,12 @@ func (d *judgedDaemon) inWords(p *page) string {
 		}
 		return text + prefixed(", ", beat)
 	}
-	facts := []string{fmt.Sprintf("up %s (pid %d)", formatLong(p.now.Sub(*d.Since)), d.PID.is), fmt.Sprintf("%d of %s busy", d.Busy, formatCount(d.Slots.is, "slot"))}
+	facts := []string{fmt.Sprintf("up %s (pid %d)", formatLong(p.now.Sub(*d.Since)), d.PID.is)}
+	if d.Slots.is > 0 {
+		facts = append(facts, fmt.Sprintf("%d of %s busy", d.Busy, formatCount(d.Slots.is, "slot")))
+	} else {
+		facts = append(facts, "looks for what there is")
+	}
 	if d.Waiting > 0 {
 		facts = append(facts, fmt.Sprintf("%d waiting", d.Waiting))
 	}

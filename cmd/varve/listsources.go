@@ -6,6 +6,7 @@ import (
 	"varve/config"
 	"varve/revision"
 	"varve/volume"
+	"varve/volume/filevolume"
 )
 
 // listName is the command that a scheduler has list the volumes of the configuration, in a
@@ -47,10 +48,14 @@ func (s *session) listSources(ctx context.Context, conf *config.Config) *listedS
 	return l
 }
 
-// sizeOfSource is how large a file or device is. Clusters are not asked about each image.
+// sizeOfSource is how large a file or device is; 0: it cannot be told. Clusters are not asked
+// about each image, and nothing is opened that is never a volume: a pipe would keep us waiting.
 func sizeOfSource(v config.Volume) int64 {
 	at, err := volume.ParseLocation(v.Source)
 	if err != nil || at.Scheme != volume.SchemeFile {
+		return 0
+	}
+	if _, err := filevolume.Open(at.Path); err != nil {
 		return 0
 	}
 	size, err := sizeOf(at.Path)

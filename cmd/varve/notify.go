@@ -52,6 +52,9 @@ func runNotify(ctx context.Context, s *session, test bool) (result, error) {
 		return nil, &usageError{Text: "the configuration names nobody under notify who is to be told", Command: s.command}
 	}
 	if test {
+		if dir, err := s.repositoryDir(); err == nil { // that it is there is not what is tried
+			o.Repository = dir
+		}
 		done, err := notify.Try(ctx, o, time.Now().In(s.zone))
 		return newNotified(done, 0), err
 	}

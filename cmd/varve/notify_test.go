@@ -70,6 +70,16 @@ func TestNotifyIsQuiet(t *testing.T) {
 	}
 }
 
+// A test says for which repository it is, as all that is told does.
+func TestNotifyTestNamesRepository(t *testing.T) {
+	b := newBench(t)
+	b.write("varve/varve.yaml", "repository: DIR/repo\nnotify: {command: 'printf %s \"$VARVE_REPOSITORY\" >DIR/told'}\n")
+	b.does("notify --test")
+	if got, want := string(b.read("told")), b.path("repo"); got != want {
+		t.Errorf("it is for %q, want %q", got, want)
+	}
+}
+
 // Backups tell, at their end, what status would: failures once, recoveries, and a repository
 // that is away; however they are started.
 func TestBackupsTell(t *testing.T) {

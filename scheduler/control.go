@@ -99,7 +99,9 @@ func (s *Scheduler) find(names []string) (keys []Key, err error) {
 		}
 		if found < 0 {
 			text := fmt.Sprintf("%q is neither a volume of the configuration, nor a set, nor maintenance", name)
-			if near := human.Nearest(name, s.names()); near != "" {
+			if slices.Contains([]Kind{Prune, GC, Scrub, Drill}, Kind(name)) {
+				text = fmt.Sprintf("the configuration says of %s under maintenance not when: varve %s does it now", name, name)
+			} else if near := human.Nearest(name, s.names()); near != "" {
 				text += fmt.Sprintf("; did you mean %q?", near)
 			}
 			return nil, &RefusedError{text}

@@ -314,6 +314,9 @@ func TestControl(t *testing.T) {
 			if a := do(s, scheduler.Request{Do: scheduler.AskRun, Names: []string{"bb"}}); a.Error == "" {
 				t.Errorf("what is not known is run")
 			}
+			if a := do(s, scheduler.Request{Do: scheduler.AskRun, Names: []string{"scrub"}}); !strings.Contains(a.Error, "varve scrub does it now") {
+				t.Errorf("run, of what has no schedule: %+v", a)
+			}
 			if a := do(s, scheduler.Request{Do: scheduler.AskPause, For: 24 * time.Hour}); a.Error != "" {
 				t.Errorf("pause: %s", a.Error)
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -212,12 +211,8 @@ func (s *session) checkSource(ctx context.Context, text, repository string) erro
 
 // checkFile is checkSource of files and devices.
 func checkFile(at volume.Location, repository string) error {
-	info, err := os.Stat(at.Path)
-	if err != nil {
+	if _, err := filevolume.Open(at.Path); err != nil {
 		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("source %q: %w", at.Path, volume.ErrNotVolume)
 	}
 	if repository == "" {
 		return nil

@@ -42,3 +42,22 @@ func ReadLeft(dir string, now time.Time) (*Left, error) {
 	l.Failing = s.failing(now)
 	return l, nil
 }
+
+// EndPause ends the pause that a scheduler left which does not run any more. Without one, the error is [ErrNone];
+// where a scheduler runs, a [*TakenError].
+func EndPause(opts Options) (err error) {
+	left, err := ReadLeft(Dir(opts.StateDir, opts.Repository), time.Now())
+	switch {
+	case err != nil:
+		return err
+	case left == nil || left.Paused.IsZero():
+		return ErrNone
+	}
+	s, err := Open(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	s.state.Pause = Pause{}
+	return s.state.write(s.tree, s.temps)
+}

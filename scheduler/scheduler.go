@@ -203,6 +203,14 @@ func (s *Scheduler) taken() error {
 	return e
 }
 
+// Paused is until when nothing is begun by itself; zero: there is no pause. It is to be asked for before or after Run.
+func (s *Scheduler) Paused() time.Time {
+	if !s.state.Pause.Holds(time.Now()) {
+		return time.Time{}
+	}
+	return s.state.Pause.Until
+}
+
 // Results is what was tried by a scheduler that runs once, and how it ended; to be asked for after Run.
 func (s *Scheduler) Results() []Ended { return s.results }
 

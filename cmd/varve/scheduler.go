@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"varve/internal/human"
+	"varve/revision"
 	"varve/scheduler"
 )
 
@@ -36,7 +37,7 @@ first, then who is due for longest.
   run VOLUME...     now; a set, prune, gc, scrub or drill may stand there, too
   cancel VOLUME...  the run that is under way; it is due again next time
   pause --for 2h    begin nothing until then; what runs goes on, run still works
-  resume            end the pause
+  resume            end the pause, which outlives the scheduler otherwise
   reload            read the configuration anew, as SIGHUP does; if that is wrong,
                     the one before stays in force, and status says so
 
@@ -118,6 +119,9 @@ func (s *session) control(ctx context.Context, r scheduler.Request) (result, err
 	ctx, cancel := context.WithTimeout(ctx, askLong)
 	defer cancel()
 	a, err := s.askScheduler(ctx, id, r)
+	if r.Do == scheduler.AskResume && errors.Is(err, scheduler.ErrNone) {
+		err = s.endPause(id)
+	}
 	if refused := new(scheduler.RefusedError); errors.As(err, &refused) {
 		return nil, &usageError{Text: refused.Text, Command: s.command, Next: hintOnRefusal(r.Do)}
 	}
@@ -134,6 +138,18 @@ func (s *session) control(ctx context.Context, r scheduler.Request) (result, err
 	return done, nil
 }
 
+// endPause ends the pause that a scheduler left which does not run any more.
+func (s *session) endPause(id revision.UUID) error {
+	err := scheduler.ErrNone
+	for _, state := range statesOfSchedulers() {
+		err = scheduler.EndPause(scheduler.Options{StateDir: state, Repository: id, Group: groupOf(s.about.repo), Log: s.log})
+		if !errors.Is(err, scheduler.ErrNone) {
+			return err
+		}
+	}
+	return err
+}
+
 func (c *controlled) print(p *page) {
 	names := strings.Join(c.Tasks, ", ")
 	switch c.Did {
@@ -144,7 +160,7 @@ func (c *controlled) print(p *page) {
 	case scheduler.AskPause:
 		p.line("nothing is begun until %s", formatMinute(*c.Until, p.now))
 	case scheduler.AskResume:
-		p.line("what is due is begun")
+		p.line("what is due is begun again")
 	case scheduler.AskReload:
 		p.line("the configuration was read, and is used")
 	}

@@ -69,6 +69,9 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 	}
 	defer s.close("close the scheduler", sched)
 	if once {
+		if until := sched.Paused(); !until.IsZero() {
+			s.warn("nothing is begun until %s, for somebody wanted a pause; varve scheduler resume ends it", until.In(s.zone).Format("Mon _2 Jan 15:04"))
+		}
 		err := sched.Run(ctx)
 		d.tellOthers(ctx)
 		done := newScheduled(sched.Results(), true)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -79,6 +80,35 @@ volumes:
 	b.until("two is backed up", func(s realStatus) bool { return s.Good == 1 })
 	b.does("scheduler cancel one")
 	stop(syscall.SIGTERM)
+}
+
+// A pause outlives its scheduler, is told of, and can be ended without one.
+func TestPauseWithoutScheduler(t *testing.T) {
+	b := newBench(t)
+	b.disk("disk", 1<<20, 1)
+	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}}\n")
+	b.does("init")
+	if code, _, said := typed("scheduler", "resume"); code != exitFailed || !strings.Contains(said, "no scheduler runs") {
+		t.Errorf("without a pause: exit code %d, %q", code, said)
+	}
+	stop := startScheduler(t)
+	b.does("scheduler pause --for 2h")
+	stop(syscall.SIGTERM)
+	made := b.revisions("one") // there may have been time for it
+	b.write("varve/varve.yaml", "repository: DIR/repo\ndefaults: {schedule: every 100d}\nvolumes: {one: {source: DIR/disk}, two: {source: DIR/disk}}\n")
+	for _, c := range []struct{ words, says string }{
+		{"status", "stopped since .*, PAUSED until "},
+		{"scheduler --once", "nothing is begun until .* varve scheduler resume ends it"},
+	} {
+		if _, out, said := typed(strings.Fields(c.words)...); !regexp.MustCompile(c.says).MatchString(out + said) {
+			t.Errorf("%s says %q, want %q", c.words, out+said, c.says)
+		}
+	}
+	b.does("scheduler resume")
+	b.does("scheduler --once")
+	if one, two := b.revisions("one"), b.revisions("two"); one != max(1, made) || two != 1 {
+		t.Errorf("after the pause there are %d and %d revisions", one, two)
+	}
 }
 
 // That a backup failed while the repository was away is in the journal once it is there again.

@@ -125,6 +125,9 @@ func (d *judgedDaemon) inWords(p *page) string {
 		if d.Since != nil {
 			text += " since " + formatMinute(*d.Since, p.now)
 		}
+		if d.Paused != nil {
+			text += ", PAUSED until " + formatMinute(*d.Paused, p.now)
+		}
 		return text + prefixed(", ", beat)
 	}
 	facts := []string{fmt.Sprintf("up %s (pid %d)", formatLong(p.now.Sub(*d.Since)), d.PID.is)}

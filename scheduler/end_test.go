@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,10 +180,10 @@ func TestPruneIsCalledOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		prune := scheduler.Task{Key: scheduler.Key{Kind: scheduler.Prune}, Volumes: []revision.Name{"a"}, Words: []string{"prune"}, About: scheduler.About{Changed: true, Most: 100}}
 		h := newHouse(t, task("a", plan(t, "daily at 02:00", "any", "UTC", "a")), prune)
-		pruned := 0
+		var pruned atomic.Int32
 		h.takes = func(w []string) (time.Duration, scheduler.Result) {
 			if w[0] == "prune" {
-				pruned++
+				pruned.Add(1)
 				return time.Hour, scheduler.Result{Outcome: scheduler.OK}
 			}
 			return time.Minute, scheduler.Result{Outcome: scheduler.OK}
@@ -193,13 +194,13 @@ func TestPruneIsCalledOff(t *testing.T) {
 				t.Fatalf("%+v", a)
 			}
 			time.Sleep(time.Hour)
-			if pruned != 1 {
-				t.Errorf("an hour after it was called off, it was begun %d times", pruned)
+			if n := pruned.Load(); n != 1 {
+				t.Errorf("an hour after it was called off, it was begun %d times", n)
 			}
 			time.Sleep(24 * time.Hour)
 		})
-		if pruned != 2 {
-			t.Errorf("with the night after, it was begun %d times", pruned)
+		if n := pruned.Load(); n != 2 {
+			t.Errorf("with the night after, it was begun %d times", n)
 		}
 	})
 }

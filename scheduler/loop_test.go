@@ -128,7 +128,7 @@ func task(name string, p schedule.Plan) scheduler.Task {
 
 // Ten years of nights: each volume has one revision for each of its due times, whatever
 // clocks do, and none besides.
-func TestTenYears(t *testing.T) {
+func TestEnumerateTenYears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		zone := "Europe/Berlin"
 		var tasks []scheduler.Task
@@ -239,7 +239,7 @@ func TestRetry(t *testing.T) {
 }
 
 // One volume of days holds up none of the others.
-func TestLanes(t *testing.T) {
+func TestEnumerateLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tasks []scheduler.Task
 		for i := range 40 {

@@ -196,14 +196,14 @@ func (a *attempt) create() backup.CreateOptions {
 	return create
 }
 
-// journal writes down what kept the job from beginning.
+// journal writes down what kept the job from beginning. Whatever that was, damage too, it failed: there is no revision.
 func (a *attempt) journal(ctx context.Context, begun time.Time, failure error) {
 	g := GravityOf(failure)
 	if g == Busy || g == Misuse || errors.Is(failure, ErrNotDue) {
 		return
 	}
 	e := repository.Event{Op: repository.OpBackup, Volume: a.Volume, Seconds: time.Since(begun).Seconds()}
-	if err := a.repo.RecordEnd(context.WithoutCancel(ctx), e, failure, g == Damaged); err != nil {
+	if err := a.repo.RecordEnd(context.WithoutCancel(ctx), e, failure, false); err != nil {
 		a.warn(err)
 	}
 }

@@ -199,7 +199,7 @@ func TestJournalOfWhatDidNotBegin(t *testing.T) {
 		result  string // in the journal; empty: it is not there
 	}{
 		"no such source": {fails(fs.ErrNotExist), job.Failed, repository.ResultFailed},
-		"damage":         {fails(&chunkstore.CorruptError{Cause: errors.New("x")}), job.Damaged, repository.ResultFindings},
+		"damage":         {fails(&chunkstore.CorruptError{Cause: errors.New("x")}), job.Damaged, repository.ResultFailed},
 		"a source of another kind": {
 			fails(&volume.UnsupportedError{What: "rbd:a/b", Known: "files"}), job.Misuse, "",
 		},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -210,5 +211,35 @@ func TestSchedulerStates(t *testing.T) {
 		if code != 0 || has != (c.kind != "") || strings.Count(stdout, "kind=") > 1 || beats != (c.state != "") {
 			t.Errorf("%s: metrics are %s%s", c.name, stdout, stderr)
 		}
+	}
+}
+
+// A run of a scheduler that is told to end more than once ends its hooks all the same: the threads of a scheduler that is
+// killed each say so.
+func TestRunIsToldToEndTwice(t *testing.T) {
+	b := newBench(t)
+	b.disk("disk", 1<<20, 1)
+	b.write("varve/varve.yaml", "repository: DIR/repo\nvolumes: {one: {source: DIR/disk, hooks: {before: 'trap \"echo >DIR/asked; sleep 0.3; exit\" TERM; echo $$ >DIR/hangs; sleep 1000 & wait'}}}\n")
+	b.does("init")
+	t.Setenv(toldByScheduler, "1")
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{"varve", "backup", "one"}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.awaits("hangs")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	b.awaits("asked")
+	_ = cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended
+	err := cmd.Wait()
+	group, aerr := strconv.Atoi(strings.TrimSpace(string(b.read("hangs"))))
+	if aerr != nil {
+		t.Fatal(aerr)
+	}
+	if kerr := syscall.Kill(-group, 0); !errors.Is(kerr, syscall.ESRCH) || cmd.ProcessState.ExitCode() != 128+int(syscall.SIGTERM) {
+		t.Errorf("it ended with %v, and its hook is there: %v", err, kerr == nil)
+		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}
 }

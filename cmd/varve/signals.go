@@ -70,6 +70,11 @@ func watchSignals(parent context.Context) (context.Context, signals) {
 					}
 					continue
 				}
+				if sig == syscall.SIGTERM && isToldByScheduler() {
+					// When a scheduler is killed, each of its threads that ends may send one. Only the last
+					// word of a person ends all at once.
+					signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
+				}
 				signal.Stop(end)
 				cancel(&signalError{signal: sig.(syscall.Signal)})
 			case <-done:

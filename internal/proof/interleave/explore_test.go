@@ -194,8 +194,18 @@ func (x *explorer) count(s *scheduler) {
 	}
 }
 
-// layState gives a host what it knew of the repository in the beginning.
+// layState gives a host what it knew of the repository in the beginning, and nothing that another schedule left there
+// for the journal.
 func (x *explorer) layState(state string) error {
+	left, err := filepath.Glob(filepath.Join(state, "*", "left"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
 	for name, content := range x.world.catalog {
 		name = filepath.Join(state, name)
 		if err := errors.Join(durable.EnsureDir(filepath.Dir(name)), os.WriteFile(name, content, 0o600)); err != nil {

@@ -2,7 +2,6 @@ package hook
 
 import (
 	"fmt"
-	"syscall"
 	"time"
 
 	"varve/internal/process"
@@ -13,15 +12,12 @@ import (
 // the guardian is not reaped.
 func (g *guarded) endFreeze() error {
 	for limit := time.Now().Add(g.runner.grace); ; time.Sleep(look) {
-		orphans, err := process.InSession(g.process.Process.Pid)
+		orphans, err := process.KillSession(g.process.Process.Pid)
 		if err != nil {
 			return g.runner.freezeError(fmt.Errorf("end what is left of it: %w", err))
 		}
 		if len(orphans) == 0 {
 			return nil
-		}
-		for _, pid := range orphans {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that it is gone
 		}
 		if time.Now().After(limit) {
 			return g.runner.freezeError(fmt.Errorf("what is left of it cannot be killed: %v", orphans))

@@ -22,8 +22,7 @@ const (
 	maxLeft  = 1000 // events; then no more are kept
 
 	leftPatience = 5 * time.Second // how long another is waited for who adds them
-	leftLook     = 20 * time.Millisecond
-	leftTempAge  = 24 * time.Hour // then nobody writes a temporary file any more
+	leftTempAge  = 24 * time.Hour  // then nobody writes a temporary file any more
 )
 
 // LeaveEvent keeps an event of a repository that cannot be written to now, in a host's
@@ -78,10 +77,12 @@ func (r *Repository) addLeft(ctx context.Context, dir string) {
 	if err != nil {
 		return // there is nothing
 	}
-	defer func() { _ = tree.Close() }() // what is kept stays
-	lock := lockLeft(ctx, tree)
-	if lock == nil {
-		return
+	defer func() { _ = tree.Close() }()                     // what is kept stays
+	waiting, stop := context.WithTimeout(ctx, leftPatience) // what comes later is to stand after what another adds
+	lock, err := durable.WaitLocked(waiting, tree, leftLock)
+	stop()
+	if err != nil {
+		return // the next one tries again
 	}
 	defer func() { _ = lock.Close() }() // likewise
 	entries, err := tree.ReadDir(".")
@@ -127,17 +128,4 @@ func (r *Repository) addOneLeft(ctx context.Context, dir string, tree durable.FS
 	e.Time, e.Detail = r.opts.Now().UTC().Truncate(time.Millisecond), said
 	_, err = r.append(ctx, dir, e)
 	return err == nil, err
-}
-
-// lockLeft waits for whoever adds events that were kept: what comes later is to stand after them. Nil: it takes
-// too long, or cannot be locked.
-func lockLeft(ctx context.Context, tree durable.FS) durable.File {
-	for waited := time.Duration(0); waited < leftPatience && ctx.Err() == nil; waited += leftLook {
-		lock, err := durable.OpenLocked(tree, leftLock)
-		if lock != nil || err != nil {
-			return lock
-		}
-		time.Sleep(leftLook)
-	}
-	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +54,7 @@ func (c Child) Run(ctx context.Context) (out Output) {
 	if c.Grace == 0 {
 		c.Grace = 40 * time.Second
 	}
-	stdout, stderr := &head{limit: maxStdout}, &tail{limit: maxStderr}
+	stdout, stderr := &head{limit: maxStdout}, &process.Tail{Max: maxStderr}
 	cmd := exec.Command(c.Path)
 	cmd.Args, cmd.Env = c.Args, c.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(c.Input), stdout, stderr
@@ -110,19 +109,8 @@ func (c Child) end(p *os.Process, ended <-chan struct{}) bool {
 }
 
 func kill(p *os.Process) {
-	_ = p.Kill() // likewise
-	killSession(p.Pid)
-}
-
-// killSession ends what a program that was killed left in its session.
-func killSession(leader int) {
-	pids, err := process.InSession(leader)
-	if err != nil {
-		return // nobody can tell
-	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // an error: it has ended
-	}
+	_ = p.Kill()                      // likewise
+	_, _ = process.KillSession(p.Pid) // an error: nobody can tell
 }
 
 // head keeps the first of what is written to it.
@@ -141,22 +129,3 @@ func (h *head) Write(p []byte) (int, error) {
 	h.data = append(h.data, p...)
 	return n, nil
 }
-
-// tail keeps the last of what is written to it.
-type tail struct {
-	limit int
-	data  []byte
-}
-
-// Write implements [io.Writer]. It takes everything.
-func (t *tail) Write(p []byte) (int, error) {
-	n := len(p)
-	t.data = append(t.data, p...)
-	if over := len(t.data) - t.limit; over > 0 {
-		t.data = append(t.data[:0], t.data[over:]...)
-	}
-	return n, nil
-}
-
-// String is what was kept, as text.
-func (t *tail) String() string { return strings.ToValidUTF8(string(t.data), "�") }

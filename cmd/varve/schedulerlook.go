@@ -29,6 +29,10 @@ type listing struct {
 // listLong is how long sources are looked for.
 const listLong = 2 * time.Minute
 
+// slotsUnsaid is how many backups a scheduler has under way at a time where no limit is said: enough
+// that one whose source hangs does not hold up all others.
+const slotsUnsaid = 4
+
 // look is what a scheduler goes by. Where the repository cannot be read, what is to be done
 // is known all the same.
 func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
@@ -154,12 +158,8 @@ func (d *daemon) leave(e scheduler.Event) {
 // list lists the configuration's volumes. The sources of patterns are looked for by another
 // process, for that may hang.
 func (d *daemon) list(ctx context.Context, conf *config.Config, known []repository.Summary) *listing {
-	isPattern := false
-	seen := &listing{of: conf, sizes: map[revision.Name]int64{}}
-	seen.volumes, _ = conf.Volumes(func(string) ([]string, error) {
-		isPattern = true
-		return nil, nil
-	})
+	volumes, isPattern := volumesWithoutALook(conf)
+	seen := &listing{of: conf, volumes: volumes, sizes: map[revision.Name]int64{}}
 	fresh := slices.ContainsFunc(seen.volumes, func(v config.Volume) bool {
 		return !slices.ContainsFunc(known, func(s repository.Summary) bool { return s.Volume.Name == v.Name && s.Newest != nil })
 	})
@@ -182,6 +182,16 @@ func (d *daemon) list(ctx context.Context, conf *config.Config, known []reposito
 	}
 	d.seen.Store(seen)
 	return seen
+}
+
+// volumesWithoutALook lists the volumes of a configuration for which no source need be looked for, and tells whether there
+// are patterns besides. That nothing is found of those is no problem: nobody has looked.
+func volumesWithoutALook(conf *config.Config) (volumes []config.Volume, patterns bool) {
+	volumes, _ = conf.Volumes(func(string) ([]string, error) {
+		patterns = true
+		return nil, nil
+	})
+	return volumes, patterns
 }
 
 // ask takes what the other process found.
@@ -216,7 +226,3 @@ func (s *session) beside(conf *config.Config, repo string) *session {
 	other.about.repo = repo
 	return other
 }
-
-// slotsUnsaid is how many backups a scheduler has under way at a time where no limit is said: enough
-// that one whose source hangs does not hold up all others.
-const slotsUnsaid = 4

@@ -106,7 +106,7 @@ func (d *daemon) listed(conf *config.Config) (list func() ([]config.Volume, []er
 		return func() ([]config.Volume, []error) { return seen.volumes, seen.problems }, true
 	}
 	return func() ([]config.Volume, []error) {
-		volumes, _ := conf.Volumes(func(string) ([]string, error) { return nil, nil })
+		volumes, _ := volumesWithoutALook(conf)
 		return volumes, nil
 	}, false
 }

@@ -35,7 +35,7 @@ func TestUnits(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("there is no systemd-analyze here")
+		t.Skip("needs systemd-analyze, of the package systemd")
 	}
 	dir, words := t.TempDir(), []string{"verify", "--man=no"}
 	for name, text := range units(t) {

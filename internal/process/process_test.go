@@ -84,7 +84,7 @@ func TestSelf(t *testing.T) {
 	t.Parallel()
 	me, err := os.Stat("/proc/self/exe")
 	if err != nil {
-		t.Skip("the kernel does not tell: no /proc/self/exe")
+		t.Skip("needs a kernel with /proc/self/exe")
 	}
 	for _, path := range []string{process.Self(), process.SelfByName()} {
 		if is, err := os.Stat(path); err != nil || !os.SameFile(is, me) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -86,6 +87,18 @@ func InSession(leader int) (pids []int, err error) {
 		if string(s[fieldSession]) == strconv.Itoa(leader) && !s.isDead() {
 			pids = append(pids, pid)
 		}
+	}
+	return pids, nil
+}
+
+// KillSession kills the processes of a session, but for its leader, and lists those that ran. The session has its number
+// as long as the leader is not reaped.
+func KillSession(leader int) (pids []int, err error) {
+	if pids, err = InSession(leader); err != nil {
+		return nil, err
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that it is gone
 	}
 	return pids, nil
 }

@@ -170,17 +170,10 @@ func (in *Inspection) journaled(ctx context.Context) error {
 
 func (in *Inspection) journaledOnce(ctx context.Context) (missing []Fault, err error) {
 	events, _ := in.rd.repo.Events() // what of it cannot be read was told
-	counts, last := map[revisionKey]int{}, map[revisionKey]Event{}
+	counts, last := visibleBy(events), map[revisionKey]Event{}
 	for _, e := range events {
-		if e.UUID == nil || e.Revision == "" || e.Result == ResultFailed {
-			continue
-		}
-		k := revisionKey{*e.UUID, e.Revision}
-		if n := e.visible(); n != 0 {
-			counts[k] += n
-			if n > 0 {
-				last[k] = e
-			}
+		if e.UUID != nil && e.Revision != "" && e.Result != ResultFailed && e.visible() > 0 {
+			last[revisionKey{*e.UUID, e.Revision}] = e
 		}
 	}
 	there := map[revisionKey]bool{}

@@ -89,16 +89,22 @@ func (r *Repository) committed(v Volume) map[revision.ID]bool {
 	if err != nil {
 		r.opts.Log.Warn("the journal cannot be read", "error", err)
 	}
-	counts := map[revision.ID]int{}
-	for _, e := range events {
-		if e.UUID == nil || *e.UUID != v.UUID || e.Revision == "" || e.Result == ResultFailed {
-			continue
-		}
-		counts[e.Revision] += e.visible()
-	}
 	known := map[revision.ID]bool{}
-	for id, n := range counts {
-		known[id] = n > 0
+	for k, n := range visibleBy(events) {
+		if k.volume == v.UUID {
+			known[k.id] = n > 0
+		}
 	}
 	return known
+}
+
+// visibleBy counts, of each revision that events tell of, how often it became visible, less how often it went.
+func visibleBy(events []Event) map[revisionKey]int {
+	counts := map[revisionKey]int{}
+	for _, e := range events {
+		if e.UUID != nil && e.Revision != "" && e.Result != ResultFailed {
+			counts[revisionKey{*e.UUID, e.Revision}] += e.visible()
+		}
+	}
+	return counts
 }

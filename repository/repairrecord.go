@@ -73,22 +73,17 @@ func (p *repairer) journaled() *journaledRevisions {
 	if p.journal != nil {
 		return p.journal
 	}
-	j := &journaledRevisions{digests: map[revisionKey]revision.Digest{}, committed: map[revisionKey]int{}}
-	p.journal = j
 	events, err := p.repo.Events()
 	if err != nil {
 		p.repo.opts.Log.Warn("the journal cannot be read", "error", err)
 	}
+	j := &journaledRevisions{digests: map[revisionKey]revision.Digest{}, committed: visibleBy(events)}
 	for _, e := range events {
-		if e.UUID == nil || e.Revision == "" || e.Result == ResultFailed {
-			continue
+		if e.UUID != nil && e.Op == OpBackup && e.Result != ResultFailed && e.Digest != nil {
+			j.digests[revisionKey{*e.UUID, e.Revision}] = *e.Digest
 		}
-		key := revisionKey{*e.UUID, e.Revision}
-		if e.Op == OpBackup && e.Digest != nil {
-			j.digests[key] = *e.Digest
-		}
-		j.committed[key] += e.visible()
 	}
+	p.journal = j
 	return j
 }
 

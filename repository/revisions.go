@@ -125,15 +125,24 @@ func (r *Repository) listAs(v Volume) (l listing, err error) {
 		return l, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.lost)) {
-		rev, err := r.revision(v, id, changed[id])
-		if notFound(err) {
-			rev.Info, err = Info{State: Damaged, Reason: "its file and the copy of that are gone"}, nil
-		}
-		if err != nil {
+		_, err := r.fsys.Lstat(revisionName(v.Name, id))
+		isNew := err == nil // it was committed after the directory was listed
+		rev, err := r.revision(v, id, changed[id] || isNew)
+		switch {
+		case notFound(err) && isNew: // and removed since
+			delete(l.lost, id)
+			continue
+		case notFound(err):
+			rev.Info = Info{State: Damaged, Reason: "its file and the copy of that are gone"}
+		case err != nil:
 			return l, err
 		}
-		rev.waits = false // somebody was told of it, or builds on it
-		r.opts.Log.Warn("a revision's file is gone", "error", &DamagedFileError{Path: revisionName(v.Name, id), Cause: errFileGone})
+		if isNew {
+			delete(l.lost, id)
+		} else {
+			rev.waits = false // somebody was told of it, or builds on it
+			r.opts.Log.Warn("a revision's file is gone", "error", &DamagedFileError{Path: revisionName(v.Name, id), Cause: errFileGone})
+		}
 		revisions = append(revisions, rev)
 	}
 	l.visible, l.waiting, l.unsure = r.partWaiting(sortRevisions(revisions))

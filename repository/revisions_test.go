@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"slices"
@@ -263,5 +265,56 @@ func TestRevisionsOfNoVolume(t *testing.T) {
 	closeAfter(t, rd)
 	if _, err := rd.Image(t.Context(), repository.Volume{Name: "db1"}, "20200101T000000Z-aaaa"); err == nil {
 		t.Error("an image of no volume was opened")
+	}
+}
+
+// betweenFS does something once, after a directory was listed.
+type betweenFS struct {
+	durable.FS
+	listed string
+	then   func()
+}
+
+func (b *betweenFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := b.FS.ReadDir(name)
+	if then := b.then; name == b.listed && then != nil {
+		b.then = nil
+		then()
+	}
+	return entries, err
+}
+
+// A revision that is committed while the others are listed is not taken for one whose file is gone.
+func TestListedWhileOneIsCommitted(t *testing.T) {
+	t.Parallel()
+	for name, removed := range map[string]bool{"and stays": false, "and is removed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, w := nights(t, nightly(2))
+			fsys := &betweenFS{FS: p.tree(), listed: "volumes/db"}
+			var log bytes.Buffer
+			r, err := repository.Open(fsys, repository.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = r.Close() }()
+			v, err := r.Volume("db")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fsys.then = func() {
+				st := p.mustStore(w, "db", randomImage(3, 2))
+				if removed {
+					p.remove(repository.RevisionName("db", st.ID))
+				}
+			}
+			all, err := r.Revisions(v)
+			if err != nil || len(all) != 3 || all[2].Info.State == repository.Damaged {
+				t.Errorf("listed: %v, %v", all, err)
+			}
+			if warned := log.Len() > 0; warned != removed {
+				t.Errorf("it is told: %s", log.String())
+			}
+		})
 	}
 }

@@ -345,9 +345,13 @@ func (r *Repository) appendMonth(events []Event, name string, part journalPart) 
 		return events, fmt.Errorf("read %s: %w: %d bytes, at most %d expected", name, durable.ErrTooLarge, info.Size(), maxJournalMonth)
 	}
 	from := int64(0)
-	if part.begin != nil {
-		if from, err = part.begin(f, info.Size()); err != nil {
-			return events, fmt.Errorf("read %s: %w", name, err)
+	switch {
+	case !part.since.IsZero() && r.opts.Memory != nil:
+		known, err := r.opts.Memory.monthSince(f, info.Size(), newDirStamp(info).inode, part.since, r.opts.Now())
+		return append(events, known...), err
+	case !part.since.IsZero():
+		if from, err = lastOlder(f, info.Size(), part.since); err != nil {
+			return events, err
 		}
 	}
 	return readEvents(events, io.NewSectionReader(f, from, info.Size()-from), part.skip, name)

@@ -3,6 +3,7 @@ package repository
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ func (r *Repository) EventsSince(since time.Time) ([]Event, error) {
 	since = since.UTC().Truncate(time.Millisecond)
 	events, err := r.eventsOf(journalPart{
 		months: func(month string) bool { return month >= since.Format("2006-01") },
-		begin:  func(f durable.File, size int64) (int64, error) { return lastOlder(f, size, since) },
+		since:  since,
 	})
 	return slices.DeleteFunc(events, func(e Event) bool { return e.Time.Before(since) }), err
 }
@@ -30,7 +31,7 @@ func lastOlder(f durable.File, size int64, since time.Time) (int64, error) {
 		from = max(0, from-maxJournalLine)
 		n, err := f.ReadAt(block[:min(int64(len(block)), size-from)], from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
+			return 0, fmt.Errorf("read %s: %w", f.Name(), err)
 		}
 		if from == 0 {
 			break
@@ -46,4 +47,63 @@ func lastOlder(f durable.File, size int64, since time.Time) (int64, error) {
 		}
 	}
 	return 0, nil
+}
+
+// monthMemo is what was read of one month of a host's journal.
+type monthMemo struct {
+	inode  uint64
+	read   time.Time // when it was from where it begins to be of interest
+	since  time.Time // no event before that is in events
+	end    int64     // all lines before that say something, and what they say is in events
+	within bool      // that is within a line, which is of no interest
+	events []Event
+}
+
+// monthSince gives what a month's file says since some time, and reads no more of it than what
+// was added since the last call.
+func (m *Memory) monthSince(f durable.File, size int64, inode uint64, since, now time.Time) ([]Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.months[f.Name()]
+	if known == nil || known.inode != inode || size < known.end || since.Before(known.since) || now.Sub(known.read) >= memoryAges {
+		from, err := lastOlder(f, size, since)
+		if err != nil {
+			return nil, err
+		}
+		known = &monthMemo{inode: inode, read: now, end: from, within: from > 0}
+	}
+	fresh, err := known.readOn(f, size)
+	if err != nil {
+		return nil, err
+	}
+	known.since = since
+	known.events = slices.DeleteFunc(known.events, func(e Event) bool { return e.Time.Before(since) })
+	if m.months == nil {
+		m.months = map[string]*monthMemo{}
+	}
+	m.months[f.Name()] = known
+	return slices.Concat(known.events, fresh), nil
+}
+
+// readOn reads the lines behind those that are known. What lies behind one that says nothing yet
+// is not known by it: somebody may be writing it.
+func (known *monthMemo) readOn(f durable.File, size int64) (fresh []Event, err error) {
+	data := make([]byte, size-known.end)
+	if n, err := f.ReadAt(data, known.end); n < len(data) && err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+	} else if data = data[:n]; known.within {
+		_, rest, _ := bytes.Cut(data, []byte("\n"))
+		known.end, known.within = known.end+int64(len(data)-len(rest)), false
+		data = rest
+	}
+	settled := true
+	for line := range bytes.Lines(data) {
+		said := appendEvent(nil, line)
+		if settled = settled && len(said) > 0 && line[len(line)-1] == '\n'; settled {
+			known.events, known.end = append(known.events, said...), known.end+int64(len(line))
+		} else {
+			fresh = append(fresh, said...)
+		}
+	}
+	return fresh, nil
 }

@@ -2,8 +2,8 @@ package repository
 
 import (
 	"bytes"
+	"time"
 
-	"varve/internal/durable"
 	"varve/revision"
 )
 
@@ -30,7 +30,7 @@ func namedUUID(line []byte) string {
 
 // journalPart is the part of the journal that is read; the zero value: all of it.
 type journalPart struct {
-	months func(month string) bool                         // nil: all
-	begin  func(f durable.File, size int64) (int64, error) // where in a month; nil: at its beginning
-	skip   func(line []byte) bool                          // nil: none
+	months func(month string) bool // nil: all
+	since  time.Time               // what is older may be left out; zero: nothing is
+	skip   func(line []byte) bool  // nil: none
 }

@@ -32,6 +32,7 @@ type Options struct {
 	// means 8, which hides the latency of a disk or a network. With one, and one worker
 	// for all else, calls are made in an order that is always the same.
 	Listers int
+	Memory  *Memory      // of who asks often; nil: none is kept
 	Log     *slog.Logger // nil discards
 }
 
@@ -78,6 +79,7 @@ func Open(fsys durable.FS, opts Options) (*Repository, error) {
 	if !agree {
 		opts.Log.Warn("one of the two copies of the repository's descriptor is missing or stale; the next backup writes it anew")
 	}
+	opts.Memory.begin(d.Repository)
 	r := &Repository{fsys: fsys, desc: d, names: d.hasher(), opts: opts, me: process.Own(opts.Command), boot: process.Boot(), unmended: !agree}
 	r.me.Since = opts.Now().UTC().Truncate(time.Second)
 	r.store, err = chunkstore.Open(chunkstore.Config{

@@ -287,24 +287,74 @@ func notFoundIsFine(err error) error {
 	return err
 }
 
-// OldestUnproven tells since when a byte of a volume waits to be proven again: as the last
-// scrub left it, or, if none was there, since its oldest revision was begun. Zero: it has none.
-func (r *Repository) OldestUnproven(v Volume) (at time.Time, scrubbed bool, err error) {
+// Unproven is since when a byte of a volume waits to be proven again: as the last scrub left it,
+// or, if none was there, since its oldest revision was begun.
+type Unproven struct {
+	Since    time.Time // zero: the volume has no revision
+	Scrubbed bool
+}
+
+// Unproven tells it of volumes. What cannot be told is in the error, as a [*VolumeError] of each
+// volume, which comes with all that can.
+func (r *Repository) Unproven(volumes []Volume) (map[revision.UUID]Unproven, error) {
+	all, errs := map[revision.UUID]Unproven{}, []error(nil)
+	know := func(v Volume, read func() (Unproven, error)) {
+		u, err := read()
+		if err != nil {
+			errs = append(errs, &VolumeError{Volume: v.Name, Err: err})
+			return
+		}
+		all[v.UUID] = u
+	}
+	if r.opts.Memory == nil {
+		for _, v := range volumes {
+			know(v, func() (Unproven, error) { return r.unproven(v) })
+		}
+		return all, errors.Join(errs...)
+	}
+	proofs, err := r.dirStamp(proofsDir)
+	if err != nil {
+		return all, err
+	}
+	for _, v := range volumes {
+		dirs := func(u Unproven) (stamps, error) {
+			if u.Scrubbed { // whatever revisions there are
+				return stamps{proofs}, nil
+			}
+			own, err := r.dirStamp(volumeDir(v.Name))
+			return stamps{proofs, own}, err
+		}
+		know(v, func() (Unproven, error) {
+			look := r.opts.Memory.unproven.look(v.UUID, r.opts.Now(), dirs)
+			if look.holds {
+				return look.value, nil
+			}
+			u, err := r.unproven(v)
+			if err == nil {
+				look.note(u, r.opts.Now(), dirs)
+			}
+			return u, err
+		})
+	}
+	return all, errors.Join(errs...)
+}
+
+func (r *Repository) unproven(v Volume) (Unproven, error) {
 	known, err := r.readMapProofs(v.UUID)
 	if err != nil && !notFound(err) && !isDamaged(err) {
-		return at, false, err
+		return Unproven{}, err
 	}
 	if !known.Oldest.IsZero() {
-		return known.Oldest, true, nil
+		return Unproven{known.Oldest, true}, nil
 	}
 	ids, err := r.revisionIDs(v.Name)
 	if notFound(err) || err == nil && len(ids) == 0 {
-		return at, false, nil
+		return Unproven{}, nil
 	}
 	if err != nil {
-		return at, false, err
+		return Unproven{}, err
 	}
-	return slices.MinFunc(ids, func(a, b revision.ID) int { return a.Begun().Compare(b.Begun()) }).Begun(), false, nil
+	return Unproven{Since: slices.MinFunc(ids, func(a, b revision.ID) int { return a.Begun().Compare(b.Begun()) }).Begun()}, nil
 }
 
 // replaceProofs writes a file of proofs anew, inside the gate, so that no two do at once.

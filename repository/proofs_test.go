@@ -166,8 +166,9 @@ func TestProofsOfVolumesThatAreGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, scrubbed, err := r.OldestUnproven(v); !scrubbed || !at.Equal(testTime) || err != nil {
-		t.Errorf("of one that is there: %v, %v, %v", at, scrubbed, err)
+	unproven, err := r.Unproven([]repository.Volume{v})
+	if u := unproven[v.UUID]; !u.Scrubbed || !u.Since.Equal(testTime) || err != nil {
+		t.Errorf("of one that is there: %v, %v", u, err)
 	}
 	files, err := filepath.Glob(filepath.Join(p.dir, "proofs", "*"))
 	if err != nil || len(files) != 1 {

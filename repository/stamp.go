@@ -1,12 +1,31 @@
 package repository
 
-import "time"
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
 
 // A Stamp is what a listing was made of: when its directories were last changed. As long as
 // it is the same, and Settled, so is the listing. It is of use to who looks again and again,
 // and to nobody who decides by what he sees: it goes by the clock of a file system.
 type Stamp struct {
-	listed, sets time.Time
+	listed, sets dirStamp
+}
+
+// dirStamp tells a directory as it is from what it was. The zero value is that of one that is not there.
+type dirStamp struct {
+	inode   uint64
+	changed time.Time // an entry of it
+	touched time.Time // that, or itself
+}
+
+func newDirStamp(info fs.FileInfo) dirStamp {
+	d := dirStamp{changed: info.ModTime()}
+	if st, known := info.Sys().(*syscall.Stat_t); known {
+		d.inode, d.touched = st.Ino, time.Unix(st.Ctim.Unix())
+	}
+	return d
 }
 
 // settling is how long after a change of a directory another one could carry the same time.
@@ -14,8 +33,8 @@ const settling = 2 * time.Second
 
 // Settled tells whether what changed after the stamp was taken has another one.
 func (s Stamp) Settled(taken time.Time) bool {
-	for _, changed := range []time.Time{s.listed, s.sets} {
-		if changed.IsZero() || taken.Sub(changed) < settling {
+	for _, dir := range []dirStamp{s.listed, s.sets} {
+		if dir.changed.IsZero() || taken.Sub(dir.changed) < settling {
 			return false
 		}
 	}
@@ -23,7 +42,7 @@ func (s Stamp) Settled(taken time.Time) bool {
 }
 
 // Changed is when what was listed was last changed.
-func (s Stamp) Changed() time.Time { return s.listed }
+func (s Stamp) Changed() time.Time { return s.listed.changed }
 
 // VolumesStamp is the stamp of what [Repository.Volumes] lists.
 func (r *Repository) VolumesStamp() (Stamp, error) { return r.stamp(volumesDir) }
@@ -37,15 +56,21 @@ func (r *Repository) stamp(dir string) (Stamp, error) {
 	if err != nil {
 		return Stamp{}, err
 	}
-	s := Stamp{listed: listed.ModTime()}
-	sets, err := r.fsys.Lstat(setsDir)
-	switch {
-	case notFound(err): // made before there were sets
+	sets, err := r.dirStamp(setsDir)
+	s := Stamp{newDirStamp(listed), sets}
+	if s.sets == (dirStamp{}) { // made before there were sets
 		s.sets = s.listed
-	case err != nil:
-		return Stamp{}, err
-	default:
-		s.sets = sets.ModTime()
 	}
-	return s, nil
+	return s, err
+}
+
+func (r *Repository) dirStamp(dir string) (dirStamp, error) {
+	info, err := r.fsys.Lstat(dir)
+	switch {
+	case notFound(err):
+		return dirStamp{}, nil
+	case err != nil:
+		return dirStamp{}, err
+	}
+	return newDirStamp(info), nil
 }

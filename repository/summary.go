@@ -54,6 +54,7 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	_ = g.Wait() // what went wrong is in errs
 	summaries = slices.DeleteFunc(summaries, func(s Summary) bool { return s.Volume.UUID.IsZero() })
 	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Volume.Name, b.Volume.Name) })
+	r.opts.Memory.keepOnly(summaries)
 	return summaries, errors.Join(errs...)
 }
 
@@ -61,7 +62,12 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 // volume if it is no volume's, or if that cannot be read.
 func (r *Repository) summaryAt(base string) (Summary, error) {
 	if name, err := revision.DecodeName(base); err == nil {
+		look := r.lookFor(base)
+		if look.holds {
+			return look.value, nil
+		}
 		if s, plain := r.summaryOfPlain(name); plain {
+			look.note(s, r.opts.Now(), r.stampsOf)
 			return s, nil
 		}
 	}
@@ -75,6 +81,23 @@ func (r *Repository) summaryAt(base string) (Summary, error) {
 		err = &VolumeError{Volume: v.Name, Err: err}
 	}
 	return s, err
+}
+
+// lookFor looks for what is remembered of the volume in a directory. Of what is not plain nothing
+// is: it is odd in ways that directories do not show.
+func (r *Repository) lookFor(base string) look[string, Summary] {
+	if r.opts.Memory == nil {
+		return look[string, Summary]{}
+	}
+	return r.opts.Memory.summaries.look(base, r.opts.Now(), r.stampsOf)
+}
+
+// stampsOf is that of the directory that a plain summary is made from. That of its copies, which
+// tells whether it is plain, changes nothing by itself: a copy counts where a revision's file is
+// gone, and without one it would not be plain.
+func (r *Repository) stampsOf(s Summary) (stamps, error) {
+	own, err := r.dirStamp(volumeDir(s.Volume.Name))
+	return stamps{own}, err
 }
 
 // summaryOfPlain gives the summary of a volume about which nothing is odd, and reads no

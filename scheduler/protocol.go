@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"encoding/json"
 	"time"
 
 	"varve/internal/process"
@@ -10,10 +11,11 @@ import (
 // A Request is what somebody asks of a scheduler. It is one line of JSON over its socket,
 // and so is the [Answer]. Fields are added, never changed.
 type Request struct {
-	Varve int           `json:"varve"` // the version of this form: 1
-	Do    Action        `json:"do"`
-	Names []string      `json:"names,omitempty"` // of volumes, of sets and kinds of maintenance
-	For   time.Duration `json:"for,omitempty"`   // nanoseconds
+	Varve  int           `json:"varve"` // the version of this form: 1
+	Do     Action        `json:"do"`
+	Names  []string      `json:"names,omitempty"`  // of volumes, of sets and kinds of maintenance
+	For    time.Duration `json:"for,omitempty"`    // nanoseconds
+	Config *Config       `json:"config,omitempty"` // that who asks goes by, without its text; nil: whatever the scheduler does
 }
 
 // An Action is what is asked for. The values are API.
@@ -28,23 +30,25 @@ const (
 	AskResume Action = "resume"
 	AskReload Action = "reload"
 	AskConfig Action = "config" // by its owner, or root
+	AskReport Action = "report" // how safe all volumes are, or the one of Names
 )
 
 const protocolVersion = 1
 
 // An Answer is what a scheduler says to a request.
 type Answer struct {
-	Varve  int     `json:"varve"`
-	Error  string  `json:"error,omitempty"` // why it was not done; empty: it was
-	Done   []Key   `json:"done,omitempty"`  // what is run, or called off
-	Status *Status `json:"status,omitempty"`
-	Config *Config `json:"config,omitempty"`
+	Varve  int             `json:"varve"`
+	Error  string          `json:"error,omitempty"` // why it was not done; empty: it was
+	Done   []Key           `json:"done,omitempty"`  // what is run, or called off
+	Status *Status         `json:"status,omitempty"`
+	Config *Config         `json:"config,omitempty"`
+	Report json.RawMessage `json:"report,omitempty"` // as [Options].Report made it
 }
 
 // A Config is the configuration that a scheduler goes by, whatever its file says now.
 type Config struct {
 	Path    string    `json:"path"` // absolute
-	Text    []byte    `json:"text"`
+	Text    []byte    `json:"text,omitempty"`
 	Changed time.Time `json:"changed"` // the file, when that was read
 }
 

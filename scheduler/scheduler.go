@@ -32,9 +32,12 @@ type Options struct {
 	// Reload reads the configuration anew; after an error, what there was holds. Nil: it never changes.
 	Reload func() error
 	Config func() Config // what it goes by, for who asks; safe for concurrent use
-	Tell   func(Event)   // is told what happens, in order, and must not block; nil: nobody is
-	Log    *slog.Logger  // nil discards
-	Once   bool          // end when everything that is due was tried once
+	// Report says how safe all is, for who asks, as a JSON document, or why it does not. It is
+	// called by one goroutine at a time, beside all else, and is waited for until ctx ends. Nil: it does not.
+	Report func(ctx context.Context, of *Status, r Request) ([]byte, error)
+	Tell   func(Event)  // is told what happens, in order, and must not block; nil: nobody is
+	Log    *slog.Logger // nil discards
+	Once   bool         // end when everything that is due was tried once
 
 	Tick    time.Duration // looks around at least so often; zero: 30 s
 	Finish  time.Duration // how long runs may go on when the scheduler is to end; zero: 20 s
@@ -88,6 +91,7 @@ type Scheduler struct {
 	requests chan asking
 	ended    chan endedRun
 	looked   chan lookedAt
+	reports  chan struct{} // has room for one: whose report is made
 	gone     chan struct{} // closed when Run has ended
 
 	// What follows belongs to the goroutine of Run.
@@ -148,7 +152,7 @@ func Open(opts Options) (*Scheduler, error) {
 	opts = opts.withDefaults()
 	s := &Scheduler{
 		opts: opts, dir: Dir(opts.StateDir, opts.Repository),
-		requests: make(chan asking), ended: make(chan endedRun), looked: make(chan lookedAt), gone: make(chan struct{}),
+		requests: make(chan asking), ended: make(chan endedRun), looked: make(chan lookedAt), reports: make(chan struct{}, 1), gone: make(chan struct{}),
 		running: map[Key]*run{}, tried: map[Key]bool{}, me: process.Own("scheduler"), temps: durable.NewTemps("scheduler"),
 	}
 	s.runs, s.cancel = context.WithCancelCause(context.Background())

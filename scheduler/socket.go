@@ -22,6 +22,7 @@ const (
 	maxAnswer  = 64 << 20
 	maxAskers  = 32               // at a time
 	hearing    = 10 * time.Second // for a request to come, and an answer to go
+	reporting  = 3 * time.Second  // for a report to be made: who asks can read the repository himself
 )
 
 // Listen answers those who connect to the scheduler's socket, until stop is called. They
@@ -92,12 +93,51 @@ func (s *Scheduler) answer(ctx context.Context, conn net.Conn) {
 		a.Error = "that is no request: " + err.Error()
 	case r.Do == AskConfig && !isOwner(conn): // there may be passwords in it
 		a.Error = "the configuration is told to nobody but the owner of the scheduler, and root"
+	case r.Do == AskReport:
+		a = s.report(ctx, r)
 	default:
 		a = s.Do(ctx, r)
 	}
 	_ = conn.SetDeadline(time.Now().Add(hearing)) // that it does not answer is an answer, too
 	_ = json.NewEncoder(conn).Encode(a)           // likewise
 }
+
+// report has a report made, which takes a while, and longer than anybody waits where the repository hangs.
+func (s *Scheduler) report(ctx context.Context, r Request) Answer {
+	ctx, cancel := context.WithTimeout(ctx, reporting)
+	defer cancel()
+	a := s.Do(ctx, Request{Varve: r.Varve, Do: AskStatus})
+	if a.Error != "" {
+		return a
+	}
+	refused := func(why string) Answer { return Answer{Varve: protocolVersion, Error: why} }
+	if s.opts.Report == nil {
+		return refused("this scheduler makes no reports")
+	}
+	select {
+	case s.reports <- struct{}{}:
+	case <-ctx.Done():
+		return refused(errNoReport.Error())
+	}
+	made := make(chan Answer, 1)
+	go func() {
+		defer func() { <-s.reports }()
+		data, err := s.opts.Report(ctx, a.Status, r)
+		if err != nil {
+			made <- refused(err.Error())
+			return
+		}
+		made <- Answer{Varve: protocolVersion, Report: data}
+	}()
+	select {
+	case a := <-made:
+		return a
+	case <-ctx.Done():
+		return refused(errNoReport.Error())
+	}
+}
+
+var errNoReport = errors.New("the repository does not answer")
 
 // isOwner tells whether it is our user, or root, who asks.
 func isOwner(conn net.Conn) bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,4 +215,60 @@ func TestChild(t *testing.T) {
 			t.Errorf("one %s: %+v", name, out)
 		}
 	}
+}
+
+// A report is made beside all else; one that hangs keeps nobody waiting for long, and not even that
+// from being told anything else.
+func TestAskReport(t *testing.T) {
+	h := newHouse(t, task("a", plan(t, "never", "any", "UTC", "a")))
+	hung, free := make(chan struct{}), make(chan struct{})
+	h.opts.Report = func(_ context.Context, is *scheduler.Status, r scheduler.Request) ([]byte, error) {
+		switch r.Names[0] {
+		case "hang":
+			close(hung)
+			<-free
+		case "wrong":
+			return nil, errors.New("that is wrong")
+		}
+		return json.Marshal(is.Process.PID)
+	}
+	dir := scheduler.Dir(h.dir, revision.UUID{})
+	h.runs(func(s *scheduler.Scheduler) {
+		stop, err := s.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		ask := func(what string) (scheduler.Answer, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			return scheduler.Ask(ctx, dir, scheduler.Request{Do: scheduler.AskReport, Names: []string{what}})
+		}
+		if a, err := ask("right"); err != nil || string(a.Report) != strconv.Itoa(os.Getpid()) {
+			t.Errorf("the report is %s, %v", a.Report, err)
+		}
+		var refused *scheduler.RefusedError
+		if _, err := ask("wrong"); !errors.As(err, &refused) || refused.Error() != "that is wrong" {
+			t.Errorf("one that cannot be made: %v", err)
+		}
+		late := make(chan error, 1)
+		go func() {
+			_, err := ask("hang")
+			late <- err
+		}()
+		<-hung
+		if _, err := ask("right"); !errors.As(err, &refused) {
+			t.Errorf("while one hangs, another: %v", err)
+		}
+		if err := <-late; !errors.As(err, &refused) {
+			t.Errorf("one that hangs: %v", err)
+		}
+		if _, err := scheduler.Ask(t.Context(), dir, scheduler.Request{Do: scheduler.AskStatus}); err != nil {
+			t.Errorf("while one hangs, its status: %v", err)
+		}
+		close(free)
+		if a, err := ask("right"); err != nil || len(a.Report) == 0 {
+			t.Errorf("after that: %s, %v", a.Report, err)
+		}
+	})
 }

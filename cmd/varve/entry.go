@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -84,10 +85,20 @@ type pinned revision.Pin
 
 // MarshalJSON implements [json.Marshaler]. Its fields are API.
 func (p pinned) MarshalJSON() ([]byte, error) {
-	return marshal(struct {
-		Until  known[time.Time] `json:"until"` // null: for ever
-		Reason string           `json:"reason"`
-	}{known[time.Time]{p.Until.UTC()}, p.Reason})
+	return marshal(pinnedFields{known[time.Time]{p.Until.UTC()}, p.Reason})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *pinned) UnmarshalJSON(data []byte) error {
+	var fields pinnedFields
+	err := json.Unmarshal(data, &fields)
+	p.Until, p.Reason = fields.Until.is, fields.Reason
+	return err
+}
+
+type pinnedFields struct {
+	Until  known[time.Time] `json:"until"` // null: for ever
+	Reason string           `json:"reason"`
 }
 
 func newNoted(info repository.Info) noted {

@@ -20,6 +20,13 @@ func (k known[T]) MarshalJSON() ([]byte, error) {
 	return marshal(k.is)
 }
 
+// UnmarshalJSON implements [json.Unmarshaler].
+func (k *known[T]) UnmarshalJSON(data []byte) error {
+	var none T
+	k.is = none
+	return json.Unmarshal(data, &k.is) // null leaves it as it is
+}
+
 // marshal encodes as the document is: what is text stays as it can be read.
 func marshal(value any) ([]byte, error) {
 	var out bytes.Buffer

@@ -56,7 +56,7 @@ func (s *session) openRepository(why purpose) (*repository.Repository, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", dir, err)
 	}
-	repo, err := repository.Open(tree, repository.Options{StateDir: stateFor(why), Command: s.command, Log: s.log})
+	repo, err := repository.Open(tree, repository.Options{StateDir: stateFor(why), Command: s.command, Log: s.log, Memory: s.memory})
 	if errors.Is(err, repository.ErrNoRepository) {
 		return nil, explainAbsence(dir)
 	}

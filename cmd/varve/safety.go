@@ -78,16 +78,18 @@ func (s *session) judgeAt(ctx context.Context, repo *repository.Repository, now 
 
 // proofs tells how far what is stored of volumes was read again.
 func (s *session) proofs(repo *repository.Repository, summaries []repository.Summary) map[revision.Name]status.Proof {
-	proofs := map[revision.Name]status.Proof{}
+	volumes := make([]repository.Volume, len(summaries))
 	for i := range summaries {
-		v := summaries[i].Volume
-		at, scrubbed, err := repo.OldestUnproven(v)
-		if err != nil {
-			s.warn("how far volume %s was read again cannot be told: %v", v.Name, err)
-			continue
-		}
-		if !at.IsZero() {
-			proofs[v.Name] = status.Proof{Oldest: at, Scrubbed: scrubbed}
+		volumes[i] = summaries[i].Volume
+	}
+	unproven, err := repo.Unproven(volumes)
+	for _, u := range unreadOf(err) {
+		s.warn("how far what is stored was read again cannot be told: %s%v", suffixed(u.Volume.String(), ": "), u.Err)
+	}
+	proofs := map[revision.Name]status.Proof{}
+	for _, v := range volumes {
+		if u := unproven[v.UUID]; !u.Since.IsZero() {
+			proofs[v.Name] = status.Proof{Oldest: u.Since, Scrubbed: u.Scrubbed}
 		}
 	}
 	return proofs

@@ -14,6 +14,7 @@ import (
 
 	"varve/config"
 	"varve/internal/process"
+	"varve/repository"
 	"varve/revision"
 	"varve/scheduler"
 )
@@ -55,13 +56,13 @@ func (s *session) schedule(ctx context.Context, once bool) (result, error) {
 		return nil, errors.New("there is no place for the state of this host: VARVE_STATE names one")
 	}
 	d.conf.Store(conf)
-	s.doing = schedulerName
+	s.doing, s.memory = schedulerName, new(repository.Memory)
 	d.teller = newTeller(d.tellOthers)
 	watch := newWatchdog()
 	d.watch = watch
 	opts := scheduler.Options{
 		StateDir: stateFor(toWrite), Repository: d.id, Group: groupOf(d.repo), Once: once, Runner: d, Look: d.look, Reload: d.reload,
-		Config: d.inForce, Tell: d.tell, Log: s.log, Tick: watch.tick(), Watched: watch.alive,
+		Config: d.inForce, Report: d.report, Tell: d.tell, Log: s.log, Tick: watch.tick(), Watched: watch.alive,
 	}
 	sched, err := scheduler.Open(opts)
 	if err != nil {

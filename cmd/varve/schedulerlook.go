@@ -223,6 +223,6 @@ func (s *session) beside(conf *config.Config, repo string) *session {
 	other.globals, other.zone, other.command, other.log = s.globals, conf.Zone, s.command, s.log
 	other.globals.repo, other.globals.quiet, other.json = repo, true, true
 	other.configured = configured{sought: true, found: conf}
-	other.about.repo = repo
+	other.about.repo, other.memory = repo, s.memory
 	return other
 }

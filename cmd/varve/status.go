@@ -24,7 +24,9 @@ not older than "overdue" times the gap between two of its backups. A volume
 without a schedule was promised nothing, and only damage and live sources are
 told of it.
 
-It reads the repository and its journal, takes no lock, and may run at any time.`,
+It asks the scheduler of this host, where one runs that goes by the same
+configuration; else it reads the repository and its journal. It takes no lock,
+and may run at any time.`,
 		example: `varve status                                # are we safe?
 varve status --all                          # every volume, those that are well too
 varve status db1                            # one volume
@@ -47,14 +49,20 @@ func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	report, in, err := s.judge(ctx, repo)
-	if err != nil {
-		return nil, err
+	told := s.askReport(ctx, repo.ID(), volumeName)
+	switch {
+	case told == nil:
+		if told, err = s.readReport(ctx, repo, volumeName); err != nil {
+			return nil, err
+		}
+	default:
+		told.heard(s)
 	}
-	if volumeName != "" {
-		return statusOf(s, repo, report, in, volumeName)
+	if told.One != nil {
+		return told.One, nil
 	}
-	return newJudged(s, report, in, f.all), nil
+	told.All.all = f.all
+	return told.All, nil
 }
 
 // judged is the result of status.
@@ -66,18 +74,17 @@ type judged struct {
 	Warnings   []judgedCase  `json:"warnings"`
 	Running    []runningJob  `json:"running"`
 	Good       int           `json:"good_count"`
-	New        int           `json:"new_count"` // without a revision yet
+	New        int           `json:"new_count"`      // without a revision yet
+	Troubled   int           `json:"troubled_count"` // volumes with something in Trouble
 	Retired    int           `json:"retired_count"`
-	Oldest     *agedVolume   `json:"oldest"` // of those that are well
+	DueSoon    int           `json:"due_soon_count"` // within a day
+	Oldest     *agedVolume   `json:"oldest"`         // of those that are well
 	Next       *dueVolume    `json:"next"`
 	Repository judgedPlace   `json:"repository"`
 	Proof      judgedProof   `json:"proof"`
 	Drills     *judgedDrills `json:"drills"`    // null: there was none
 	Scheduler  *judgedDaemon `json:"scheduler"` // null: there never was one
 	all        bool          // are printed
-	troubled   int           // volumes
-	dueSoon    int
-	warned     int
 }
 
 // judgedCase is one thing that is not as it should be. Its fields are API.
@@ -139,13 +146,12 @@ type judgedEntry struct {
 	Set      known[string]  `json:"set"` // that it is backed up with
 }
 
-func newJudged(s *session, r *status.Report, in status.Input, all bool) *judged {
+func newJudged(s *session, r *status.Report, in status.Input) *judged {
 	j := &judged{
-		Volumes: []judgedEntry{}, Sets: newJudgedSets(r), all: all, Good: r.Good(), New: r.New, Retired: r.Retired,
+		Volumes: []judgedEntry{}, Sets: newJudgedSets(r), Good: r.Good(), New: r.New, Retired: r.Retired,
 		Trouble: []judgedCase{}, Warnings: []judgedCase{}, Running: newRunning(in),
 		Repository: newJudgedPlace(s.about.repo, r, in), Drills: newJudgedDrills(r, in.Now), Scheduler: s.scheduler.judged(),
-		troubled: r.Troubled(status.Critical), warned: r.Troubled(status.Warning),
-		dueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
+		Troubled: r.Troubled(status.Critical), DueSoon: r.DueBy(in.Now.Add(24 * time.Hour)),
 	}
 	oldest, never := in.Unproven()
 	j.Proof = judgedProof{timeOrNil(oldest), never}

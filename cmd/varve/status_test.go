@@ -155,7 +155,7 @@ repository  /srv/varve
 			s := newSession(nil, nil, nil)
 			s.about.repo = "/srv/varve"
 			p := &page{now: statusNow}
-			newJudged(s, report, c.in, false).print(p)
+			retold(t, newJudged(s, report, c.in)).print(p)
 			if got := p.text.String(); got != c.page {
 				t.Errorf("status:\n%swant:\n%s", got, c.page)
 			}

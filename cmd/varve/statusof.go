@@ -23,12 +23,12 @@ type one struct {
 	Revisions int          `json:"revision_count"`
 	Newest    *entry       `json:"newest"`
 	Running   []runningJob `json:"running"`
-	Tries     []happened   `json:"tries"` // of the last two days, the newest last
-	Drill     *notedDrill  `json:"drill"` // the last; null: there was none
-	schedule  string
+	Tries     []happened   `json:"tries"`    // of the last two days, the newest last
+	Drill     *notedDrill  `json:"drill"`    // the last; null: there was none
+	Schedule  string       `json:"schedule"` // empty: none
 }
 
-func statusOf(s *session, repo *repository.Repository, r *status.Report, in status.Input, volumeName string) (result, error) {
+func statusOf(s *session, repo *repository.Repository, r *status.Report, in status.Input, volumeName string) (*one, error) {
 	name, err := revision.ParseName(volumeName)
 	if err != nil {
 		return nil, &usageError{Text: err.Error(), Command: s.command}
@@ -78,7 +78,7 @@ func newOne(v *status.Volume, in status.Input) *one {
 	}
 	o.Tries = o.Tries[max(0, len(o.Tries)-latestTries):]
 	if v.Expectation != nil && !v.Expectation.Plan.Schedule.IsZero() {
-		o.schedule = v.Expectation.Plan.Schedule.String()
+		o.Schedule = v.Expectation.Plan.Schedule.String()
 	}
 	return o
 }
@@ -109,7 +109,7 @@ func (o *one) print(p *page) {
 	}
 	due := ""
 	if o.Due != nil {
-		due = formatMinute(*o.Due, p.now) + prefixed("  ", o.schedule)
+		due = formatMinute(*o.Due, p.now) + prefixed("  ", o.Schedule)
 	}
 	p.facts("last good", good, "promise", promise, "due", due, "set", o.Set.is)
 	if o.Newest != nil {

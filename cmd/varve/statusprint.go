@@ -34,8 +34,8 @@ func (j *judged) verdict(p *page) markup {
 	switch {
 	case len(j.Trouble) > 0 && (j.Trouble[0].Kind == status.Dead || j.Trouble[0].Kind == status.Silent):
 		text := "NOT SAFE: " + j.Trouble[0].Why
-		if j.troubled > 0 {
-			text += fmt.Sprintf("; %d of %s in trouble", j.troubled, isAre(len(j.Volumes), j.troubled))
+		if j.Troubled > 0 {
+			text += fmt.Sprintf("; %d of %s in trouble", j.Troubled, isAre(len(j.Volumes), j.Troubled))
 		}
 		return p.red(text)
 	case len(j.Volumes) == 0 && len(j.Trouble) == 0:
@@ -47,8 +47,8 @@ func (j *judged) verdict(p *page) markup {
 	case j.Verdict == "warning":
 		return p.bold(fmt.Sprintf("SAFE, with %s", warnings))
 	}
-	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.troubled, isAre(len(j.Volumes), j.troubled))
-	if j.troubled == 0 {
+	text := fmt.Sprintf("NOT SAFE: %d of %s in trouble", j.Troubled, isAre(len(j.Volumes), j.Troubled))
+	if j.Troubled == 0 {
 		text = "NOT SAFE: the repository is in trouble"
 	}
 	if len(j.Warnings) > 0 {
@@ -163,7 +163,7 @@ func (j *judged) summaryRows(p *page) (rows [][]cell) {
 			facts = append(facts, fmt.Sprintf("%d without a revision yet", j.New))
 		}
 		if j.Next != nil {
-			facts = append(facts, fmt.Sprintf("%d due within a day, next %s at %s", j.dueSoon, j.Next.Volume, formatMinute(j.Next.Due, p.now)))
+			facts = append(facts, fmt.Sprintf("%d due within a day, next %s at %s", j.DueSoon, j.Next.Volume, formatMinute(j.Next.Due, p.now)))
 		}
 		if j.Retired > 0 {
 			facts = append(facts, fmt.Sprintf("%d retired", j.Retired))

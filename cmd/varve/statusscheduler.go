@@ -24,14 +24,15 @@ type heardScheduler struct {
 // hearScheduler asks the scheduler of a repository, and where none answers, looks for what
 // it left.
 func (s *session) hearScheduler(ctx context.Context, id revision.UUID, now time.Time) (h heardScheduler) {
+	if s.isScheduler != nil {
+		return hearAnswer(s.isScheduler)
+	}
 	ctx, cancel := context.WithTimeout(ctx, askShort)
 	defer cancel()
 	for _, dir := range schedulerDirs(id) {
 		a, err := scheduler.Ask(ctx, dir, scheduler.Request{Do: scheduler.AskStatus})
 		if err == nil && a.Status != nil {
-			h.answer, h.beat = a.Status, a.Status.Heartbeat
-			h.state = status.Scheduler{PID: a.Status.Process.PID, Heard: h.beat, Broken: a.Status.Broken, Blind: a.Status.Blind}
-			return h
+			return hearAnswer(a.Status)
 		}
 		if errors.Is(err, fs.ErrPermission) {
 			continue // we are not let in
@@ -55,6 +56,13 @@ func (s *session) hearScheduler(ctx context.Context, id revision.UUID, now time.
 		return h
 	}
 	return h
+}
+
+func hearAnswer(a *scheduler.Status) heardScheduler {
+	return heardScheduler{
+		state:  status.Scheduler{PID: a.Process.PID, Heard: a.Heartbeat, Broken: a.Broken, Blind: a.Blind},
+		answer: a, beat: a.Heartbeat,
+	}
 }
 
 // judgedDaemon is how the scheduler is. Its fields are API.

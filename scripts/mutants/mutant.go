@@ -36,7 +36,7 @@ func allMutants() []mutant {
 	return slices.Concat(
 		syncMutants(), dirSyncMutants(), orderMutants(), errorMutants(),
 		commitMutants(), foundMutants(), leaseMutants(), restoreMutants(), guardMutants(), retentionMutants(), pruneMutants(), takeMutants(), spaceMutants(),
-		gcMutants(), removalMutants(), repairMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(), drillMutants(),
+		gcMutants(), removalMutants(), repairMutants(), togetherMutants(), rbdMutants(), insideMutants(), mountMutants(), drillMutants(), memoryMutants(),
 	)
 }
 

@@ -13,7 +13,7 @@ func memoryMutants() []mutant {
 		m("memory-for-ever", "what rots in place is never read anew",
 			"memory.go", " && now.Sub(was.read) < memoryAges", "", "TestMemory"),
 		m("memory-past-a-torn-line", "a line of the journal that was being written is never read again",
-			"journalsince.go", "settled = settled && len(said) > 0 && line[len(line)-1] == '\\n'; settled", "settled", "TestMemoryAgrees"),
+			"journalsince.go", "settled = settled && len(said) > 0 && line[len(line)-1] == '\\n'; settled", "settled", "TestMemoryOfHalfALine"),
 		m("memory-of-late-events", "events that were passed over once are missed by who asks for more",
 			"journalsince.go", " || since.Before(known.since)", "", "TestMemoryAgrees"),
 		m("memory-of-old-proofs", "a scrub changes nothing that is remembered",

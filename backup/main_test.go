@@ -11,7 +11,7 @@ import (
 // TestMain tries fewer histories where the race detector looks on, unless -rapid.checks says otherwise.
 func TestMain(m *testing.M) {
 	if durabletest.Race {
-		if err := flag.Set("rapid.checks", "40"); err != nil {
+		if err := flag.Set("rapid.checks", "20"); err != nil {
 			panic(err)
 		}
 	}

@@ -21,7 +21,7 @@ func mixed(n int, seed uint64) []byte {
 	return b
 }
 
-func TestFramesDecodeToWhatWasEncoded(t *testing.T) {
+func TestEnumerateFrames(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		codec := rapid.SampledFrom([]Codec{None, LZ4, Zstd, S2}).Draw(t, "codec")

@@ -53,7 +53,7 @@ func (p *place) onePack(s *chunkstore.Store) (refs []chunkstore.Ref) {
 }
 
 // Each byte of a pack is found by proving it: as the one frame that it is of, or as the pack's own.
-func TestProvePackFindsEveryByte(t *testing.T) {
+func TestEnumerateBytesOfAPack(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	s := p.open()

@@ -92,20 +92,10 @@ func TestEnumerateGCFaults(t *testing.T) {
 	}
 }
 
-// Power is cut after each event of a collection, with nothing left of what was not
-// synced, or all of it.
-func TestGCWithPowerCutAtEachStep(t *testing.T) {
-	t.Parallel()
-	cutPower(t, durabletest.Cuts{Few: true})
-}
-
-// And with some of it.
+// Power is cut after each event of a collection, with all left of what was not synced, nothing,
+// or some of it.
 func TestEnumerateGCPowerCuts(t *testing.T) {
 	t.Parallel()
-	cutPower(t, durabletest.Cuts{Subsets: 2, Seed: 1, InTurn: true})
-}
-
-func cutPower(t *testing.T, cuts durabletest.Cuts) {
 	w := newGCWorld(t)
 	disk := w.disk.Copy()
 	rec := disk.Record()
@@ -114,7 +104,7 @@ func cutPower(t *testing.T, cuts durabletest.Cuts) {
 	}
 	disk.Stop()
 	states := 0
-	for s := range rec.States(cuts) {
+	for s := range rec.States(durabletest.Cuts{Subsets: 2, Seed: 1, InTurn: true}) {
 		states++
 		if err := w.check(s.Disk); err != nil {
 			t.Fatalf("%v\n%v", err, s)

@@ -215,7 +215,7 @@ func TestListingDuringARename(t *testing.T) {
 
 // Whichever step fails, the volume has one of its names, and the old one unless
 // nothing can be undone.
-func TestRenameFailsAtEveryStep(t *testing.T) {
+func TestEnumerateRenameFaults(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
 	for step := 0; ; step++ {

@@ -22,7 +22,7 @@ func openAndCheck(data []byte) error {
 }
 
 // No byte of a revision file lies outside a checksum.
-func TestEveryChangedByteIsFound(t *testing.T) {
+func TestEnumerateChangedBytes(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{goldenFull, goldenDelta} {
 		data := readGolden(t, file)

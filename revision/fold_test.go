@@ -12,7 +12,7 @@ import (
 )
 
 // Folding any neighbours into the newest of them changes no image that is built on it.
-func TestFoldKeepsEveryImage(t *testing.T) {
+func TestEnumerateFolds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt)
@@ -37,7 +37,7 @@ func TestFoldKeepsEveryImage(t *testing.T) {
 
 // A map that lacks a record, and so gives another image, fails in one of the regions
 // that are to be looked at.
-func TestUnprovenRegionsShowAWrongFold(t *testing.T) {
+func TestEnumerateWrongFolds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt)

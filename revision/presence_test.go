@@ -10,7 +10,7 @@ import (
 
 // What is present along a chain is what the model holds, and what is made for a child leaves
 // that of its parent as it was.
-func TestPresenceIsWhatTheModelHolds(t *testing.T) {
+func TestEnumeratePresence(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt)

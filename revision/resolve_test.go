@@ -14,7 +14,7 @@ import (
 	"varve/revision"
 )
 
-func TestResolveGivesWhatTheModelHolds(t *testing.T) {
+func TestEnumerateResolve(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt)

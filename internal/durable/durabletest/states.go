@@ -23,8 +23,8 @@ type Cuts struct {
 	// Few leaves it at all and nothing of what was unsynced.
 	Few bool
 	// InTurn tries of each effect alone one of the forms in which data is there in part,
-	// another one after each event, instead of all of them; and beside one that is there
-	// alone nothing is there in part.
+	// another one after every second event, instead of all of them after each; and beside
+	// one that is there alone nothing is there in part.
 	InTurn bool
 	// From and To bound the events that are looked at; a To of 0 is the last one.
 	From, To int
@@ -166,10 +166,13 @@ func (c Cuts) choices(event int, effects []effect, pending []int) iter.Seq[[]for
 
 // formsOfOne gives the forms that are tried of one effect alone. The first one is dropped.
 func (c Cuts) formsOfOne(turn int) []form {
-	if c.InTurn {
-		return []form{dropped, torn + form(turn%int(nForms-torn))}
+	switch {
+	case !c.InTurn:
+		return allForms
+	case turn%2 == 0:
+		return []form{dropped, torn + form(turn/2%int(nForms-torn))}
 	}
-	return allForms
+	return []form{dropped}
 }
 
 // ones chooses among the effects that are looked at one by one: all, or some of a crowd.

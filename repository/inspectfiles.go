@@ -52,6 +52,13 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 		}
 	}
 	volumes = in.withoutDoubles(volumes)
+	lost, err := r.lostVolumes(known)
+	in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
+	for i := range lost {
+		in.Partial = true // what its revisions need is not looked at
+		name := volumeRecordName(lost[i].Volume.Name)
+		in.tell(Fault{Kind: FaultVolume, Path: name, Volume: lost[i].Volume, Err: &DamagedFileError{Path: name, Cause: &lost[i]}})
+	}
 	trashed, err := r.fsys.ReadDir(trashDir)
 	if err != nil && !notFound(err) {
 		in.Partial = true

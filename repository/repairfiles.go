@@ -212,6 +212,35 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 			})
 		}})
 	}
+	lost, err := p.lostVolumes()
+	return append(hurt, lost...), err
+}
+
+// lostVolumes makes the directories of volumes that are gone, so that what has copies comes into
+// sight: the revisions are repaired as others are.
+func (p *repairer) lostVolumes() (hurt []hurtFile, err error) {
+	r, known := p.repo, map[revision.UUID]bool{}
+	for _, v := range p.volumesNow() {
+		known[v.UUID] = true
+	}
+	lost, err := r.lostVolumes(known)
+	if err != nil {
+		return nil, err
+	}
+	for i := range lost {
+		v, name := lost[i].Volume, volumeRecordName(lost[i].Volume.Name)
+		hurt = append(hurt, hurtFile{name, &DamagedFileError{Path: name, Cause: &lost[i]}, func(ctx context.Context) (Origin, error) {
+			return Origin{Kind: OriginRevisions}, r.atGate(ctx, func() error {
+				switch _, err := r.readVolume(v.Name); {
+				case err == nil && !r.mayBeThere(v):
+					return fmt.Errorf("another volume has the name %q: varve rename gives it another, and then this can be repaired", v.Name)
+				case r.mayBeThere(v):
+					return errGone
+				}
+				return r.writeVolume(p.lease.temps, v)
+			})
+		}})
+	}
 	return hurt, nil
 }
 

@@ -34,7 +34,8 @@ const AnomalyTag = "anomaly"
 // their revisions does: of each volume only the newest statements are read, and
 // what was noted of the others. So a revision that nobody has tried to read yet,
 // and that cannot be read, is not among the troubled. What cannot be read is in
-// the error, of a volume as a [*VolumeError], which comes with all that can.
+// the error, of a volume as a [*VolumeError], which comes with all that can; so is a volume of
+// which the directory is gone, with a [*LostVolumeError].
 func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	entries, err := r.fsys.ReadDir(volumesDir)
 	if err != nil {
@@ -55,6 +56,15 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	summaries = slices.DeleteFunc(summaries, func(s Summary) bool { return s.Volume.UUID.IsZero() })
 	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Volume.Name, b.Volume.Name) })
 	r.opts.Memory.keepOnly(summaries)
+	known := map[revision.UUID]bool{}
+	for i := range summaries {
+		known[summaries[i].Volume.UUID] = true
+	}
+	lost, err := r.lostVolumes(known)
+	errs = append(errs, err)
+	for i := range lost {
+		errs = append(errs, &VolumeError{Volume: lost[i].Volume.Name, Err: &lost[i]})
+	}
 	return summaries, errors.Join(errs...)
 }
 

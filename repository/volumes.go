@@ -161,6 +161,7 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 		}
 		now := r.opts.Now().UTC().Truncate(time.Second)
 		if v, err = r.Volume(name); errors.Is(err, ErrNoVolume) {
+			r.warnOfLost(name)
 			v = Volume{Name: name, UUID: newUUID()}
 		} else if err != nil {
 			return err

@@ -37,7 +37,7 @@ func Judge(in Input) *Report {
 			continue // a first backup that came to nothing, long ago
 		}
 		for _, err := range v.unread {
-			v.add(Unreadable, "", err.Error(), "")
+			v.add(Unreadable, "", err.Error(), repairUnread(err))
 		}
 		if v.IsAwaited() && len(v.unread) == 0 {
 			if tries == nil {

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"errors"
+
 	"varve/internal/human"
 	"varve/repository"
 )
@@ -20,6 +22,14 @@ func bytesLost(rev repository.Revision) (total int64) {
 		total += e.Length
 	}
 	return total
+}
+
+// repairUnread is what makes good what could not be read; empty: that depends.
+func repairUnread(err error) string {
+	if errors.As(err, new(*repository.LostVolumeError)) {
+		return "varve scrub --repair"
+	}
+	return ""
 }
 
 // repair is what may make a damaged revision good: its source, of bytes that are known to be lost;

@@ -20,5 +20,11 @@ func memoryMutants() []mutant {
 			"proofs.go", "\t\t\t\treturn stamps{proofs}, nil\n", "\t\t\t\treturn stamps{{inode: 1}}, nil\n", "TestMemoryAgrees"),
 		m("new-for-lost", "a revision that is committed while others are listed is taken for lost",
 			"revisions.go", "isNew := err == nil //", "isNew := false //", "TestListedWhileOneIsCommitted"),
+		m("lost-volume-unseen", "a volume whose directory is gone is not missed by status",
+			"summary.go", "\tfor i := range lost {\n\t\terrs = append", "\tfor i := range lost[:0] {\n\t\terrs = append", "TestALostVolume"),
+		m("lost-volume-unfound", "a scrub does not find that the directory of a volume is gone",
+			"inspectfiles.go", "\tfor i := range lost {\n\t\tin.Partial", "\tfor i := range lost[:0] {\n\t\tin.Partial", "TestALostVolume"),
+		m("removed-for-lost", "what is in the trash is taken for lost",
+			"lostvolumes.go", "return slices.Contains(trashed, id) })", "return false })", "TestNotALostVolume"),
 	}
 }

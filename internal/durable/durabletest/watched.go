@@ -18,6 +18,9 @@ type Watched struct {
 
 var _ durable.FS = (*Watched)(nil)
 
+// ErrKilled is what the calls of a process come to that was killed: they were never made.
+var ErrKilled = errors.New("the process is gone")
+
 // NewWatched puts a watcher over fsys. Before is told what is to be done, and to
 // which file; of a rename, that is the new name. What it returns, unless nil, the
 // call fails with. Before may be called by many goroutines at once.
@@ -27,7 +30,7 @@ var _ durable.FS = (*Watched)(nil)
 // "read", "write", "truncate", "fsync", "stat", "lock", "compare" and "close". Only the
 // closing of what was written through that handle is asked for; one that is to fail
 // gives up the handle all the same. On a [Disk] that is recorded, a sync or close that
-// is to fail loses what was not synced.
+// is to fail loses what was not synced, unless it fails with [ErrKilled].
 func NewWatched(fsys durable.FS, before func(op, name string) error) *Watched {
 	return &Watched{fsys: fsys, before: before}
 }
@@ -126,7 +129,9 @@ func (w *Watched) Remove(name string) error {
 // SyncDir implements [durable.FS].
 func (w *Watched) SyncDir(name string) error {
 	if err := w.ask("fsync directory", name); err != nil {
-		w.loseSyncOf(name)
+		if !errors.Is(err, ErrKilled) {
+			w.loseSyncOf(name)
+		}
 		return err
 	}
 	return w.fsys.SyncDir(name)
@@ -188,7 +193,7 @@ func (f *watchedFile) Truncate(size int64) error {
 
 func (f *watchedFile) Sync() error {
 	if err := f.over.ask("fsync", f.Name()); err != nil {
-		f.loseSync()
+		f.loseSync(err)
 		return err
 	}
 	return f.File.Sync()
@@ -200,13 +205,14 @@ func (f *watchedFile) Close() error {
 	}
 	err := f.over.ask("close", f.Name())
 	if err != nil {
-		f.loseSync()
+		f.loseSync(err)
 	}
 	return errors.Join(err, f.File.Close())
 }
 
-func (f *watchedFile) loseSync() {
-	if below, ok := f.File.(interface{ loseSync() }); ok {
+// loseSync loses what was not synced, if it was to fail by that error.
+func (f *watchedFile) loseSync(by error) {
+	if below, ok := f.File.(interface{ loseSync() }); ok && !errors.Is(by, ErrKilled) {
 		below.loseSync()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"varve/chunkstore"
+	"varve/internal/durable/durabletest"
 	"varve/repository"
 	"varve/revision"
 )
@@ -106,7 +107,7 @@ func (p *process) undelete(ctx context.Context, r *repository.Repository, n name
 	}
 	p.w.undoing[n]++
 	back, err := r.Undelete(ctx, trash[at], wait)
-	if errors.Is(err, errKilled) { // it may be back
+	if errors.Is(err, durabletest.ErrKilled) { // it may be back
 		return err
 	}
 	p.w.undoing[n]--
@@ -205,7 +206,7 @@ func restore(name revision.Name, number int) func(context.Context, *process) err
 				return fmt.Errorf("it goes on without a lease: %w", err)
 			}
 			im, err := rd.Image(ctx, v, n.id)
-			if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errKilled) && (!p.w.listed[n] || p.w.removing[n] > 0) {
+			if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, durabletest.ErrKilled) && (!p.w.listed[n] || p.w.removing[n] > 0) {
 				return nil
 			}
 			if err != nil {

@@ -14,10 +14,6 @@ import (
 	"varve/internal/durable/durabletest"
 )
 
-// errKilled is what every call of an actor that was killed comes to: it has no effect,
-// and nobody sees what the actor makes of it.
-var errKilled = errors.New("the process is gone")
-
 // scheduler lets one actor run at a time. It runs in a bubble of testing/synctest: that
 // all others rest, synctest.Wait tells.
 type scheduler struct {
@@ -212,7 +208,7 @@ func (a *actor) lose() error {
 func (a *actor) before(op, name string) error {
 	s := a.s
 	if a.dead.Load() {
-		return errKilled
+		return durabletest.ErrKilled
 	}
 	if a.losing {
 		return nil
@@ -240,7 +236,7 @@ func (a *actor) before(op, name string) error {
 		}
 	}
 	if a.dead.Load() {
-		return errKilled
+		return durabletest.ErrKilled
 	}
 	if s.trace != nil {
 		s.trace(a, op, name)

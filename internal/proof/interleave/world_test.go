@@ -251,7 +251,7 @@ func (p *process) remove(ctx context.Context, name revision.Name, op string, num
 		for _, id := range out.Revisions {
 			w.move(named{w.volumes[name].UUID, id}, w.listed, w.trashed)
 		}
-		if errors.Is(err, errKilled) { // its last word was not heard
+		if errors.Is(err, durabletest.ErrKilled) { // its last word was not heard
 			return err
 		}
 		for _, n := range numbers {
@@ -294,11 +294,11 @@ func (p *process) die(before string, begin func(*process) error) error {
 	dead := false
 	killed := &process{w: p.w, state: p.state, clock: p.clock, fsys: durabletest.NewWatched(p.fsys, func(op, file string) error {
 		if dead = dead || op == "rename" && strings.HasPrefix(file, before); dead {
-			return errKilled
+			return durabletest.ErrKilled
 		}
 		return nil
 	})}
-	if err := begin(killed); !errors.Is(err, errKilled) {
+	if err := begin(killed); !errors.Is(err, durabletest.ErrKilled) {
 		return fmt.Errorf("it did not die: %w", err)
 	}
 	p.w.tried = map[revision.Name][][]byte{}

@@ -17,12 +17,13 @@ func distrustCommand(s *session) *command {
 		about: `Makes the revision suspect: it is stored well, but perhaps not what its source
 held then. latest warns of it, latest-good passes it over, and the next backup on
 top of it reads everything. What ends it is varve verify --against a SOURCE that
-still holds what it held at that time.
+still holds what it held at that time. One that is damaged, which is worse, stays
+that, and is suspect once it is repaired.
 
 Here, a time names only a revision of that very day, minute or second.`,
+		codes: "3  the revision cannot be read",
 		example: `varve distrust db1@k3f9 --reason "the controller was faulty that night"
 varve verify db1@k3f9 --against /dev/vg/db1-snap    # ends it, if they are the same`,
-		codes: "3  the revision is damaged, which is worse",
 		flags: []cli.Flag{
 			&cli.StringFlag{Name: "reason", Destination: &reason, Usage: "say why, a line of `TEXT`"},
 		},
@@ -36,9 +37,7 @@ func runDistrust(ctx context.Context, s *session, reason, text string) (result, 
 	}
 	m, err := s.mark(ctx, text, marking{op: repository.OpDistrust, doing: "distrust of", change: func(info *repository.Info) (string, error) {
 		switch {
-		case info.State == repository.Damaged:
-			return "", &findingsError{Texts: []string{"the revision is damaged, which is worse than suspect"}}
-		case info.State == repository.Suspect && info.Reason == reason:
+		case info.State == repository.Suspect && info.Reason == reason, info.State == repository.Damaged && info.Suspect == reason:
 			return "", nil
 		}
 		info.Distrust(reason)
@@ -49,7 +48,7 @@ func runDistrust(ctx context.Context, s *session, reason, text string) (result, 
 	}
 	m.says = func(p *page, m *marked) {
 		if m.State == repository.Damaged {
-			p.line("%s, which is worse than suspect: nothing was changed", p.red(m.name()+" is DAMAGED"))
+			p.line("%s, and suspect besides, once it is repaired: %s", p.red(m.name()+" is DAMAGED"), reason)
 			return
 		}
 		p.line("%s: %s", p.yellow(m.name()+" is SUSPECT"), m.Reason)

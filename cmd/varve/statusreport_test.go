@@ -90,7 +90,9 @@ volumes: {one: {source: DIR/disk}, many/*: {source: DIR/many/*}, never: {source:
 	b.does("retire one") // and tried again by nobody
 	stop := startScheduler(t)
 	defer stop(syscall.SIGTERM)
-	b.until("all was tried", func(s realStatus) bool { return s.Good == 1 && len(s.Scheduler.Running) == 0 && len(s.Scheduler.Failing) == 1 })
+	b.until("all was tried", func(s realStatus) bool {
+		return s.Good == 1 && len(s.Scheduler.Running) == 0 && len(s.Scheduler.Failing) == 1
+	})
 	status := func(words ...string) (exit int, result map[string]any, asked bool) {
 		t.Helper()
 		exit, stdout, stderr := typed(append([]string{"status", "--json", "-v"}, words...)...)

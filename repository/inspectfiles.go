@@ -52,8 +52,12 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 		}
 	}
 	volumes = in.withoutDoubles(volumes)
-	lost, err := r.lostVolumes(known)
-	in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
+	var lost []LostVolumeError
+	if !in.Partial { // else one of those that cannot be read may be it
+		lost, err = r.lostVolumes(known)
+		in.Partial = err != nil
+		in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
+	}
 	for i := range lost {
 		in.Partial = true // what its revisions need is not looked at
 		name := volumeRecordName(lost[i].Volume.Name)

@@ -20,7 +20,7 @@ func (r *Repository) EventsSince(since time.Time) ([]Event, error) {
 		months: func(month string) bool { return month >= since.Format("2006-01") },
 		since:  since,
 	})
-	return slices.DeleteFunc(events, func(e Event) bool { return e.Time.Before(since) }), err
+	return slices.DeleteFunc(events, isBefore(since)), err
 }
 
 // lastOlder finds, from the end of a month, a place that has the beginning of a line
@@ -59,31 +59,46 @@ type monthMemo struct {
 	events []Event
 }
 
+// longestMemo is how much of a month is kept in mind at most, in bytes of the file.
+const longestMemo = 64 << 20
+
 // monthSince gives what a month's file says since some time, and reads no more of it than what
-// was added since the last call.
+// was added since the last call. Nobody waits for another's reading, which may hang.
 func (m *Memory) monthSince(f durable.File, size int64, inode uint64, since, now time.Time) ([]Event, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := m.months[f.Name()]
-	if known == nil || known.inode != inode || size < known.end || since.Before(known.since) || now.Sub(known.read) >= memoryAges {
+	known, seen := m.months[f.Name()]
+	m.mu.Unlock()
+	if !seen || known.inode != inode || size < known.end || since.Before(known.since) || now.Sub(known.read) >= memoryAges {
 		from, err := lastOlder(f, size, since)
 		if err != nil {
 			return nil, err
 		}
-		known = &monthMemo{inode: inode, read: now, end: from, within: from > 0}
+		known = monthMemo{inode: inode, read: now, end: from, within: from > 0}
 	}
+	if size-known.end > longestMemo {
+		return readEvents(slices.Clip(known.events), io.NewSectionReader(f, known.end, size-known.end), nil, f.Name())
+	}
+	known.since = since
+	if slices.ContainsFunc(known.events, isBefore(since)) {
+		known.events = slices.DeleteFunc(slices.Clone(known.events), isBefore(since)) // others may be reading it
+	}
+	known.events = slices.Clip(known.events)
 	fresh, err := known.readOn(f, size)
 	if err != nil {
 		return nil, err
 	}
-	known.since = since
-	known.events = slices.DeleteFunc(known.events, func(e Event) bool { return e.Time.Before(since) })
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.months == nil {
-		m.months = map[string]*monthMemo{}
+		m.months = map[string]monthMemo{}
 	}
-	m.months[f.Name()] = known
+	if last := m.months[f.Name()]; last.inode != inode || last.end <= known.end {
+		m.months[f.Name()] = known
+	}
 	return slices.Concat(known.events, fresh), nil
 }
+
+func isBefore(t time.Time) func(Event) bool { return func(e Event) bool { return e.Time.Before(t) } }
 
 // readOn reads the lines behind those that are known. What lies behind one that says nothing yet
 // is not known by it: somebody may be writing it.

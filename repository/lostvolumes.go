@@ -20,51 +20,40 @@ func (e *LostVolumeError) Error() string {
 	return fmt.Sprintf("%s is gone, and copies of its revisions are there still: %d", volumeDir(e.Volume.Name), len(e.Revisions))
 }
 
-// lostVolumes finds volumes of which the directory is gone. Known are those that are there, as they
-// were listed before; of others that have come since, or that cannot be read, nothing is said. What
-// it looks at costs next to nothing, unless there are copies that nothing explains.
+// lostVolumes finds volumes of which the directory is gone. Known are all that are there, as they
+// were listed before; of others that have come since, nothing is said. What it looks at costs next
+// to nothing, unless there are copies that nothing explains: then the journal is read, and an error
+// that this gives comes with what can be told.
 func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]LostVolumeError, error) {
 	entries, err := r.fsys.ReadDir(copiesDir)
 	if err != nil {
-		if notFound(err) {
-			err = nil
-		}
-		return nil, err
+		return nil, notFoundIsFine(err)
 	}
-	strays := map[revision.UUID][]revision.ID{}
+	strays := map[revision.UUID]bool{}
 	for _, e := range entries {
 		uuid, err := revision.ParseUUID(e.Name())
 		if err != nil || known[uuid] {
 			continue
 		}
-		ids, err := r.idsIn(copyDir(uuid))
-		if err != nil && !notFound(err) {
-			return nil, err
-		}
-		trashed, err := r.trashedIDs(Volume{UUID: uuid})
+		ids, err := r.strayCopies(uuid)
 		if err != nil {
 			return nil, err
 		}
-		ids = slices.DeleteFunc(ids, func(id revision.ID) bool { return slices.Contains(trashed, id) })
 		if len(ids) > 0 {
-			strays[uuid] = ids
+			strays[uuid] = true
 		}
 	}
 	if len(strays) == 0 {
 		return nil, nil
 	}
-	events, err := r.Events()
-	if err != nil {
-		r.opts.Log.Warn("the journal cannot be read", "error", err)
-	}
-	visible, names := visibleBy(events), map[revision.UUID]revision.Name{}
-	for _, e := range events {
-		if e.UUID != nil && e.Volume != "" {
-			names[*e.UUID] = e.Volume
-		}
-	}
+	events, unread := r.Events()
+	visible, names := visibleBy(events), lastNames(events)
 	var lost []LostVolumeError
-	for uuid, ids := range strays {
+	for uuid := range strays {
+		ids, err := r.strayCopies(uuid) // once more: it may just have been taken away
+		if err != nil {
+			return nil, err
+		}
 		v := Volume{Name: names[uuid], UUID: uuid}
 		ids = slices.DeleteFunc(ids, func(id revision.ID) bool { return visible[revisionKey{uuid, id}] <= 0 })
 		if len(ids) == 0 || v.Name == "" || r.mayBeThere(v) {
@@ -74,7 +63,28 @@ func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]LostVolumeErro
 		lost = append(lost, LostVolumeError{Volume: v, Revisions: ids})
 	}
 	slices.SortFunc(lost, func(a, b LostVolumeError) int { return slices.Compare(a.Volume.UUID[:], b.Volume.UUID[:]) })
-	return lost, nil
+	return lost, unread
+}
+
+// strayCopies lists the copies of a volume's revisions that are not of what lies in the trash.
+func (r *Repository) strayCopies(volume revision.UUID) ([]revision.ID, error) {
+	ids, err := r.idsIn(copyDir(volume))
+	if err != nil {
+		return nil, notFoundIsFine(err)
+	}
+	trashed, err := r.trashedIDs(Volume{UUID: volume})
+	return slices.DeleteFunc(ids, func(id revision.ID) bool { return slices.Contains(trashed, id) }), err
+}
+
+// lastNames gives the names that volumes had last, by what is done with a volume by its name then.
+func lastNames(events []Event) map[revision.UUID]revision.Name {
+	names := map[revision.UUID]revision.Name{}
+	for _, e := range events {
+		if e.UUID != nil && e.Volume != "" && e.Result != ResultFailed && (e.visible() > 0 || e.Op == OpRename) {
+			names[*e.UUID] = e.Volume
+		}
+	}
+	return names
 }
 
 // mayBeThere tells whether a volume is there, under whatever name, or the directory of its own name
@@ -88,9 +98,68 @@ func (r *Repository) mayBeThere(v Volume) bool {
 	}
 	now, err := r.Volume(v.Name)
 	if errors.Is(err, ErrNoVolume) {
-		return false // an empty directory, such as one that is being made
+		ids, err := r.revisionIDs(v.Name)
+		return err != nil || len(ids) > 0 // else it is empty, as one that is being made
 	}
 	return err != nil || now.UUID == v.UUID
+}
+
+// makeLost makes, inside the gate, the directory of a lost volume anew, with what the journal knows
+// of what was noted: what somebody did not trust is suspect, and what was pinned is, for ever.
+func (p *repairer) makeLost(lost *LostVolumeError) error {
+	r, v := p.repo, lost.Volume
+	stray, err := r.strayCopies(v.UUID)
+	if err != nil {
+		return err
+	}
+	if len(stray) == 0 || r.mayBeThere(v) {
+		return errGone
+	}
+	if _, err := r.readVolume(v.Name); !errors.Is(err, ErrNoVolume) {
+		return fmt.Errorf("another volume has the name %q: varve rename gives it another, and then this can be repaired", v.Name)
+	}
+	if err := r.writeVolume(p.lease.temps, v); err != nil {
+		return err
+	}
+	events, err := r.Events()
+	if err != nil {
+		r.opts.Log.Warn("the journal cannot be read", "error", err)
+	}
+	for id, info := range notedBy(events, v.UUID) {
+		if !slices.Contains(lost.Revisions, id) {
+			continue
+		}
+		if err := replaceSmall(r.fsys, p.lease.temps, infoName(v.Name, id), info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notedBy tells what events say was noted of a volume's revisions, as far as it keeps them or warns of them.
+func notedBy(events []Event, volume revision.UUID) map[revision.ID]Info {
+	notes := map[revision.ID]Info{}
+	for _, e := range events {
+		if e.UUID == nil || *e.UUID != volume || e.Revision == "" || e.Result != ResultOK {
+			continue
+		}
+		info, noted := notes[e.Revision]
+		if !noted {
+			info.State = Good
+		}
+		switch e.Op {
+		case OpDistrust:
+			info.Distrust(e.Detail)
+		case OpPin:
+			info.Pin = &revision.Pin{Reason: "it was pinned when its notes were lost: " + e.Detail}
+		case OpUnpin:
+			info.Pin = nil
+		default:
+			continue
+		}
+		notes[e.Revision] = info
+	}
+	return notes
 }
 
 // warnOfLost warns of what a new volume of that name is not.

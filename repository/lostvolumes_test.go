@@ -53,6 +53,14 @@ func TestALostVolume(t *testing.T) {
 				}
 			}
 			before := p.revisions(r, volume)
+			for i, op := range []string{repository.OpDistrust, repository.OpPin, repository.OpPin, repository.OpUnpin} {
+				rev := before[min(i, 2)]
+				if err := r.Record(t.Context(), repository.Event{
+					Op: op, Result: repository.ResultOK, Volume: volume, UUID: &rev.Volume.UUID, Revision: rev.ID, Detail: "odd",
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if lost := lostAmong(t, r); lost != nil {
 				t.Fatalf("nothing is lost yet, and it says %v", lost)
 			}
@@ -95,6 +103,9 @@ func TestALostVolume(t *testing.T) {
 					t.Errorf("%+v came back, it was %+v", rev, before[i])
 				}
 				p.checkImage(r, rev.Statement, randomImage(1, 2))
+				if suspect, pinned := rev.Info.State == repository.Suspect, rev.Info.Pin != nil; suspect != (i == 0) || pinned != (i == 1) {
+					t.Errorf("what was noted of number %d is %+v", i, rev.Info)
+				}
 			}
 		})
 	}

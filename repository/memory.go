@@ -22,7 +22,7 @@ type Memory struct {
 	of        revision.UUID // the repository
 	summaries memos[string, Summary]
 	unproven  memos[revision.UUID, Unproven]
-	months    map[string]*monthMemo // by the names of files
+	months    map[string]monthMemo // by the names of files
 }
 
 // How long the times of directories have to be the same before what is read is kept, and how

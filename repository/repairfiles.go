@@ -219,26 +219,22 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 // lostVolumes makes the directories of volumes that are gone, so that what has copies comes into
 // sight: the revisions are repaired as others are.
 func (p *repairer) lostVolumes() (hurt []hurtFile, err error) {
-	r, known := p.repo, map[revision.UUID]bool{}
-	for _, v := range p.volumesNow() {
+	volumes, err := p.repo.Volumes()
+	if err != nil {
+		return nil, nil // one of those that cannot be told apart may be it; they come first
+	}
+	known := map[revision.UUID]bool{}
+	for _, v := range volumes {
 		known[v.UUID] = true
 	}
-	lost, err := r.lostVolumes(known)
+	lost, err := p.repo.lostVolumes(known)
 	if err != nil {
-		return nil, err
+		p.trouble(err)
 	}
 	for i := range lost {
-		v, name := lost[i].Volume, volumeRecordName(lost[i].Volume.Name)
+		name := volumeRecordName(lost[i].Volume.Name)
 		hurt = append(hurt, hurtFile{name, &DamagedFileError{Path: name, Cause: &lost[i]}, func(ctx context.Context) (Origin, error) {
-			return Origin{Kind: OriginRevisions}, r.atGate(ctx, func() error {
-				switch _, err := r.readVolume(v.Name); {
-				case err == nil && !r.mayBeThere(v):
-					return fmt.Errorf("another volume has the name %q: varve rename gives it another, and then this can be repaired", v.Name)
-				case r.mayBeThere(v):
-					return errGone
-				}
-				return r.writeVolume(p.lease.temps, v)
-			})
+			return Origin{Kind: OriginRevisions}, p.repo.atGate(ctx, func() error { return p.makeLost(&lost[i]) })
 		}})
 	}
 	return hurt, nil

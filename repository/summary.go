@@ -52,9 +52,16 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 			return nil
 		})
 	}
-	_ = g.Wait() // what went wrong is in errs
+	_ = g.Wait()     // what went wrong is in errs
+	unknown := false // there is a volume of which the uuid cannot be told
+	for i, err := range errs {
+		unknown = unknown || err != nil && summaries[i].Volume.UUID.IsZero()
+	}
 	summaries = slices.DeleteFunc(summaries, func(s Summary) bool { return s.Volume.UUID.IsZero() })
 	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Volume.Name, b.Volume.Name) })
+	if unknown || ctx.Err() != nil {
+		return summaries, errors.Join(errs...)
+	}
 	r.opts.Memory.keepOnly(summaries)
 	known := map[revision.UUID]bool{}
 	for i := range summaries {

@@ -22,7 +22,7 @@ const (
 	maxAnswer  = 64 << 20
 	maxAskers  = 32               // at a time
 	hearing    = 10 * time.Second // for a request to come, and an answer to go
-	reporting  = 3 * time.Second  // for a report to be made: who asks can read the repository himself
+	reporting  = 2 * time.Second  // for a report to be made: who asks can read the repository himself
 )
 
 // Listen answers those who connect to the scheduler's socket, until stop is called. They

@@ -19,6 +19,9 @@ func Judge(in Input) *Report {
 		if v.Summary != nil && v.Summary.Retired {
 			r.Retired++
 			v.Expectation = nil
+			for _, err := range v.unread { // as of another volume, which had its name
+				v.add(Unreadable, "", err.Error(), repairUnread(err))
+			}
 			if v.damages(); len(v.Cases) > 0 { // what it has may be all there is
 				v.Grade = Critical
 				r.Cases, r.Volumes = append(r.Cases, v.Cases...), append(r.Volumes, v)

@@ -142,8 +142,9 @@ func (d *daemon) reload() error {
 }
 
 // inForce is the configuration that the scheduler goes by.
-func (d *daemon) inForce() scheduler.Config {
-	conf := d.conf.Load()
+func (d *daemon) inForce() scheduler.Config { return d.goesBy(d.conf.Load()) }
+
+func (d *daemon) goesBy(conf *config.Config) scheduler.Config {
 	path, err := filepath.Abs(conf.Path)
 	if err != nil {
 		path = conf.Path // which is that of nobody who asks

@@ -24,7 +24,11 @@ type listing struct {
 	volumes  []config.Volume
 	problems []error
 	sizes    map[revision.Name]int64
+	at       time.Time // when the sources were looked for
 }
+
+// listOld is from when on a listing is told to nobody as what there is. Each look makes it anew.
+const listOld = 15 * time.Minute
 
 // listLong is how long sources are looked for.
 const listLong = 2 * time.Minute
@@ -113,7 +117,22 @@ func (d *daemon) survey(ctx context.Context, w *scheduler.World) ([]repository.S
 			w.Others[r.Volume] = true
 		}
 	}
-	return summaries, errors.Join(unread, err)
+	return summaries, errors.Join(withoutLost(unread), err)
+}
+
+// withoutLost leaves out volumes that are lost, of which status tells: all that there is can be read.
+func withoutLost(err error) error {
+	var rest []error
+	for _, u := range unreadOf(err) {
+		switch {
+		case errors.As(u.Err, new(*repository.LostVolumeError)):
+		case u.Volume != "":
+			rest = append(rest, &repository.VolumeError{Volume: u.Volume, Err: u.Err})
+		default:
+			rest = append(rest, u.Err)
+		}
+	}
+	return errors.Join(rest...)
 }
 
 func knownOf(v repository.Summary) (k scheduler.Known) {
@@ -159,7 +178,7 @@ func (d *daemon) leave(e scheduler.Event) {
 // process, for that may hang.
 func (d *daemon) list(ctx context.Context, conf *config.Config, known []repository.Summary) *listing {
 	volumes, isPattern := volumesWithoutALook(conf)
-	seen := &listing{of: conf, volumes: volumes, sizes: map[revision.Name]int64{}}
+	seen := &listing{of: conf, volumes: volumes, sizes: map[revision.Name]int64{}, at: time.Now()}
 	fresh := slices.ContainsFunc(seen.volumes, func(v config.Volume) bool {
 		return !slices.ContainsFunc(known, func(s repository.Summary) bool { return s.Volume.Name == v.Name && s.Newest != nil })
 	})

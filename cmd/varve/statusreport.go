@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"varve/repository"
 	"varve/revision"
@@ -83,16 +84,16 @@ func (told *reported) heard(s *session) {
 // report implements what [scheduler.Options] wants to report. What depends on sources that are not
 // found, who asks has to see himself: they may be there by now.
 func (d *daemon) report(ctx context.Context, is *scheduler.Status, r scheduler.Request) ([]byte, error) {
-	own := d.inForce()
+	conf := d.conf.Load()
+	own := d.goesBy(conf)
 	if by := r.Config; by != nil && (by.Path != own.Path || !by.Changed.Equal(own.Changed)) {
 		return nil, fmt.Errorf("the scheduler goes by %s of %s", own.Path, own.Changed)
 	}
-	conf := d.conf.Load()
 	s := d.s.beside(conf, d.repo)
 	s.isScheduler = is
 	list, all := d.listed(conf)
-	if s.listed = list; !all {
-		return nil, errors.New("the sources of the volumes are not known yet")
+	if s.listed = list; !all || time.Since(d.seen.Load().at) > listOld {
+		return nil, errors.New("the sources of the volumes are not known")
 	}
 	repo, err := s.openRepository(toList)
 	if err != nil {

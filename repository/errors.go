@@ -182,6 +182,23 @@ func (e *VolumeError) Error() string { return e.Err.Error() }
 
 func (e *VolumeError) Unwrap() error { return e.Err }
 
+// A LostVolumeError reports a volume of which the directory is gone, with all that was noted of
+// its revisions, and copies of revisions are there that were committed and not removed. A repair
+// brings them back.
+type LostVolumeError struct {
+	Volume    Volume        // its name is the last one that the journal knows
+	Revisions []revision.ID // of which there are copies
+}
+
+func (e *LostVolumeError) Error() string {
+	return fmt.Sprintf("%s is gone, and copies of its revisions are there still: %d", volumeDir(e.Volume.Name), len(e.Revisions))
+}
+
+// asFile is the error as that of the volume's own file.
+func (e *LostVolumeError) asFile() *DamagedFileError {
+	return &DamagedFileError{Path: volumeRecordName(e.Volume.Name), Cause: e}
+}
+
 // A DamagedRevisionError reports a revision that cannot be opened, because its
 // map, or one that it builds on, is damaged or missing.
 type DamagedRevisionError struct {

@@ -52,16 +52,8 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 		}
 	}
 	volumes = in.withoutDoubles(volumes)
-	var lost []LostVolumeError
 	if !in.Partial { // else one of those that cannot be read may be it
-		lost, err = r.lostVolumes(known)
-		in.Partial = err != nil
-		in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
-	}
-	for i := range lost {
-		in.Partial = true // what its revisions need is not looked at
-		name := volumeRecordName(lost[i].Volume.Name)
-		in.tell(Fault{Kind: FaultVolume, Path: name, Volume: lost[i].Volume, Err: &DamagedFileError{Path: name, Cause: &lost[i]}})
+		in.lostVolumes(known)
 	}
 	trashed, err := r.fsys.ReadDir(trashDir)
 	if err != nil && !notFound(err) {
@@ -80,6 +72,16 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 	in.records()
 	in.temps()
 	return volumes, in.journal(ctx)
+}
+
+// lostVolumes tells of volumes of which the directory is gone. What their revisions need is not looked at.
+func (in *Inspection) lostVolumes(known map[revision.UUID]bool) {
+	lost, err := in.rd.repo.lostVolumes(known)
+	in.Partial = err != nil || len(lost) > 0
+	in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
+	for _, l := range lost {
+		in.tell(Fault{Kind: FaultVolume, Path: volumeRecordName(l.Volume.Name), Volume: l.Volume, Err: l.asFile()})
+	}
 }
 
 // withoutDoubles leaves out volumes that say the uuid of another. The one that has

@@ -52,14 +52,14 @@ func lastOlder(f durable.File, size int64, since time.Time) (int64, error) {
 // monthMemo is what was read of one month of a host's journal.
 type monthMemo struct {
 	inode  uint64
-	read   time.Time // when it was from where it begins to be of interest
+	read   time.Time // when it was begun: it ages from then
 	since  time.Time // no event before that is in events
 	end    int64     // all lines before that say something, and what they say is in events
-	within bool      // that is within a line, which is of no interest
+	within bool      // that is within a line, the rest of which is to be passed over
 	events []Event
 }
 
-// longestMemo is how much of a month is kept in mind at most, in bytes of the file.
+// longestMemo is how much of a month is read at once to be remembered, in bytes of the file: of more, nothing new is.
 const longestMemo = 64 << 20
 
 // monthSince gives what a month's file says since some time, and reads no more of it than what

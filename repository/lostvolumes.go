@@ -8,23 +8,11 @@ import (
 	"varve/revision"
 )
 
-// A LostVolumeError reports a volume of which the directory is gone, with all that was noted of
-// its revisions, and copies of revisions are there that were committed and not removed. A repair
-// brings them back.
-type LostVolumeError struct {
-	Volume    Volume        // its name is the last one that the journal knows
-	Revisions []revision.ID // of which there are copies
-}
-
-func (e *LostVolumeError) Error() string {
-	return fmt.Sprintf("%s is gone, and copies of its revisions are there still: %d", volumeDir(e.Volume.Name), len(e.Revisions))
-}
-
 // lostVolumes finds volumes of which the directory is gone. Known are all that are there, as they
 // were listed before; of others that have come since, nothing is said. What it looks at costs next
 // to nothing, unless there are copies that nothing explains: then the journal is read, and an error
 // that this gives comes with what can be told.
-func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]LostVolumeError, error) {
+func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]*LostVolumeError, error) {
 	entries, err := r.fsys.ReadDir(copiesDir)
 	if err != nil {
 		return nil, notFoundIsFine(err)
@@ -47,8 +35,11 @@ func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]LostVolumeErro
 		return nil, nil
 	}
 	events, unread := r.Events()
+	if unread != nil {
+		unread = fmt.Errorf("tell by the journal whether volumes are lost: %w", unread)
+	}
 	visible, names := visibleBy(events), lastNames(events)
-	var lost []LostVolumeError
+	var lost []*LostVolumeError
 	for uuid := range strays {
 		ids, err := r.strayCopies(uuid) // once more: it may just have been taken away
 		if err != nil {
@@ -60,9 +51,9 @@ func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]LostVolumeErro
 			continue // who was cut off left them, or it came meanwhile
 		}
 		v.Created = slices.Min(ids).Begun()
-		lost = append(lost, LostVolumeError{Volume: v, Revisions: ids})
+		lost = append(lost, &LostVolumeError{Volume: v, Revisions: ids})
 	}
-	slices.SortFunc(lost, func(a, b LostVolumeError) int { return slices.Compare(a.Volume.UUID[:], b.Volume.UUID[:]) })
+	slices.SortFunc(lost, func(a, b *LostVolumeError) int { return slices.Compare(a.Volume.UUID[:], b.Volume.UUID[:]) })
 	return lost, unread
 }
 
@@ -105,7 +96,8 @@ func (r *Repository) mayBeThere(v Volume) bool {
 }
 
 // makeLost makes, inside the gate, the directory of a lost volume anew, with what the journal knows
-// of what was noted: what somebody did not trust is suspect, and what was pinned is, for ever.
+// of what was noted: what somebody did not trust is suspect, and what was pinned is, for ever. The
+// volume's own file comes last: until then it is lost still, and this can be done once more.
 func (p *repairer) makeLost(lost *LostVolumeError) error {
 	r, v := p.repo, lost.Volume
 	stray, err := r.strayCopies(v.UUID)
@@ -118,34 +110,36 @@ func (p *repairer) makeLost(lost *LostVolumeError) error {
 	if _, err := r.readVolume(v.Name); !errors.Is(err, ErrNoVolume) {
 		return fmt.Errorf("another volume has the name %q: varve rename gives it another, and then this can be repaired", v.Name)
 	}
-	if err := r.writeVolume(p.lease.temps, v); err != nil {
-		return err
-	}
 	events, err := r.Events()
 	if err != nil {
-		r.opts.Log.Warn("the journal cannot be read", "error", err)
+		return fmt.Errorf("tell by the journal what was noted: %w", err)
 	}
-	for id, info := range notedBy(events, v.UUID) {
-		if !slices.Contains(lost.Revisions, id) {
+	if err := r.makeVolumeDir(v.Name); err != nil {
+		return err
+	}
+	for _, id := range lost.Revisions {
+		info, noted := r.notedBy(events, v, id)
+		if !noted {
 			continue
 		}
 		if err := replaceSmall(r.fsys, p.lease.temps, infoName(v.Name, id), info); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.writeVolume(p.lease.temps, v)
 }
 
-// notedBy tells what events say was noted of a volume's revisions, as far as it keeps them or warns of them.
-func notedBy(events []Event, volume revision.UUID) map[revision.ID]Info {
-	notes := map[revision.ID]Info{}
+// notedBy tells what was noted of a revision, by its copy and by events, as far as that keeps it or
+// warns of it. Not noted: nothing was but what it was made with.
+func (r *Repository) notedBy(events []Event, v Volume, id revision.ID) (info Info, noted bool) {
+	info.State = Good
+	if m, err := r.openCopy(v, id); err == nil {
+		info = asMade(m.Statement())
+		_ = m.Close() // it was only read
+	}
 	for _, e := range events {
-		if e.UUID == nil || *e.UUID != volume || e.Revision == "" || e.Result != ResultOK {
+		if e.UUID == nil || *e.UUID != v.UUID || e.Revision != id || e.Result != ResultOK {
 			continue
-		}
-		info, noted := notes[e.Revision]
-		if !noted {
-			info.State = Good
 		}
 		switch e.Op {
 		case OpDistrust:
@@ -157,28 +151,34 @@ func notedBy(events []Event, volume revision.UUID) map[revision.ID]Info {
 		default:
 			continue
 		}
-		notes[e.Revision] = info
+		noted = true
 	}
-	return notes
+	return info, noted
+}
+
+// lostNow finds the volumes that are lost beside all that are there now. Where one of these cannot
+// be read, which may be it, the error is that.
+func (r *Repository) lostNow() ([]*LostVolumeError, error) {
+	volumes, err := r.Volumes()
+	if err != nil {
+		return nil, err
+	}
+	known := map[revision.UUID]bool{}
+	for _, v := range volumes {
+		known[v.UUID] = true
+	}
+	return r.lostVolumes(known)
 }
 
 // warnOfLost warns of what a new volume of that name is not.
 func (r *Repository) warnOfLost(name revision.Name) {
-	known := map[revision.UUID]bool{}
-	volumes, err := r.Volumes()
-	if err != nil {
-		return // whether it is lost cannot be told
-	}
-	for _, v := range volumes {
-		known[v.UUID] = true
-	}
-	lost, err := r.lostVolumes(known)
+	lost, err := r.lostNow()
 	if err != nil {
 		r.opts.Log.Warn("whether a volume of that name was lost cannot be told", "error", err)
 	}
-	for i := range lost {
-		if lost[i].Volume.Name == name {
-			r.opts.Log.Warn("a new volume is made, for the one that had its name is lost", "error", &lost[i])
+	for _, l := range lost {
+		if l.Volume.Name == name {
+			r.opts.Log.Warn("a new volume is made, for the one that had its name is lost", "error", l)
 		}
 	}
 }

@@ -16,19 +16,20 @@ import (
 // place, so that each change changes the times of a directory. Two changes that share a tick of
 // the file system's clock would look like one; so what is read is kept only if the times had been
 // seen to be the same for a while, which goes by the clock of this process alone. The journal only
-// grows. What rots in place is noticed when what is kept is too old.
+// grows. What rots in place is noticed when what is kept is too old. See decision 32.
 type Memory struct {
-	mu        sync.Mutex
-	of        revision.UUID // the repository
-	summaries memos[string, Summary]
+	summaries memos[string, Summary] // by the names of directories
 	unproven  memos[revision.UUID, Unproven]
-	months    map[string]monthMemo // by the names of files
+
+	mu     sync.Mutex           // guards what follows; taken before those of summaries and unproven
+	of     revision.UUID        // the repository
+	months map[string]monthMemo // by the names of files
 }
 
 // How long the times of directories have to be the same before what is read is kept, and how
 // long anything is kept.
 const (
-	memorySettles = 2500 * time.Millisecond // no clock of a file system ticks more slowly than that of FAT, each two seconds
+	memorySettles = settling + 500*time.Millisecond // between two looks, by our clock
 	memoryAges    = time.Hour
 )
 
@@ -47,13 +48,13 @@ func (m *Memory) begin(of revision.UUID) {
 }
 
 // keepOnly forgets what is of other volumes.
-func (m *Memory) keepOnly(volumes []Summary) {
+func (m *Memory) keepOnly(summaries []Summary) {
 	if m == nil {
 		return
 	}
 	bases, uuids := map[string]bool{}, map[revision.UUID]bool{}
-	for i := range volumes {
-		v := &volumes[i].Volume
+	for i := range summaries {
+		v := &summaries[i].Volume
 		bases[v.Name.Encode()], uuids[v.UUID] = true, true
 	}
 	m.summaries.keep(func(base string) bool { return bases[base] })

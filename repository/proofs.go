@@ -294,8 +294,9 @@ type Unproven struct {
 	Scrubbed bool
 }
 
-// Unproven tells it of volumes. What cannot be told is in the error, as a [*VolumeError] of each
-// volume, which comes with all that can.
+// Unproven tells, by uuid, since when a byte of each of these volumes waits to be proven again. What
+// cannot be told is in the error, as a [*VolumeError] of each, or of all where the directory of
+// proofs cannot be looked at.
 func (r *Repository) Unproven(volumes []Volume) (map[revision.UUID]Unproven, error) {
 	all, errs := map[revision.UUID]Unproven{}, []error(nil)
 	know := func(v Volume, read func() (Unproven, error)) {
@@ -339,6 +340,7 @@ func (r *Repository) Unproven(volumes []Volume) (map[revision.UUID]Unproven, err
 	return all, errors.Join(errs...)
 }
 
+// unproven reads it of one.
 func (r *Repository) unproven(v Volume) (Unproven, error) {
 	known, err := r.readMapProofs(v.UUID)
 	if err != nil && !notFound(err) && !isDamaged(err) {

@@ -212,32 +212,22 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 			})
 		}})
 	}
-	lost, err := p.lostVolumes()
-	return append(hurt, lost...), err
+	return append(hurt, p.hurtByLoss()...), nil
 }
 
-// lostVolumes makes the directories of volumes that are gone, so that what has copies comes into
-// sight: the revisions are repaired as others are.
-func (p *repairer) lostVolumes() (hurt []hurtFile, err error) {
-	volumes, err := p.repo.Volumes()
-	if err != nil {
-		return nil, nil // one of those that cannot be told apart may be it; they come first
+// hurtByLoss looks for volumes of which the directory is gone: their own file is mended first, and
+// what has copies comes into sight by it.
+func (p *repairer) hurtByLoss() (hurt []hurtFile) {
+	lost, err := p.repo.lostNow()
+	if err != nil && len(lost) == 0 {
+		return nil // which was told, and comes first
 	}
-	known := map[revision.UUID]bool{}
-	for _, v := range volumes {
-		known[v.UUID] = true
-	}
-	lost, err := p.repo.lostVolumes(known)
-	if err != nil {
-		p.trouble(err)
-	}
-	for i := range lost {
-		name := volumeRecordName(lost[i].Volume.Name)
-		hurt = append(hurt, hurtFile{name, &DamagedFileError{Path: name, Cause: &lost[i]}, func(ctx context.Context) (Origin, error) {
-			return Origin{Kind: OriginRevisions}, p.repo.atGate(ctx, func() error { return p.makeLost(&lost[i]) })
+	for _, l := range lost {
+		hurt = append(hurt, hurtFile{volumeRecordName(l.Volume.Name), l.asFile(), func(ctx context.Context) (Origin, error) {
+			return Origin{Kind: OriginRevisions}, p.repo.atGate(ctx, func() error { return p.makeLost(l) })
 		}})
 	}
-	return hurt, nil
+	return hurt
 }
 
 // stillHurt tells, inside the gate, whether a volume's directory is there under its name, and its

@@ -28,7 +28,8 @@ func newDirStamp(info fs.FileInfo) dirStamp {
 	return d
 }
 
-// settling is how long after a change of a directory another one could carry the same time.
+// settling is how long after a change of a directory another one could carry the same time: no
+// clock of a file system ticks more slowly than that of FAT.
 const settling = 2 * time.Second
 
 // Settled tells whether what changed after the stamp was taken has another one.

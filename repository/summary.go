@@ -69,8 +69,8 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 	}
 	lost, err := r.lostVolumes(known)
 	errs = append(errs, err)
-	for i := range lost {
-		errs = append(errs, &VolumeError{Volume: lost[i].Volume.Name, Err: &lost[i]})
+	for _, l := range lost {
+		errs = append(errs, &VolumeError{Volume: l.Volume.Name, Err: l})
 	}
 	return summaries, errors.Join(errs...)
 }

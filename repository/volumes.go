@@ -178,13 +178,18 @@ func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume
 // writeVolume makes, inside the gate, a volume's directory with its file in it, or the
 // file anew.
 func (r *Repository) writeVolume(temps *durable.Temps, v Volume) error {
+	if err := r.makeVolumeDir(v.Name); err != nil {
+		return err
+	}
+	return replaceSmall(r.fsys, temps, volumeRecordName(v.Name), volumeRecord{UUID: v.UUID, Created: v.Created})
+}
+
+// makeVolumeDir makes, inside the gate, a volume's directory, if there is none.
+func (r *Repository) makeVolumeDir(name revision.Name) error {
 	// The name may be free because a volume was renamed by somebody who died before
 	// that was durable: it is to stay free.
 	if err := r.fsys.SyncDir(volumesDir); err != nil {
 		return err
 	}
-	if err := durable.MkdirAll(r.fsys, volumeDir(v.Name)); err != nil {
-		return err
-	}
-	return replaceSmall(r.fsys, temps, volumeRecordName(v.Name), volumeRecord{UUID: v.UUID, Created: v.Created})
+	return durable.MkdirAll(r.fsys, volumeDir(name))
 }

@@ -20,9 +20,9 @@ import (
 const (
 	maxRequest = 1 << 20
 	maxAnswer  = 64 << 20
-	maxAskers  = 32               // at a time
-	hearing    = 10 * time.Second // for a request to come, and an answer to go
-	reporting  = 2 * time.Second  // for a report to be made: who asks can read the repository himself
+	maxAskers  = 32                      // at a time
+	hearing    = 10 * time.Second        // for a request to come, and an answer to go
+	reporting  = 1500 * time.Millisecond // for a report to be made: less than who asks in passing waits, so that he is told why
 )
 
 // Listen answers those who connect to the scheduler's socket, until stop is called. They
@@ -117,7 +117,7 @@ func (s *Scheduler) report(ctx context.Context, r Request) Answer {
 	select {
 	case s.reports <- struct{}{}:
 	case <-ctx.Done():
-		return refused(errNoReport.Error())
+		return refused("another report is being made")
 	}
 	made := make(chan Answer, 1)
 	go func() {
@@ -133,11 +133,9 @@ func (s *Scheduler) report(ctx context.Context, r Request) Answer {
 	case a := <-made:
 		return a
 	case <-ctx.Done():
-		return refused(errNoReport.Error())
+		return refused("the repository does not answer")
 	}
 }
-
-var errNoReport = errors.New("the repository does not answer")
 
 // isOwner tells whether it is our user, or root, who asks.
 func isOwner(conn net.Conn) bool {

@@ -27,7 +27,7 @@ func bytesLost(rev repository.Revision) (total int64) {
 // repairUnread is what makes good what could not be read; empty: that depends.
 func repairUnread(err error) string {
 	if errors.As(err, new(*repository.LostVolumeError)) {
-		return "varve scrub --repair"
+		return "varve scrub --light --repair"
 	}
 	return ""
 }

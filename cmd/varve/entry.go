@@ -96,6 +96,7 @@ func (p *pinned) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// pinnedFields is a pin in JSON. Its fields are API.
 type pinnedFields struct {
 	Until  known[time.Time] `json:"until"` // null: for ever
 	Reason string           `json:"reason"`

@@ -132,3 +132,18 @@ func unreadOf(err error) []status.Unread {
 	}
 	return []status.Unread{{Err: err}}
 }
+
+// withoutLost leaves out volumes that are lost, of which status tells: all that there is can be read.
+func withoutLost(err error) error {
+	var rest []error
+	for _, u := range unreadOf(err) {
+		switch {
+		case errors.As(u.Err, new(*repository.LostVolumeError)):
+		case u.Volume != "":
+			rest = append(rest, &repository.VolumeError{Volume: u.Volume, Err: u.Err})
+		default:
+			rest = append(rest, u.Err)
+		}
+	}
+	return errors.Join(rest...)
+}

@@ -27,7 +27,7 @@ type listing struct {
 	at       time.Time // when the sources were looked for
 }
 
-// listOld is from when on a listing is told to nobody as what there is. Each look makes it anew.
+// listOld is how old a listing of sources may be for a report, which each look makes anew. Older, who asks looks himself.
 const listOld = 15 * time.Minute
 
 // listLong is how long sources are looked for.
@@ -46,8 +46,8 @@ func (d *daemon) look(ctx context.Context) (*scheduler.World, error) {
 	conf := d.conf.Load()
 	w.Slots = cmp.Or(conf.Limits.Jobs, slotsUnsaid)
 	summaries, err := d.survey(ctx, w)
-	if err != nil {
-		w.Unread = append(w.Unread, err.Error())
+	if rest := withoutLost(err); rest != nil {
+		w.Unread = append(w.Unread, rest.Error())
 	}
 	seen := d.list(ctx, conf, summaries)
 	d.noteRetired(summaries, err)
@@ -117,22 +117,7 @@ func (d *daemon) survey(ctx context.Context, w *scheduler.World) ([]repository.S
 			w.Others[r.Volume] = true
 		}
 	}
-	return summaries, errors.Join(withoutLost(unread), err)
-}
-
-// withoutLost leaves out volumes that are lost, of which status tells: all that there is can be read.
-func withoutLost(err error) error {
-	var rest []error
-	for _, u := range unreadOf(err) {
-		switch {
-		case errors.As(u.Err, new(*repository.LostVolumeError)):
-		case u.Volume != "":
-			rest = append(rest, &repository.VolumeError{Volume: u.Volume, Err: u.Err})
-		default:
-			rest = append(rest, u.Err)
-		}
-	}
-	return errors.Join(rest...)
+	return summaries, errors.Join(unread, err)
 }
 
 func knownOf(v repository.Summary) (k scheduler.Known) {

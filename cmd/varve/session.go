@@ -35,12 +35,12 @@ type session struct {
 	begun    time.Time
 	zone     *time.Location
 
-	configured  configured
-	wrongNow    error                             // what is wrong with the configuration's file, where what it said before is used
-	scheduler   heardScheduler                    // once judge has heard of it
-	memory      *repository.Memory                // of who judges again and again; nil: that is not done
-	isScheduler *scheduler.Status                 // who judges is the scheduler, which is so; nil: it is not
-	listed      func() ([]config.Volume, []error) // the volumes of the configuration; nil: they are looked for
+	configured configured
+	wrongNow   error                             // what is wrong with the configuration's file, where what it said before is used
+	scheduler  heardScheduler                    // once judge has heard of it
+	memory     *repository.Memory                // of who judges again and again; nil: that is not done
+	ownStatus  *scheduler.Status                 // of the scheduler, where it judges itself; nil: who judges asks
+	listed     func() ([]config.Volume, []error) // the volumes of the configuration; nil: they are looked for
 
 	words    []string // as they were typed
 	answered *int     // the exit code of who has told all there is to tell; nil: it is still to be told

@@ -50,13 +50,10 @@ func runStatus(ctx context.Context, s *session, f statusFlags, volumeName string
 	}
 	defer s.close("close the repository", repo)
 	told := s.askReport(ctx, repo.ID(), volumeName)
-	switch {
-	case told == nil:
-		if told, err = s.readReport(ctx, repo, volumeName); err != nil {
-			return nil, err
-		}
-	default:
+	if told != nil {
 		told.heard(s)
+	} else if told, err = s.readReport(ctx, repo, volumeName); err != nil {
+		return nil, err
 	}
 	if told.One != nil {
 		return told.One, nil

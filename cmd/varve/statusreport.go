@@ -90,7 +90,7 @@ func (d *daemon) report(ctx context.Context, is *scheduler.Status, r scheduler.R
 		return nil, fmt.Errorf("the scheduler goes by %s of %s", own.Path, own.Changed)
 	}
 	s := d.s.beside(conf, d.repo)
-	s.isScheduler = is
+	s.ownStatus = is
 	list, all := d.listed(conf)
 	if s.listed = list; !all || time.Since(d.seen.Load().at) > listOld {
 		return nil, errors.New("the sources of the volumes are not known")

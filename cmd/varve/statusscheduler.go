@@ -24,8 +24,8 @@ type heardScheduler struct {
 // hearScheduler asks the scheduler of a repository, and where none answers, looks for what
 // it left.
 func (s *session) hearScheduler(ctx context.Context, id revision.UUID, now time.Time) (h heardScheduler) {
-	if s.isScheduler != nil {
-		return hearAnswer(s.isScheduler)
+	if s.ownStatus != nil {
+		return hearAnswer(s.ownStatus)
 	}
 	ctx, cancel := context.WithTimeout(ctx, askShort)
 	defer cancel()
@@ -58,6 +58,7 @@ func (s *session) hearScheduler(ctx context.Context, id revision.UUID, now time.
 	return h
 }
 
+// hearAnswer is what can be learnt from one that answers.
 func hearAnswer(a *scheduler.Status) heardScheduler {
 	return heardScheduler{
 		state:  status.Scheduler{PID: a.Process.PID, Heard: a.Heartbeat, Broken: a.Broken, Blind: a.Blind},

@@ -21,9 +21,11 @@ func memoryMutants() []mutant {
 		m("new-for-lost", "a revision that is committed while others are listed is taken for lost",
 			"revisions.go", "isNew := err == nil //", "isNew := false //", "TestListedWhileOneIsCommitted"),
 		m("lost-volume-unseen", "a volume whose directory is gone is not missed by status",
-			"summary.go", "\tfor i := range lost {\n\t\terrs = append", "\tfor i := range lost[:0] {\n\t\terrs = append", "TestALostVolume"),
+			"summary.go", "\tfor _, l := range lost {\n", "\tfor _, l := range lost[:0] {\n", "TestALostVolume"),
 		m("lost-volume-unfound", "a scrub does not find that the directory of a volume is gone",
-			"inspectfiles.go", "\tfor i := range lost {\n\t\tin.Partial", "\tfor i := range lost[:0] {\n\t\tin.Partial", "TestALostVolume"),
+			"inspectfiles.go", "\tfor _, l := range lost {\n", "\tfor _, l := range lost[:0] {\n", "TestALostVolume"),
+		m("lost-notes", "a lost volume comes back without its pins, and what nobody trusted is good",
+			"lostvolumes.go", "\t\tif !noted {\n", "\t\tif true || !noted {\n", "TestALostVolume"),
 		m("removed-for-lost", "what is in the trash is taken for lost",
 			"lostvolumes.go", "return slices.Contains(trashed, id) })", "return slices.Contains(trashed[:0], id) })", "TestNotALostVolume"),
 	}

@@ -255,8 +255,8 @@ func dirSyncMutants() []mutant {
 		{
 			name: "volume-folder-not-durable", what: "the folder of a new volume is not made durable",
 			file:  "repository/volumes.go",
-			old:   "\tif err := durable.MkdirAll(r.fsys, volumeDir(v.Name)); err != nil {\n",
-			new:   "\tif err := r.fsys.Mkdir(volumeDir(v.Name)); err != nil && !errors.Is(err, fs.ErrExist) {\n",
+			old:   "\treturn durable.MkdirAll(r.fsys, volumeDir(name))\n",
+			new:   "\tif err := r.fsys.Mkdir(volumeDir(name)); err != nil && !errors.Is(err, fs.ErrExist) {\n\t\treturn err\n\t}\n\treturn nil\n",
 			edits: []edit{{"\t\"fmt\"\n", "\t\"fmt\"\n\t\"io/fs\"\n"}},
 			tests: []tests{trapSync, unitRepository, crashes},
 		},

@@ -23,7 +23,7 @@ type Cuts struct {
 	// Few leaves it at all and nothing of what was unsynced.
 	Few bool
 	// InTurn tries of each effect alone one of the forms in which data is there in part,
-	// another one after every second event, instead of all of them after each; and beside
+	// another one after every fourth event, instead of all of them after each; and beside
 	// one that is there alone nothing is there in part.
 	InTurn bool
 	// From and To bound the events that are looked at; a To of 0 is the last one.
@@ -169,8 +169,8 @@ func (c Cuts) formsOfOne(turn int) []form {
 	switch {
 	case !c.InTurn:
 		return allForms
-	case turn%2 == 0:
-		return []form{dropped, torn + form(turn/2%int(nForms-torn))}
+	case turn%4 == 0:
+		return []form{dropped, torn + form(turn/4%int(nForms-torn))}
 	}
 	return []form{dropped}
 }

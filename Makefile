@@ -84,7 +84,10 @@ demo: build ## a disk, three nights, three restores, with a word on each
 # in use still. So they take turns, beside all others.
 MOUNTING := /(cmd/varve|drill|filecopy|fusemount|internal/doctest|internal/mountinfo|internal/proof/machine|loopmount|volume/filevolume)$$
 ALONE = -p 1 $$(go list -tags "$(TESTTAGS)" ./... | grep -E '$(MOUNTING)')
-BESIDE = -p $$(nproc) $$(go list -tags "$(TESTTAGS)" ./... | grep -vE '$(MOUNTING)')
+
+# Those that take longest begin first, so that no core is idle in the end.
+LONGEST := ./internal/proof ./repository ./internal/proof/cluster ./internal/proof/interleave ./internal/proof/rot
+BESIDE = -p $$(nproc) $(LONGEST) $$(go list -tags "$(TESTTAGS)" ./... | grep -vE '$(MOUNTING)')
 
 # -count=1: a property test that passed on yesterday's seeds is run on today's. An enumeration makes worlds and throws them away: with
 # a larger GOGC the collector takes less of the time.

@@ -52,9 +52,7 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 		}
 	}
 	volumes = in.withoutDoubles(volumes)
-	if !in.Partial { // else one of those that cannot be read may be it
-		in.lostVolumes(known)
-	}
+	in.lostVolumes(known)
 	trashed, err := r.fsys.ReadDir(trashDir)
 	if err != nil && !notFound(err) {
 		in.Partial = true
@@ -77,7 +75,7 @@ func (in *Inspection) files(ctx context.Context) ([]Volume, error) {
 // lostVolumes tells of volumes of which the directory is gone. What their revisions need is not looked at.
 func (in *Inspection) lostVolumes(known map[revision.UUID]bool) {
 	lost, err := in.rd.repo.lostVolumes(known)
-	in.Partial = err != nil || len(lost) > 0
+	in.Partial = in.Partial || err != nil || len(lost) > 0
 	in.tell(Fault{Kind: FaultVolume, Path: copiesDir, Err: err})
 	for _, l := range lost {
 		in.tell(Fault{Kind: FaultVolume, Path: volumeRecordName(l.Volume.Name), Volume: l.Volume, Err: l.asFile()})

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,8 +9,8 @@ import (
 	"varve/revision"
 )
 
-// lostVolumes finds volumes of which the directory is gone. Known are all that are there, as they
-// were listed before; of others that have come since, nothing is said. What it looks at costs next
+// lostVolumes finds volumes of which the directory is gone. Known are those that are there, as they
+// were listed before; of others, that have come since or cannot be read, nothing is said. What it looks at costs next
 // to nothing, unless there are copies that nothing explains: then the journal is read, and an error
 // that this gives comes with what can be told.
 func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]*LostVolumeError, error) {
@@ -34,9 +35,10 @@ func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]*LostVolumeErr
 	if len(strays) == 0 {
 		return nil, nil
 	}
-	events, unread := r.Events()
-	if unread != nil {
-		unread = fmt.Errorf("tell by the journal whether volumes are lost: %w", unread)
+	events, err := r.Events()
+	var unread []error
+	if err != nil {
+		unread = append(unread, fmt.Errorf("tell by the journal whether volumes are lost: %w", err))
 	}
 	visible, names := visibleBy(events), lastNames(events)
 	var lost []*LostVolumeError
@@ -47,14 +49,21 @@ func (r *Repository) lostVolumes(known map[revision.UUID]bool) ([]*LostVolumeErr
 		}
 		v := Volume{Name: names[uuid], UUID: uuid}
 		ids = slices.DeleteFunc(ids, func(id revision.ID) bool { return visible[revisionKey{uuid, id}] <= 0 })
-		if len(ids) == 0 || v.Name == "" || r.mayBeThere(v) {
-			continue // who was cut off left them, or it came meanwhile
+		if len(ids) == 0 || v.Name == "" {
+			continue // who was cut off left them
+		}
+		switch isThere, err := r.mayBeThere(v); {
+		case err != nil:
+			unread = append(unread, err)
+			continue
+		case isThere: // it came meanwhile, or cannot be read
+			continue
 		}
 		v.Created = slices.Min(ids).Begun()
 		lost = append(lost, &LostVolumeError{Volume: v, Revisions: ids})
 	}
 	slices.SortFunc(lost, func(a, b *LostVolumeError) int { return slices.Compare(a.Volume.UUID[:], b.Volume.UUID[:]) })
-	return lost, unread
+	return lost, errors.Join(unread...)
 }
 
 // strayCopies lists the copies of a volume's revisions that are not of what lies in the trash.
@@ -79,20 +88,27 @@ func lastNames(events []Event) map[revision.UUID]revision.Name {
 }
 
 // mayBeThere tells whether a volume is there, under whatever name, or the directory of its own name
-// cannot be told to be another's.
-func (r *Repository) mayBeThere(v Volume) bool {
+// is damaged so that it cannot be told to be another's.
+func (r *Repository) mayBeThere(v Volume) (bool, error) {
 	if _, moved := r.movedTo(v); moved {
-		return true
+		return true, nil
 	}
-	if _, err := r.fsys.Lstat(volumeDir(v.Name)); notFound(err) {
-		return false
+	_, err := r.fsys.Lstat(volumeDir(v.Name))
+	switch {
+	case notFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("tell whether volume %q is lost: %w", v.Name, err)
 	}
 	now, err := r.Volume(v.Name)
-	if errors.Is(err, ErrNoVolume) {
+	switch {
+	case errors.Is(err, ErrNoVolume):
 		ids, err := r.revisionIDs(v.Name)
-		return err != nil || len(ids) > 0 // else it is empty, as one that is being made
+		return len(ids) > 0, err // without, it is one that is being made
+	case isDamaged(err):
+		return true, nil
 	}
-	return err != nil || now.UUID == v.UUID
+	return now.UUID == v.UUID, err
 }
 
 // makeLost makes, inside the gate, the directory of a lost volume anew, with what the journal knows
@@ -104,8 +120,11 @@ func (p *repairer) makeLost(lost *LostVolumeError) error {
 	if err != nil {
 		return err
 	}
-	if len(stray) == 0 || r.mayBeThere(v) {
-		return errGone
+	if isThere, err := r.mayBeThere(v); len(stray) == 0 || isThere || err != nil {
+		return cmp.Or(err, errGone)
+	}
+	if _, err := r.Volumes(); err != nil {
+		return fmt.Errorf("whether it has another name now cannot be told: %w", err)
 	}
 	if _, err := r.readVolume(v.Name); !errors.Is(err, ErrNoVolume) {
 		return fmt.Errorf("another volume has the name %q: varve rename gives it another, and then this can be repaired", v.Name)
@@ -156,13 +175,9 @@ func (r *Repository) notedBy(events []Event, v Volume, id revision.ID) (info Inf
 	return info, noted
 }
 
-// lostNow finds the volumes that are lost beside all that are there now. Where one of these cannot
-// be read, which may be it, the error is that.
+// lostNow finds the volumes that are lost beside all that are there now.
 func (r *Repository) lostNow() ([]*LostVolumeError, error) {
-	volumes, err := r.Volumes()
-	if err != nil {
-		return nil, err
-	}
+	volumes, _ := r.Volumes() // of those that cannot be read, the names are taken
 	known := map[revision.UUID]bool{}
 	for _, v := range volumes {
 		known[v.UUID] = true

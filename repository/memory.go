@@ -33,6 +33,22 @@ const (
 	memoryAges    = time.Hour
 )
 
+// ofSummaries are those that are remembered; nil: none are.
+func (m *Memory) ofSummaries() *memos[string, Summary] {
+	if m == nil {
+		return nil
+	}
+	return &m.summaries
+}
+
+// ofProofs likewise.
+func (m *Memory) ofProofs() *memos[revision.UUID, Unproven] {
+	if m == nil {
+		return nil
+	}
+	return &m.unproven
+}
+
 // begin forgets what is of another repository.
 func (m *Memory) begin(of revision.UUID) {
 	if m == nil {
@@ -99,9 +115,12 @@ type look[K comparable, V any] struct {
 	holds  bool // value is what would be read
 }
 
-// look looks. What is remembered tells which directories it was read from.
+// look looks. What is remembered tells which directories it was read from. Of nil, nothing is.
 func (ms *memos[K, V]) look(key K, now time.Time, dirs func(V) (stamps, error)) look[K, V] {
 	l := look[K, V]{in: ms, key: key, begun: now}
+	if ms == nil {
+		return l
+	}
 	ms.mu.Lock()
 	was, seen := ms.all[key]
 	ms.mu.Unlock()

@@ -299,20 +299,6 @@ type Unproven struct {
 // proofs cannot be looked at.
 func (r *Repository) Unproven(volumes []Volume) (map[revision.UUID]Unproven, error) {
 	all, errs := map[revision.UUID]Unproven{}, []error(nil)
-	know := func(v Volume, read func() (Unproven, error)) {
-		u, err := read()
-		if err != nil {
-			errs = append(errs, &VolumeError{Volume: v.Name, Err: err})
-			return
-		}
-		all[v.UUID] = u
-	}
-	if r.opts.Memory == nil {
-		for _, v := range volumes {
-			know(v, func() (Unproven, error) { return r.unproven(v) })
-		}
-		return all, errors.Join(errs...)
-	}
 	proofs, err := r.dirStamp(proofsDir)
 	if err != nil {
 		return all, err
@@ -325,17 +311,18 @@ func (r *Repository) Unproven(volumes []Volume) (map[revision.UUID]Unproven, err
 			own, err := r.dirStamp(volumeDir(v.Name))
 			return stamps{proofs, own}, err
 		}
-		know(v, func() (Unproven, error) {
-			look := r.opts.Memory.unproven.look(v.UUID, r.opts.Now(), dirs)
-			if look.holds {
-				return look.value, nil
-			}
-			u, err := r.unproven(v)
-			if err == nil {
-				look.note(u, r.opts.Now(), dirs)
-			}
-			return u, err
-		})
+		look := r.opts.Memory.ofProofs().look(v.UUID, r.opts.Now(), dirs)
+		if look.holds {
+			all[v.UUID] = look.value
+			continue
+		}
+		u, err := r.unproven(v)
+		if err != nil {
+			errs = append(errs, &VolumeError{Volume: v.Name, Err: err})
+			continue
+		}
+		look.note(u, r.opts.Now(), dirs)
+		all[v.UUID] = u
 	}
 	return all, errors.Join(errs...)
 }

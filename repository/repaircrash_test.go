@@ -80,6 +80,19 @@ func aPatch(t testing.TB) *repairCase {
 	return c
 }
 
+// aLostVolume is a case in which the whole directory of a volume is gone.
+func aLostVolume(t testing.TB) *repairCase {
+	c := &repairCase{repairWorld: newRepairWorld(t), every: 5}
+	c.hurt = c.disk.Copy()
+	for name := range c.hurt.Files() {
+		if strings.HasPrefix(name, "volumes/db1/") {
+			must(c.hurt.Remove(name))
+		}
+	}
+	must(c.hurt.Remove("volumes/db1"))
+	return c
+}
+
 func must2[T any](v T, err error) T {
 	must(err)
 	return v
@@ -159,7 +172,7 @@ func (c *repairCase) comesBack(disk *durabletest.Disk) error {
 	return nil
 }
 
-var repairCases = map[string]func(testing.TB) *repairCase{"everything": everything, "a patch": aPatch}
+var repairCases = map[string]func(testing.TB) *repairCase{"everything": everything, "a patch": aPatch, "a lost volume": aLostVolume}
 
 // A repair is killed before each call in turn, and another one ends what it began.
 func TestEnumerateRepairKills(t *testing.T) {

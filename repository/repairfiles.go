@@ -219,8 +219,8 @@ func (p *repairer) hurtVolumes() (hurt []hurtFile, err error) {
 // what has copies comes into sight by it.
 func (p *repairer) hurtByLoss() (hurt []hurtFile) {
 	lost, err := p.repo.lostNow()
-	if err != nil && len(lost) == 0 {
-		return nil // which was told, and comes first
+	if err != nil {
+		p.trouble(err)
 	}
 	for _, l := range lost {
 		hurt = append(hurt, hurtFile{volumeRecordName(l.Volume.Name), l.asFile(), func(ctx context.Context) (Origin, error) {

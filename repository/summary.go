@@ -52,14 +52,10 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 			return nil
 		})
 	}
-	_ = g.Wait()     // what went wrong is in errs
-	unknown := false // there is a volume of which the uuid cannot be told
-	for i, err := range errs {
-		unknown = unknown || err != nil && summaries[i].Volume.UUID.IsZero()
-	}
+	_ = g.Wait() // what went wrong is in errs
 	summaries = slices.DeleteFunc(summaries, func(s Summary) bool { return s.Volume.UUID.IsZero() })
 	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Volume.Name, b.Volume.Name) })
-	if unknown || ctx.Err() != nil {
+	if ctx.Err() != nil { // the others were not looked at
 		return summaries, errors.Join(errs...)
 	}
 	r.opts.Memory.keepOnly(summaries)
@@ -79,11 +75,11 @@ func (r *Repository) Summaries(ctx context.Context) ([]Summary, error) {
 // volume if it is no volume's, or if that cannot be read.
 func (r *Repository) summaryAt(base string) (Summary, error) {
 	if name, err := revision.DecodeName(base); err == nil {
-		look := r.lookFor(base)
+		look := r.opts.Memory.ofSummaries().look(base, r.opts.Now(), r.stampsOf)
 		if look.holds {
 			return look.value, nil
 		}
-		if s, plain := r.summaryOfPlain(name); plain {
+		if s, plain := r.summaryOfPlain(name); plain { // what is not is odd in ways that directories do not show
 			look.note(s, r.opts.Now(), r.stampsOf)
 			return s, nil
 		}
@@ -98,15 +94,6 @@ func (r *Repository) summaryAt(base string) (Summary, error) {
 		err = &VolumeError{Volume: v.Name, Err: err}
 	}
 	return s, err
-}
-
-// lookFor looks for what is remembered of the volume in a directory. Of what is not plain nothing
-// is: it is odd in ways that directories do not show.
-func (r *Repository) lookFor(base string) look[string, Summary] {
-	if r.opts.Memory == nil {
-		return look[string, Summary]{}
-	}
-	return r.opts.Memory.summaries.look(base, r.opts.Now(), r.stampsOf)
 }
 
 // stampsOf is that of the directory that a plain summary is made from. That of its copies, which

@@ -150,18 +150,20 @@ func (r *Repository) uuidFromRevisions(name revision.Name, believed revision.UUI
 // makeVolume finds the volume, or makes it, or makes its file anew if that is
 // damaged or gone.
 func (r *Repository) makeVolume(ctx context.Context, name revision.Name) (Volume, error) {
-	if v, err := r.readVolume(name); err == nil {
+	v, err := r.readVolume(name)
+	if err == nil {
 		return v, nil
 	}
-	var v Volume
+	if errors.Is(err, ErrNoVolume) {
+		r.warnOfLost(name)
+	}
 	temps := durable.NewTemps("new-" + randomHex())
-	err := r.atGate(ctx, func() (err error) {
+	err = r.atGate(ctx, func() (err error) {
 		if v, err = r.readVolume(name); err == nil {
 			return nil // another process was faster
 		}
 		now := r.opts.Now().UTC().Truncate(time.Second)
 		if v, err = r.Volume(name); errors.Is(err, ErrNoVolume) {
-			r.warnOfLost(name)
 			v = Volume{Name: name, UUID: newUUID()}
 		} else if err != nil {
 			return err

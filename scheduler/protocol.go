@@ -52,6 +52,11 @@ type Config struct {
 	Changed time.Time `json:"changed"` // the file, when that was read
 }
 
+// IsSame tells whether both are one file, as it was at one time.
+func (c Config) IsSame(other Config) bool {
+	return c.Path == other.Path && c.Changed.Equal(other.Changed)
+}
+
 // A Status is how a scheduler is.
 type Status struct {
 	Process   process.Identity `json:"process"`

@@ -109,7 +109,7 @@ func (d *daemon) metrics(ctx context.Context) (string, error) {
 	conf := d.conf.Load()
 	s := d.s.beside(conf, d.repo)
 	s.listed, _ = d.listed(conf)
-	repo, err := s.openRepository(toList)
+	repo, err := d.open(s)
 	if err != nil {
 		return "", err
 	}

@@ -142,10 +142,10 @@ func (d *daemon) reload() error {
 }
 
 // inForce is the configuration that the scheduler goes by.
-func (d *daemon) inForce() scheduler.Config { return d.goesBy(d.conf.Load()) }
+func (d *daemon) inForce() scheduler.Config { return goesBy(d.conf.Load()) }
 
 // goesBy names a configuration as those do who ask.
-func (d *daemon) goesBy(conf *config.Config) scheduler.Config {
+func goesBy(conf *config.Config) scheduler.Config {
 	path, err := filepath.Abs(conf.Path)
 	if err != nil {
 		path = conf.Path // which is that of nobody who asks

@@ -91,15 +91,12 @@ func (d *daemon) noteRetired(summaries []repository.Summary, unread error) {
 // survey reads what the repository says.
 func (d *daemon) survey(ctx context.Context, w *scheduler.World) ([]repository.Summary, error) {
 	s := d.s.beside(d.conf.Load(), d.repo)
-	repo, err := s.openRepository(toList)
+	repo, err := d.open(s)
 	d.isAway.Store(err != nil)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	if repo.ID() != d.id {
-		return nil, fmt.Errorf("another repository lies at %s now", d.repo)
-	}
 	summaries, unread := repo.Summaries(ctx)
 	for _, v := range summaries {
 		w.Volumes[v.Volume.Name] = knownOf(v)
@@ -219,6 +216,19 @@ func (l *listing) ask(out scheduler.Output) error {
 		l.problems = append(l.problems, &config.Problem{Path: l.of.Path, Key: p.Key, Text: p.Text})
 	}
 	return nil
+}
+
+// open opens the repository that the scheduler is for, if that is what lies there still.
+func (d *daemon) open(s *session) (*repository.Repository, error) {
+	repo, err := s.openRepository(toList)
+	if err != nil {
+		return nil, err
+	}
+	if repo.ID() != d.id {
+		s.close("close the repository", repo)
+		return nil, fmt.Errorf("another repository lies at %s now", d.repo)
+	}
+	return repo, nil
 }
 
 // beside is a session for what is done beside another, at this moment and in silence.

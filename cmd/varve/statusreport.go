@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -50,11 +49,9 @@ func (s *session) askReport(ctx context.Context, id revision.UUID, volumeName st
 		return nil
 	}
 	if conf != nil {
-		path, err := filepath.Abs(conf.Path)
-		if err != nil {
-			return nil
-		}
-		r.Config = &scheduler.Config{Path: path, Changed: conf.Changed}
+		own := goesBy(conf)
+		own.Text = nil // which may be secret, and is of no interest
+		r.Config = &own
 	}
 	ctx, cancel := context.WithTimeout(ctx, askShort)
 	defer cancel()
@@ -85,8 +82,7 @@ func (told *reported) heard(s *session) {
 // found, who asks has to see himself: they may be there by now.
 func (d *daemon) report(ctx context.Context, is *scheduler.Status, r scheduler.Request) ([]byte, error) {
 	conf := d.conf.Load()
-	own := d.goesBy(conf)
-	if by := r.Config; by != nil && (by.Path != own.Path || !by.Changed.Equal(own.Changed)) {
+	if own := goesBy(conf); r.Config != nil && !r.Config.IsSame(own) {
 		return nil, fmt.Errorf("the scheduler goes by %s of %s", own.Path, own.Changed)
 	}
 	s := d.s.beside(conf, d.repo)
@@ -95,14 +91,11 @@ func (d *daemon) report(ctx context.Context, is *scheduler.Status, r scheduler.R
 	if s.listed = list; !all || time.Since(d.seen.Load().at) > listOld {
 		return nil, errors.New("the sources of the volumes are not known")
 	}
-	repo, err := s.openRepository(toList)
+	repo, err := d.open(s)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close("close the repository", repo)
-	if repo.ID() != d.id {
-		return nil, errors.New("another repository lies there now")
-	}
 	volumeName := ""
 	if len(r.Names) > 0 {
 		volumeName = r.Names[0]
